@@ -1,0 +1,138 @@
+// Package transport is the contract between the engine and whatever carries its bytes.
+//
+// A Transport listens and dials. It owns a few event loops; every connection, here called a Link, belongs to
+// exactly one of them for its whole life, and everything the transport has to tell about a Link it tells the Sink
+// (the engine) on that loop, one call at a time:
+//
+//	           Dial ┌───────────┐ Opened, Bytes, Writable, Closed, Turn
+//	engine ───────▶ │ Transport │ ────────────────────────────────────▶ engine (Sink)
+//	  │             └───────────┘          on the link's loop
+//	  └── Link.Write, Link.Close, Loop.Wake: any goroutine
+//
+// The package holds no code that moves bytes. Its twins do: gnetio (TCP on epoll), simnet (virtual time and weather).
+// It knows nothing of records, peers or keys, and stands below everything that does.
+//
+// Time here is engine time: the span since the transport started, from a monotonic (or virtual) clock.
+package transport
+
+import (
+	"context"
+	"time"
+)
+
+// Never is the alarm time that means "no alarm"; see Loop.WakeAt.
+const Never = time.Duration(1<<63 - 1)
+
+// A Transport carries bytes between this node and others.
+//
+// All methods may be called from any goroutine. A Transport serves one Sink once: it is started once and, after Stop,
+// not started again.
+type Transport interface {
+	// Start binds every address of listen and starts the loops. bound holds, in the same order, the addresses really
+	// bound (a port 0 is filled in). If one address cannot be bound nothing stays bound and the error names it.
+	// An empty listen is allowed: a node that only dials.
+	// The Sink may be called before Start returns.
+	Start(sink Sink, listen []Addr) (bound []Addr, err error)
+
+	// Loops returns the event loops; fixed, and at least one, after Start.
+	Loops() []Loop
+
+	// Dial connects to an address in the background. The outcome is exactly one call of Sink.Opened with this tag, or
+	// of Sink.DialFailed with it. Dial itself never blocks and never calls the Sink before it has returned.
+	// The transport gives up when ctx ends; it does not watch ctx once the link is open.
+	Dial(ctx context.Context, to Addr, tag any)
+
+	// Stop closes every link (each gets its Sink.Closed), ends the loops and returns when nothing of the transport
+	// runs any more. It is idempotent. It must not be called on a loop.
+	Stop() error
+}
+
+// An Offloader is a Transport with its own idea of when things happen: a simulated one. The engine gives it the work
+// that it would otherwise hand to worker goroutines, so that virtual time and the order of events stay in one hand.
+type Offloader interface {
+	// Offload arranges for task to run later, off any loop. It reports false if it is stopped.
+	Offload(task func()) bool
+}
+
+// A Loop is one event loop. Every Sink call about its links is made on it, never two at once.
+type Loop interface {
+	// Index is the loop's position in Transport.Loops.
+	Index() int
+
+	// Now is the engine time. Any goroutine.
+	Now() time.Duration
+
+	// Wake asks for one Sink.Turn at the loop's next turn, after the events that are ready now: never within the
+	// current one, so that a caller that wakes itself for ever cannot starve the sockets. Wakes before that turn
+	// count once. Any goroutine; does not allocate or block.
+	Wake()
+
+	// WakeAt sets the loop's only alarm: one Sink.Turn at, or soon after, engine time at. A later call replaces an
+	// earlier one; Never clears it. On the loop only.
+	WakeAt(at time.Duration)
+}
+
+// A Link is one open connection.
+type Link interface {
+	Loop() Loop
+
+	// Local and Remote are the ends as the socket knows them.
+	Local() Addr
+	Remote() Addr
+
+	// Write hands as much of b to the kernel as it takes at once and returns how much that was. It never blocks and
+	// keeps nothing of b. n < len(b) with a nil error means full: Sink.Writable will be called once when there is
+	// room, and until then Write must not be called. Any goroutine, one at a time.
+	// After Close, or once the link is gone, it returns ErrClosed.
+	Write(b []byte) (n int, err error)
+
+	// CloseWrite tells the other side that nothing more will come, after what was written; reading goes on.
+	// Any goroutine, not together with Write.
+	CloseWrite()
+
+	// Close ends the link in both directions. What Write took is still delivered if the network allows it. Sink.Closed
+	// follows on the loop, exactly once, whoever closed. Idempotent, any goroutine; inside a Sink call it takes effect
+	// after that call returns.
+	Close()
+
+	// SetQueueLimit asks that the kernel keep no more than about n unsent bytes (TCP_NOTSENT_LOWAT), so that what is
+	// written next leaves soon; 0 restores the default. A hint; any goroutine, not together with Write.
+	SetQueueLimit(n int)
+
+	// SetOwner attaches the engine's state to the link; Owner returns it. On the loop only.
+	SetOwner(owner any)
+	Owner() any
+}
+
+// A Sink is what a Transport reports to: the engine.
+//
+// Except for DialFailed, Refused and Failed, every method is called on the loop that owns the link. A Sink must not block.
+type Sink interface {
+	// Opened reports a new link: accepted (tag is nil) or dialled (the tag given to Dial). It is the first call about
+	// a link. The sink may Close it at once.
+	Opened(l Link, tag any)
+
+	// DialFailed reports that a Dial came to nothing. Any goroutine.
+	DialFailed(tag any, err error)
+
+	// Bytes hands over what arrived. b belongs to the sink, which may overwrite it, until the call returns; then the
+	// transport uses the memory again. The sink takes all of it: what it wants to keep it copies.
+	Bytes(l Link, b []byte)
+
+	// Writable reports, once after each short Write, that there is room again.
+	Writable(l Link)
+
+	// Closed is the last call about a link. err is nil after a local Close, io.EOF after an orderly end by the other
+	// side, else the reason. The socket is still open, and stays this link's, until the call returns.
+	Closed(l Link, err error)
+
+	// Turn is the answer to Wake and WakeAt.
+	Turn(lp Loop)
+
+	// Refused counts a connection that the transport turned away by itself, before it became a link: out of file
+	// descriptors, for instance. Any goroutine.
+	Refused(remote Addr, err error)
+
+	// Failed reports that the transport as a whole has died although nobody stopped it. Any goroutine, at most once.
+	Failed(err error)
+}
