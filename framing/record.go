@@ -24,8 +24,8 @@ const KindFrames Kind = 0
 // PutRecordHeader writes the header of a record at the front of b, which must have room for RecordHeaderSize bytes. bodyLen
 // is what follows, tag included.
 func PutRecordHeader(b []byte, kind Kind, bodyLen int) {
-	if uint(bodyLen-TagSize) > RecordBodyLimit-TagSize {
-		invariant.Bug("framing: bug: record body of %d bytes", bodyLen)
+	if bodyLen < TagSize || bodyLen > RecordBodyLimit {
+		panic(invariant.Violation("framing: bug: record body shorter than TagSize or longer than RecordBodyLimit"))
 	}
 	binary.LittleEndian.PutUint32(b, uint32(bodyLen)|uint32(kind)<<24)
 }
