@@ -1,0 +1,192 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// mixed measures a bulk stream alone, then requests beside it on the same connections.
+func (b *Bench) mixed(ctx context.Context) error {
+	if b.Server == nil {
+		return ErrNoServer
+	}
+	if err := b.dial(ctx, b.Config.Conns); err != nil {
+		return err
+	}
+	senders, callers := b.senders(b.Config.BulkSize), b.callers(b.conns)
+	if b.Config.Warmup > 0 {
+		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, 0, senders); err != nil {
+			return err
+		}
+	}
+	alone, err := b.stream(ctx, "bulk alone", b.Config.Duration, 0, senders)
+	if err != nil {
+		return err
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+
+	p := b.begin(ctx, Mixed, b.Config.Duration)
+	clocks := clocks{NewRecorder(len(callers)), NewRecorder(len(callers))}
+	workers := b.startCallers(p, b.Config.Rate, callers, clocks)
+	for _, s := range senders {
+		s.table = timetable{}
+		workers.Go(func() { s.run(p, b.pattern) })
+	}
+	stuck := b.finish(p, workers)
+	out := requested{seconds: time.Since(p.start).Seconds()}
+	bulk, err := b.bulkBeside(p.start, senders, stuck, &out, callers, clocks)
+	if err != nil {
+		return err
+	}
+	b.keep(out)
+	aloneRate := float64(alone.arrived.Counts.Bytes) / alone.seconds
+	bulkRate := float64(bulk.arrived.Counts.Bytes) / bulk.seconds
+	b.result.figure("bulk_alone_bytes_per_second", aloneRate)
+	b.result.figure("bulk_bytes_per_second", bulkRate)
+	if aloneRate > 0 {
+		b.result.figure("bulk_kept", bulkRate/aloneRate)
+	}
+	return b.sides(start, bulk.end)
+}
+
+// bulkBeside settles the accounts of a part that had both kinds of traffic. The requests' account comes first: the
+// stream's ends with a Reset.
+func (b *Bench) bulkBeside(start time.Time, senders []*sender, stuck bool, out *requested, callers []*caller, clocks clocks) (streamed, error) {
+	server := b.Server
+	b.Server = keepCounts{server}
+	err := b.answered(out, callers, clocks, b.Config.Rate, stuck)
+	b.Server = server
+	if err != nil {
+		return streamed{}, err
+	}
+	return b.arrived(start, senders, stuck)
+}
+
+// keepCounts is a Control whose Reset waits for another account.
+type keepCounts struct{ Control }
+
+func (keepCounts) Reset() error { return nil }
+
+// storm measures requests of one established peer alone, then while Beside shakes hands with the same server.
+func (b *Bench) storm(ctx context.Context) error {
+	if b.Beside == nil {
+		return fmt.Errorf("%w: storm needs a second process to make it", ErrConfig)
+	}
+	quiet, callers, err := b.quiet(ctx, 1)
+	if err != nil {
+		return err
+	}
+	beside, enough := context.WithCancel(ctx)
+	defer enough()
+	var storm *Result
+	var stormErr error
+	var running sync.WaitGroup
+	running.Go(func() { storm, stormErr = b.Beside(beside) })
+	defer running.Wait()
+	defer enough()
+	if b.Server != nil {
+		if _, err := b.eventually(func(c Counts) bool { return c.Opened > 0 }); err != nil {
+			return err
+		}
+		if err := b.Server.Reset(); err != nil {
+			return err
+		}
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	out, err := b.request(ctx, Storm, b.Config.Duration, b.Config.Rate, callers)
+	if err != nil {
+		return err
+	}
+	enough()
+	running.Wait()
+	if stormErr != nil {
+		return fmt.Errorf("load: the storm: %w", stormErr)
+	}
+	b.keep(out)
+	b.compareQuiet(quiet, out)
+	b.result.HandshakesPerSecond = storm.HandshakesPerSecond
+	if b.Server != nil {
+		b.result.HandshakesPerSecond = float64(out.counts.Opened) / out.seconds
+	}
+	for kind, n := range storm.Errors {
+		b.result.fault("storm_"+kind, n)
+	}
+	return b.sides(start, out.end)
+}
+
+// slow measures requests of many peers, then again while one more sends requests and reads no answers.
+func (b *Bench) slow(ctx context.Context) error {
+	stopper, ok := b.Dialer.(Stopper)
+	if !ok {
+		return ErrNoStopper
+	}
+	quiet, callers, err := b.quiet(ctx, b.Config.Conns)
+	if err != nil {
+		return err
+	}
+	var calm [2]Usage
+	if err := b.settle(&calm); err != nil {
+		return err
+	}
+	stopped, err := stopper.DialStopped(ctx, b.Addr, b.Config.Conns, b.Config.BulkSize)
+	if err != nil {
+		return fmt.Errorf("load: the stopped reader: %w", err)
+	}
+	defer stopped.Close()
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	// The stopped reader's requests are answered too, so this part's sums cannot agree; content is still checked.
+	server := b.Server
+	b.Server = nil
+	out, err := b.request(ctx, Slow, b.Config.Duration, b.Config.Rate, callers)
+	b.Server = server
+	if err != nil {
+		return err
+	}
+	if out.end, _, err = b.usage(); err != nil {
+		return err
+	}
+	b.keep(out)
+	b.compareQuiet(quiet, out)
+	if err := b.sides(start, out.end); err != nil {
+		return err
+	}
+	if b.Server != nil {
+		b.result.figure("server_heap_growth_bytes", float64(b.result.Server.HeapBytes)-float64(calm[1].HeapBytes))
+		b.result.figure("server_rss_growth_bytes", float64(b.result.Server.RSSBytes)-float64(calm[1].RSSBytes))
+	}
+	return nil
+}
+
+// quiet opens connections and measures requests on them undisturbed.
+func (b *Bench) quiet(ctx context.Context, conns int) (requested, []*caller, error) {
+	if err := b.dial(ctx, conns); err != nil {
+		return requested{}, nil, err
+	}
+	callers := b.callers(b.conns)
+	if err := b.warmUp(ctx, callers); err != nil {
+		return requested{}, nil, err
+	}
+	out, err := b.request(ctx, "quiet", b.Config.Duration, b.Config.Rate, callers)
+	return out, callers, err
+}
+
+func (b *Bench) compareQuiet(quiet, disturbed requested) {
+	before, after := Summarize(quiet.latency), Summarize(disturbed.latency)
+	if before == nil || after == nil {
+		return
+	}
+	b.result.figure("quiet_p50_us", before.P50)
+	b.result.figure("quiet_p99_us", before.P99)
+	b.result.figure("p99_ratio", after.P99/before.P99)
+}

@@ -1,0 +1,154 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connect dials and closes, Conns at a time. A handshake counts when both ends say so.
+func (b *Bench) connect(ctx context.Context) error {
+	var number atomic.Int64
+	if b.Config.Warmup > 0 {
+		if _, _, err := b.handshakes(ctx, "warm-up", b.Config.Warmup, &number); err != nil {
+			return err
+		}
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	seconds, latency, err := b.handshakes(ctx, Connect, b.Config.Duration, &number)
+	if err != nil {
+		return err
+	}
+	end, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	r := b.result
+	r.Seconds, r.Messages = seconds, uint64(latency.Merged().TotalCount())
+	r.Connections = b.Config.Conns
+	r.HandshakesPerSecond = float64(r.Messages) / seconds
+	r.LatencyMicros = Summarize(latency.Merged())
+	return b.sides(start, end)
+}
+
+func (b *Bench) handshakes(ctx context.Context, name string, d time.Duration, number *atomic.Int64) (seconds float64, latency *Recorder, err error) {
+	if b.Server != nil {
+		if err := b.Server.Reset(); err != nil {
+			return 0, nil, err
+		}
+	}
+	latency = NewRecorder(b.Config.Conns)
+	p := b.begin(ctx, name, d)
+	var failed atomic.Uint64
+	var workers sync.WaitGroup
+	for i := range b.Config.Conns {
+		workers.Go(func() {
+			for !p.stopped.Load() {
+				if !b.handshake(ctx, p, i, int(number.Add(1)), latency) {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	b.finish(p, &workers)
+	seconds = time.Since(p.start).Seconds()
+	b.result.fault("dial", failed.Load())
+	return seconds, latency, b.finishedThere(uint64(latency.Merged().TotalCount()), failed.Load())
+}
+
+// handshake makes one connection. One that ctx cut short is neither a success nor a failure.
+func (b *Bench) handshake(ctx context.Context, p *part, worker, number int, latency *Recorder) bool {
+	begun := time.Now()
+	conn, err := b.Dialer.Dial(ctx, b.Addr, number)
+	if err != nil {
+		return ctx.Err() != nil
+	}
+	latency.Record(worker, time.Since(begun))
+	p.count.Add(1)
+	return conn.Close() == nil
+}
+
+// finishedThere waits until the serving side has finished as many handshakes as this side, and counts the difference.
+// Dials that failed here may have succeeded there, so that it may have more by their number.
+func (b *Bench) finishedThere(dialled, failed uint64) error {
+	if b.Server == nil {
+		return nil
+	}
+	var there uint64
+	ok, err := b.eventually(func(c Counts) bool { there = c.Opened; return there >= dialled })
+	if err != nil {
+		return err
+	}
+	if !ok {
+		b.result.fault("unfinished_there", dialled-there)
+	}
+	b.result.fault("undialled", max(there, dialled+failed)-(dialled+failed))
+	return nil
+}
+
+// hold opens connections, leaves them alone, and reads what they cost the serving side.
+func (b *Bench) hold(ctx context.Context) error {
+	begun := time.Now()
+	if err := b.dial(ctx, b.Config.Conns); err != nil {
+		return err
+	}
+	b.result.HandshakesPerSecond = float64(b.Config.Conns) / time.Since(begun).Seconds()
+	if b.Server != nil {
+		ok, err := b.eventually(func(c Counts) bool { return c.Opened-c.Closed >= uint64(b.Config.Conns) })
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errors.New("load: the serving side has fewer connections than were dialled")
+		}
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	p := b.begin(ctx, Hold, b.Config.Duration)
+	<-p.stop
+	p.end()
+	b.result.Seconds = time.Since(p.start).Seconds()
+	end, s, err := b.usage()
+	if err != nil {
+		return err
+	}
+	b.result.fault("closed_early", s.Counts.Closed)
+	if b.Server != nil {
+		b.result.figure("server_idle_cpu_percent", 100*(end[1].CPUSeconds-start[1].CPUSeconds)/b.result.Seconds)
+	}
+	if err := b.sides(start, end); err != nil {
+		return err
+	}
+	return b.probe(ctx)
+}
+
+// probe makes one request on some of the connections: what does not answer was not held.
+func (b *Bench) probe(ctx context.Context) error {
+	conns := b.sample(probeLimit)
+	one := &Bench{Config: b.Config, pattern: b.pattern}
+	callers := one.callers(conns)
+	p := b.begin(ctx, "asking", 0)
+	var workers sync.WaitGroup
+	for _, c := range callers {
+		workers.Go(func() { c.call(b.pattern) })
+	}
+	waiting := time.AfterFunc(b.patience(), b.closeAll)
+	workers.Wait()
+	waiting.Stop()
+	p.end()
+	for _, c := range callers {
+		b.result.Messages += c.answered
+		if c.answered == 0 {
+			b.result.fault("no_answer", 1)
+		}
+	}
+	b.result.figure("asked", float64(len(callers)))
+	return nil
+}

@@ -1,0 +1,36 @@
+package load
+
+import "time"
+
+const (
+	// SizeLimit is the longest message. 1 MiB: carrier's default for an application's opcode, and what the pattern covers.
+	SizeLimit = 1 << 20
+
+	// publishEvery is how many messages a Receiver counts by itself before it tells the Sink. 256: an atomic addition costs
+	// as much as checking a 64-byte message, and a live display is late by no more than 256 messages for each connection.
+	publishEvery = 256
+
+	// dialsLimit bounds how many connections are being set up at once before a run. 64: enough to hide the round
+	// trips of loopback and below any server's cap on half-open handshakes.
+	dialsLimit = 64
+
+	// waitLimit is how long a run waits for what should have happened already: the last message to arrive, workers to come
+	// back from a call. 10 s: a busy machine drains a full megabyte for a thousand connections in less.
+	waitLimit = 10 * time.Second
+
+	// latencyLimit is the longest latency told apart; longer ones count as this. 60 s: longer than any time-out here.
+	latencyLimit = 60 * time.Second
+
+	// shardLimit bounds the histograms of one Recorder. Each is about 200 KiB; 16 keep 1000 workers from waiting for each other.
+	shardLimit = 16
+
+	// probeLimit is how many idle connections must answer after a hold. 50: if one in fifty were dead, 50 random ones would
+	// miss that with a chance of a third, and 10 in 50 with less than 1 in 60,000.
+	probeLimit = 50
+
+	// lineLimit is the longest control line. 4 MiB: a latency histogram as JSON is below 1 MiB.
+	lineLimit = 4 << 20
+
+	// lateAfter is when a planned sending counts as late. 1 ms: ten times what a timer of the system is off by.
+	lateAfter = time.Millisecond
+)

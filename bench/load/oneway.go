@@ -1,0 +1,179 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A sender sends the messages of one stream over one connection. It belongs to one goroutine at a time.
+type sender struct {
+	conn   Conn
+	stream uint32
+	buf    []byte
+	seq    uint64 // goes on from part to part
+	table  timetable
+
+	sent uint64 // in this part
+	late uint64
+	err  error // the connection is of no use any more
+}
+
+func (b *Bench) senders(size int) []*sender {
+	all := make([]*sender, len(b.conns))
+	for i, c := range b.conns {
+		all[i] = &sender{conn: c, stream: uint32(i), buf: make([]byte, size)}
+	}
+	return all
+}
+
+// run sends until the part stops, then marks the end of the part.
+func (s *sender) run(p *part, pattern *Pattern) {
+	s.sent, s.late = 0, 0
+	if s.table.open() {
+		s.runPlanned(p, pattern)
+	} else {
+		s.runClosed(p, pattern)
+	}
+	if s.err == nil {
+		s.mark(pattern)
+	}
+}
+
+func (s *sender) runClosed(p *part, pattern *Pattern) {
+	// How often to look up: seldom enough to cost nothing, often enough for a live display.
+	tellEvery := uint64(max(64<<10/len(s.buf), 1))
+	for !p.stopped.Load() && s.err == nil {
+		s.send(pattern, 0)
+		if s.sent%tellEvery == 0 {
+			p.count.Add(tellEvery)
+		}
+	}
+}
+
+func (s *sender) runPlanned(p *part, pattern *Pattern) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !p.stopped.Load() && s.err == nil {
+		now := time.Now()
+		planned, due := s.table.due(now)
+		if !due {
+			s.err = s.conn.Flush()
+			if !waitUntil(planned, timer, p.stop) {
+				return
+			}
+			continue
+		}
+		if now.Sub(planned) > lateAfter {
+			s.late++
+		}
+		s.send(pattern, planned.UnixNano())
+		p.count.Add(1)
+	}
+}
+
+func (s *sender) send(pattern *Pattern, planned int64) {
+	pattern.Put(s.buf, Header{Seq: s.seq, Planned: planned, Stream: s.stream})
+	if s.err = s.conn.Send(s.buf); s.err == nil {
+		s.seq++
+		s.sent++
+	}
+}
+
+// mark sends the message that ends a part: when it has arrived, so has everything before it.
+func (s *sender) mark(pattern *Pattern) {
+	pattern.Put(s.buf, Header{Seq: s.seq, Stream: s.stream, Mark: true})
+	if s.err = s.conn.Send(s.buf); s.err == nil {
+		s.seq++
+		s.err = s.conn.Flush()
+	}
+}
+
+// streamed is what came of a part of one-way messages.
+type streamed struct {
+	seconds float64 // until the last arrival
+	end     [2]Usage
+	arrived Snapshot
+	late    uint64
+}
+
+// stream runs the senders for d, waits until everything has arrived, and adds what went wrong to the result.
+func (b *Bench) stream(ctx context.Context, name string, d time.Duration, rate float64, senders []*sender) (out streamed, err error) {
+	p := b.begin(ctx, name, d)
+	var workers sync.WaitGroup
+	for i, s := range senders {
+		s.table = newTimetable(p.start, rate, i, len(senders))
+		workers.Go(func() { s.run(p, b.pattern) })
+	}
+	stuck := b.finish(p, &workers)
+	return b.arrived(p.start, senders, stuck)
+}
+
+// arrived waits for the marks and compares what was sent with what came.
+func (b *Bench) arrived(start time.Time, senders []*sender, stuck bool) (out streamed, err error) {
+	var sent, marks uint64
+	for _, s := range senders {
+		sent += s.sent
+		out.late += s.late
+		if s.err != nil {
+			b.result.fault("send", 1)
+			continue
+		}
+		marks++
+	}
+	got, err := b.Server.Await(marks, b.patience())
+	if err != nil {
+		return out, err
+	}
+	out.seconds = time.Since(start).Seconds()
+	if stuck || got < marks {
+		b.result.fault("no_end", max(marks-got, 1))
+	}
+	if out.end, out.arrived, err = b.usage(); err != nil {
+		return out, err
+	}
+	b.compare(sent, out.arrived.Counts)
+	return out, b.Server.Reset()
+}
+
+func (b *Bench) compare(sent uint64, c Counts) {
+	for kind, n := range c.Errors {
+		b.result.fault(kind, n)
+	}
+	switch {
+	case len(c.Errors) > 0: // those say better what happened
+	case c.Messages < sent:
+		b.result.fault("lost", sent-c.Messages)
+	case c.Messages > sent:
+		b.result.fault("invented", c.Messages-sent)
+	}
+}
+
+func (b *Bench) oneWay(ctx context.Context) error {
+	if b.Server == nil {
+		return ErrNoServer
+	}
+	if err := b.dial(ctx, b.Config.Conns); err != nil {
+		return err
+	}
+	senders := b.senders(b.Config.Size)
+	if b.Config.Warmup > 0 {
+		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, b.Config.Rate, senders); err != nil {
+			return err
+		}
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	out, err := b.stream(ctx, OneWay, b.Config.Duration, b.Config.Rate, senders)
+	if err != nil {
+		return err
+	}
+	r := b.result
+	r.Seconds, r.Late = out.seconds, out.late
+	r.Messages = out.arrived.Counts.Messages
+	r.BytesPerSecond = float64(out.arrived.Counts.Bytes) / out.seconds
+	r.LatencyMicros = Summarize(out.arrived.Latency)
+	return b.sides(start, out.end)
+}

@@ -1,0 +1,95 @@
+package load
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// HeaderSize is the smallest message: what every message carries in front of its content.
+const HeaderSize = 24
+
+const (
+	offSeq     = 0
+	offPlanned = 8
+	offStream  = 16
+	offCheck   = 20
+
+	markBit = 1 << 31 // in the stream field: this message ends a phase
+)
+
+// windowSteps is how many windows of the pattern the contents go through. A buffer that still holds the end of an
+// earlier message shows the wrong window unless the two are a multiple of 61 apart; 61, a prime, keeps that from
+// coinciding with the powers of two that pools and rings work in.
+const windowSteps = 61
+
+// windowStep is the distance of two windows: whole words, so that copying and comparing stay aligned.
+const windowStep = 8
+
+// A Pattern is the bytes that contents are cut from. It never changes after NewPattern, so any number of goroutines may
+// share one.
+type Pattern struct{ bytes []byte }
+
+// A Header is what a message says about itself.
+type Header struct {
+	Seq     uint64
+	Planned int64 // Unix nanoseconds; 0 in a closed loop
+	Stream  uint32
+	Mark    bool
+}
+
+// NewPattern makes the pattern. Every process makes the same one.
+func NewPattern() *Pattern {
+	p := &Pattern{bytes: make([]byte, SizeLimit+windowSteps*windowStep)}
+	x := uint64(0x9E3779B97F4A7C15)
+	for i := 0; i+8 <= len(p.bytes); i += 8 {
+		x ^= x << 13 // xorshift64, Marsaglia 2003: no repeats within the pattern
+		x ^= x >> 7
+		x ^= x << 17
+		binary.LittleEndian.PutUint64(p.bytes[i:], x)
+	}
+	return p
+}
+
+// Put writes a whole message into msg, whose length decides the content's.
+func (p *Pattern) Put(msg []byte, h Header) {
+	stream := h.Stream
+	if h.Mark {
+		stream |= markBit
+	}
+	binary.LittleEndian.PutUint64(msg[offSeq:], h.Seq)
+	binary.LittleEndian.PutUint64(msg[offPlanned:], uint64(h.Planned))
+	binary.LittleEndian.PutUint32(msg[offStream:], stream)
+	binary.LittleEndian.PutUint32(msg[offCheck:], mix(h.Seq, uint64(h.Planned), stream, len(msg)))
+	copy(msg[HeaderSize:], p.window(h.Seq, len(msg)))
+}
+
+// Check reads a message and reports whether it is one that Put has written, unaltered and whole.
+func (p *Pattern) Check(msg []byte) (h Header, ok bool) {
+	if len(msg) < HeaderSize || len(msg) > SizeLimit {
+		return Header{}, false
+	}
+	stream := binary.LittleEndian.Uint32(msg[offStream:])
+	h = Header{
+		Seq:     binary.LittleEndian.Uint64(msg[offSeq:]),
+		Planned: int64(binary.LittleEndian.Uint64(msg[offPlanned:])),
+		Stream:  stream &^ markBit,
+		Mark:    stream&markBit != 0,
+	}
+	if binary.LittleEndian.Uint32(msg[offCheck:]) != mix(h.Seq, uint64(h.Planned), stream, len(msg)) {
+		return Header{}, false
+	}
+	return h, bytes.Equal(msg[HeaderSize:], p.window(h.Seq, len(msg)))
+}
+
+func (p *Pattern) window(seq uint64, size int) []byte {
+	at := int(seq%windowSteps) * windowStep
+	return p.bytes[at : at+size-HeaderSize]
+}
+
+// mix spreads every bit of the header and the length over the check field. It guards against accidents, not against anybody.
+func mix(seq, planned uint64, stream uint32, size int) uint32 {
+	x := seq*0x9E3779B97F4A7C15 ^ planned*0xC2B2AE3D27D4EB4F ^ (uint64(stream)<<32|uint64(uint32(size)))*0x165667B19E3779F9
+	x ^= x >> 32
+	x *= 0xD6E8FEB86659FD93
+	return uint32(x >> 32)
+}

@@ -1,0 +1,205 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A caller has one request under way at a time. It belongs to one goroutine.
+type caller struct {
+	conn   Conn
+	number int
+	buf    []byte
+	into   []byte
+	seq    uint64
+	table  timetable
+
+	answered uint64 // in this part, with the right bytes
+	late     uint64
+	wrong    uint64
+	err      error // the connection is of no use any more
+}
+
+func (b *Bench) callers(conns []Conn) []*caller {
+	var all []*caller
+	for _, c := range conns {
+		for range b.Config.Inflight {
+			all = append(all, &caller{conn: c, number: len(all), buf: make([]byte, b.Config.Size)})
+		}
+	}
+	return all
+}
+
+// clocks are the two ways to see a request's time.
+type clocks struct {
+	latency *Recorder // from when it should have been sent
+	service *Recorder // from when it was
+}
+
+func (c *caller) run(p *part, pattern *Pattern, clocks clocks) {
+	c.answered, c.late, c.wrong = 0, 0, 0
+	if c.table.open() {
+		c.runPlanned(p, pattern, clocks)
+		return
+	}
+	for begun := time.Now(); !p.stopped.Load(); {
+		if !c.call(pattern) {
+			return
+		}
+		now := time.Now() // the end of one is the beginning of the next: one look at the clock for each
+		clocks.latency.Record(c.number, now.Sub(begun))
+		begun = now
+		p.count.Add(1)
+	}
+}
+
+func (c *caller) runPlanned(p *part, pattern *Pattern, clocks clocks) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !p.stopped.Load() {
+		begun := time.Now()
+		planned, due := c.table.due(begun)
+		if !due {
+			if !waitUntil(planned, timer, p.stop) {
+				return
+			}
+			continue
+		}
+		if begun.Sub(planned) > lateAfter {
+			c.late++
+		}
+		if !c.call(pattern) {
+			return
+		}
+		now := time.Now()
+		clocks.latency.Record(c.number, now.Sub(planned))
+		clocks.service.Record(c.number, now.Sub(begun))
+		p.count.Add(1)
+	}
+}
+
+// call makes one request and checks that its own bytes come back. It reports false when the connection has failed.
+func (c *caller) call(pattern *Pattern) bool {
+	pattern.Put(c.buf, Header{Seq: c.seq, Stream: uint32(c.number)})
+	c.into, c.err = c.conn.Call(c.buf, c.into)
+	if c.err != nil {
+		return false
+	}
+	c.seq++
+	if bytes.Equal(c.into, c.buf) {
+		c.answered++
+	} else {
+		c.wrong++
+	}
+	return true
+}
+
+// requested is what came of a part of requests.
+type requested struct {
+	seconds  float64
+	end      [2]Usage
+	counts   Counts
+	answered uint64
+	late     uint64
+	latency  *hdrhistogram.Histogram
+	service  *hdrhistogram.Histogram // nil in a closed loop
+}
+
+// request runs the callers for d and adds what went wrong to the result.
+func (b *Bench) request(ctx context.Context, name string, d time.Duration, rate float64, callers []*caller) (out requested, err error) {
+	p := b.begin(ctx, name, d)
+	clocks := clocks{NewRecorder(len(callers)), NewRecorder(len(callers))}
+	workers := b.startCallers(p, rate, callers, clocks)
+	stuck := b.finish(p, workers)
+	out.seconds = time.Since(p.start).Seconds()
+	return out, b.answered(&out, callers, clocks, rate, stuck)
+}
+
+func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks clocks) *sync.WaitGroup {
+	var workers sync.WaitGroup
+	for i, c := range callers {
+		c.table = newTimetable(p.start, rate, i, len(callers))
+		workers.Go(func() { c.run(p, b.pattern, clocks) })
+	}
+	return &workers
+}
+
+// answered adds up what the callers saw, compares it with what the serving side answered, and makes that start again.
+func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, rate float64, stuck bool) error {
+	var wrong, broken uint64
+	for _, c := range callers {
+		out.answered += c.answered
+		out.late += c.late
+		wrong += c.wrong
+		if c.err != nil {
+			broken++
+		}
+	}
+	out.latency = clocks.latency.Merged()
+	if rate > 0 {
+		out.service = clocks.service.Merged()
+	}
+	b.result.fault("wrong_answer", wrong)
+	if stuck {
+		b.result.fault("no_answer", broken)
+	} else {
+		b.result.fault("call", broken)
+	}
+	var s Snapshot
+	var err error
+	if out.end, s, err = b.usage(); err != nil || b.Server == nil {
+		return err
+	}
+	out.counts = s.Counts
+	if broken == 0 { // a broken call may have been answered or not
+		b.result.fault("answered_unasked", max(s.Counts.Requests, out.answered+wrong)-(out.answered+wrong))
+		b.result.fault("answered_elsewhere", out.answered+wrong-min(s.Counts.Requests, out.answered+wrong))
+	}
+	return b.Server.Reset()
+}
+
+// warmUp runs the callers without keeping figures.
+func (b *Bench) warmUp(ctx context.Context, callers []*caller) error {
+	if b.Server != nil {
+		if err := b.Server.Reset(); err != nil {
+			return err
+		}
+	}
+	if b.Config.Warmup <= 0 {
+		return nil
+	}
+	_, err := b.request(ctx, "warm-up", b.Config.Warmup, b.Config.Rate, callers)
+	return err
+}
+
+// keep puts a part of requests into the result as its messages and latencies.
+func (b *Bench) keep(out requested) {
+	r := b.result
+	r.Seconds, r.Messages, r.Late = out.seconds, out.answered, out.late
+	r.BytesPerSecond = float64(out.answered) * float64(b.Config.Size) / out.seconds
+	r.LatencyMicros, r.ServiceMicros = Summarize(out.latency), Summarize(out.service)
+}
+
+func (b *Bench) rpc(ctx context.Context) error {
+	if err := b.dial(ctx, b.Config.Conns); err != nil {
+		return err
+	}
+	callers := b.callers(b.conns)
+	if err := b.warmUp(ctx, callers); err != nil {
+		return err
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	out, err := b.request(ctx, RPC, b.Config.Duration, b.Config.Rate, callers)
+	if err != nil {
+		return err
+	}
+	b.keep(out)
+	return b.sides(start, out.end)
+}
