@@ -1,0 +1,56 @@
+package opcode
+
+// Limits of application messages.
+const (
+	// DefaultPayloadLimit is the largest payload of an application code that asks for nothing else. 1 MiB: as much as
+	// a new peer may send before it needs fresh credit, so one message of the default size can always be on its way.
+	DefaultPayloadLimit = 1 << 20
+
+	// MaxPayloadLimit is the most an application may ask for. 16 MiB: a message is put together in memory before it
+	// is delivered, so a peer can make the receiver hold that much. Larger things belong into a stream (BytesCode).
+	MaxPayloadLimit = 16 << 20
+)
+
+// Largest payloads of the library's own codes, in bytes. A frame whose header says more is refused before a byte of it is
+// kept; each number is therefore what a stranger may make us read and hold for that code.
+const (
+	// frameLimit: one frame, so nothing is ever put together from fragments: neither for a stream, which has no use
+	// for larger pieces, nor for a message that is relayed for others (fragments of strangers are memory held for
+	// strangers).
+	frameLimit = 64 << 10
+
+	// probeLimit: a time stamp, a number and some room. Keepalives and pings bypass flow control and are answered
+	// unasked, so they must be worth nothing as a way of moving bytes.
+	probeLimit = 64
+
+	// reasonLimit: a code and a text for a log line. Sent when a connection ends, outside flow control.
+	reasonLimit = 1 << 10
+
+	// creditLimit: one number of bytes granted.
+	creditLimit = 8
+
+	// relayLimit: a whole record of the relayed session (64 KiB of payload, headers and tag) and 2 KiB for what the
+	// relay needs to know about it.
+	relayLimit = 66 << 10
+
+	// questionLimit: a 32-byte target, a nonce and how many answers are wanted; asked by anybody, so kept small.
+	questionLimit = 256
+
+	// contactsLimit: a full answer of 16 contacts and as many siblings, each a signed record that stays below 1 KiB.
+	contactsLimit = 32 << 10
+
+	// samplesLimit: payload with which throughput is measured; one frame, so that a measurement occupies no more.
+	samplesLimit = frameLimit
+
+	// ackLimit: about a hundred message numbers in one acknowledgement; more wait for the next.
+	ackLimit = 1 << 10
+
+	// idsLimit: some 250 message ids of 16 bytes, more than one round of repair asks for.
+	idsLimit = 4 << 10
+
+	// hopLimit: a message id, the ID of the node that took the message over, and its verdict.
+	hopLimit = 256
+
+	// recordLimit: a few signed node records of less than 1 KiB.
+	recordLimit = 4 << 10
+)
