@@ -58,3 +58,6 @@ func ParseID(s string) (ID, error) {
 
 // ID returns the name that belongs to a public key.
 func (k PublicKey) ID() ID { return blake2b.Sum256(k[:]) }
+
+// Hash is BLAKE2b-256, the hash of IDs, puzzles and everything in the overlay that is named by its content.
+func Hash(b []byte) [32]byte { return blake2b.Sum256(b) }

@@ -1,0 +1,287 @@
+package handshake
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flynn/noise"
+
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// A state says which message a machine waits for.
+//
+//	NewInitiator ──▶ awaitReply ──message 2 good──────────────────────────────▶ done
+//	NewResponder ──▶ awaitHello ──message 1 good──▶ awaitProof ──message 3 good──▶ done
+//	                 each await... ──anything else, or the deadline──▶ failed
+type state uint8
+
+const (
+	awaitHello state = iota // responder: message 1
+	awaitReply              // initiator: message 2; message 1 is out
+	awaitProof              // responder: message 3; message 2 is out
+	done
+	failed
+	stateCount
+)
+
+var allowed = [stateCount][stateCount]bool{
+	awaitHello: {awaitProof: true, failed: true},
+	awaitReply: {done: true, failed: true},
+	awaitProof: {done: true, failed: true},
+}
+
+func (s state) String() string {
+	return [...]string{"awaitHello", "awaitReply", "awaitProof", "done", "failed"}[s]
+}
+
+// A Machine is one handshake, seen from one end. It belongs to one goroutine at a time. It starts nothing and keeps no
+// more of a peer's data than the record and parameters that it will report.
+//
+// Drive it so: pass whole messages to Receive (NextMessage cuts them from a stream), after each call write what Next
+// returns, and call Expire at Deadline. The initiator is done as soon as its message 3 is ready to be written; whether the
+// responder likes it shows in the first record that opens, or in a closed connection.
+type Machine struct {
+	c        *Config
+	noise    *noise.HandshakeState // nil before the first message, and after the last
+	static   *[keySize]byte        // copy of our private key that noise holds, to be wiped
+	out      []byte                // message to be written, with its length
+	result   *Result               // set when the proof was good
+	expect   identity.ID           // whom the initiator wants; zero: anyone
+	observed transport.Addr
+	deadline time.Duration
+	state    state
+}
+
+// A Result is what a handshake that is done has found out.
+type Result struct {
+	Remote    *identity.Record // proven; shared if there is a Cache, so never changed
+	RemoteRaw []byte           // its bytes, to be handed on
+	ID        identity.ID      // of Remote
+	Params    Params           // what the peer says of itself
+	Send      RecordKey        // for what we write
+	Recv      RecordKey        // for what the peer writes
+	Binding   [32]byte         // hash of the whole handshake: both ends have the same, no other handshake ever will (Noise 11.2)
+}
+
+// NewInitiator starts a handshake at engine time now. Message 1 is ready at once: it costs one key, 20 us. The peer must prove to be
+// expect, if that is not zero. c is kept.
+func NewInitiator(c *Config, now time.Duration, expect identity.ID) (*Machine, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	m := &Machine{c: c, expect: expect, deadline: now + c.timeout(), state: awaitReply}
+	tag := m.begin(true)
+	if _, err := m.write(appendHello(nil, tag)); err != nil {
+		return nil, fmt.Errorf("handshake: message 1: %w", err)
+	}
+	return m, nil
+}
+
+// NewResponder waits for message 1 from engine time now. It computes nothing yet and takes some 200 bytes, since whoever opens a
+// connection can have one. c is kept.
+func NewResponder(c *Config, now time.Duration) (*Machine, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return &Machine{c: c, deadline: now + c.timeout(), state: awaitHello}, nil
+}
+
+// Observe sets the address under which the peer is seen, to be told to it: Params.Observed. It has an effect until our record is
+// sent: before the first Receive.
+func (m *Machine) Observe(a transport.Addr) { m.observed = a }
+
+// Receive takes the peer's next message, whole and without its length. Up to 200 us of work, so it runs off the loop when there are
+// many. msg is not kept. Any error ends the handshake: nothing more is taken or written, and later calls return ErrState.
+// So does a call on a machine that is done, which stays done.
+func (m *Machine) Receive(now time.Duration, msg []byte) error {
+	if m.state == done || m.state == failed {
+		return ErrState
+	}
+	err := m.receive(now, msg)
+	if err != nil {
+		m.fail()
+	}
+	return err
+}
+
+func (m *Machine) receive(now time.Duration, msg []byte) error {
+	if now >= m.deadline {
+		return ErrTimeout
+	}
+	if len(msg) > MessageLimit {
+		return fmt.Errorf("%w: %d bytes, limit %d", ErrMessageTooLong, len(msg), MessageLimit)
+	}
+	switch m.state {
+	case awaitHello:
+		return m.receiveHello(msg)
+	case awaitReply:
+		return m.receiveReply(msg)
+	case awaitProof:
+		return m.receiveProof(msg)
+	}
+	invariant.Bug("handshake: bug: receiving in state %v", m.state)
+	return nil
+}
+
+func (m *Machine) receiveHello(msg []byte) error {
+	if err := checkHello(msg, networkTag(m.c.prologue())); err != nil {
+		return err
+	}
+	m.begin(false)
+	if _, _, err := m.read(msg); err != nil {
+		return err
+	}
+	if _, err := m.write(m.appendProof(nil)); err != nil {
+		return err
+	}
+	m.move(awaitProof)
+	return nil
+}
+
+// receiveReply answers only a responder that has proven itself, so that the initiator's name goes to nobody else.
+func (m *Machine) receiveReply(msg []byte) error {
+	payload, _, err := m.read(msg)
+	if err != nil {
+		return err
+	}
+	if m.result, err = m.checkProof(payload, m.noise.PeerStatic()); err != nil {
+		return err
+	}
+	keys, err := m.write(m.appendProof(nil))
+	if err != nil {
+		return err
+	}
+	m.finish(keys.toResponder, keys.toInitiator)
+	return nil
+}
+
+func (m *Machine) receiveProof(msg []byte) error {
+	payload, keys, err := m.read(msg)
+	if err != nil {
+		return err
+	}
+	if m.result, err = m.checkProof(payload, m.noise.PeerStatic()); err != nil {
+		return err
+	}
+	m.finish(keys.toInitiator, keys.toResponder)
+	return nil
+}
+
+// Next returns a message to be written, once; with its length, ready for a stream. The slice is the caller's.
+func (m *Machine) Next() (wire []byte, ok bool) {
+	wire, m.out = m.out, nil
+	return wire, wire != nil
+}
+
+// Done reports whether the peer has proven itself. There may still be a message to write.
+func (m *Machine) Done() bool { return m.state == done }
+
+// Result returns what was found out, once Done; before that, the zero Result. The keys count, so one copy of them is used.
+func (m *Machine) Result() Result {
+	if m.state != done {
+		return Result{}
+	}
+	return *m.result
+}
+
+// Deadline returns the engine time at which Expire wants to be called; transport.Never when the handshake is over.
+func (m *Machine) Deadline() time.Duration {
+	if m.state == done || m.state == failed {
+		return transport.Never
+	}
+	return m.deadline
+}
+
+// Expire ends a handshake whose deadline has come, with ErrTimeout. At any other time it does nothing and returns nil.
+func (m *Machine) Expire(now time.Duration) error {
+	if now < m.Deadline() {
+		return nil
+	}
+	m.fail()
+	return ErrTimeout
+}
+
+// begin makes the Noise state, and returns the tag of the network.
+func (m *Machine) begin(initiator bool) (tag [8]byte) {
+	static, public := m.c.Identity.StaticKey(), m.c.Identity.StaticPublic()
+	m.static = &static
+	prologue := m.c.prologue()
+	hs, err := noise.NewHandshakeState(noise.Config{
+		CipherSuite:   suite,
+		Pattern:       noise.HandshakeXX,
+		Initiator:     initiator,
+		Prologue:      prologue,
+		StaticKeypair: noise.DHKey{Private: static[:], Public: public[:]},
+		Random:        m.c.rand(),
+	})
+	if err != nil {
+		invariant.Bug("handshake: bug: Noise state: %v", err)
+	}
+	m.noise = hs
+	return networkTag(prologue)
+}
+
+// keys are what the last message of the handshake leaves (Noise 5.2, Split).
+type keys struct{ toResponder, toInitiator *noise.CipherState }
+
+func (m *Machine) read(msg []byte) ([]byte, keys, error) {
+	payload, toResponder, toInitiator, err := m.noise.ReadMessage(nil, msg)
+	switch {
+	case err == nil, errors.Is(err, ErrLowOrder):
+	case errors.Is(err, noise.ErrShortMessage):
+		err = fmt.Errorf("%w: %d bytes", ErrMessage, len(msg))
+	default:
+		err = fmt.Errorf("%w: %w", ErrAuthentication, err)
+	}
+	return payload, keys{toResponder, toInitiator}, err
+}
+
+func (m *Machine) write(payload []byte) (keys, error) {
+	out, toResponder, toInitiator, err := m.noise.WriteMessage(make([]byte, lengthSize, lengthSize+2*keySize+2*tagSize+len(payload)), payload)
+	if err != nil {
+		return keys{}, err
+	}
+	size := len(out) - lengthSize
+	if size > MessageLimit {
+		invariant.Bug("handshake: bug: wrote a message of %d bytes", size)
+	}
+	out[0], out[1] = byte(size), byte(size>>8)
+	m.out = out
+	return keys{toResponder, toInitiator}, nil
+}
+
+func (m *Machine) finish(send, recv *noise.CipherState) {
+	m.result.Send.key = send.UnsafeKey()
+	m.result.Recv.key = recv.UnsafeKey()
+	copy(m.result.Binding[:], m.noise.ChannelBinding())
+	m.move(done)
+	m.wipe()
+}
+
+func (m *Machine) fail() {
+	m.move(failed)
+	m.out, m.result = nil, nil
+	m.wipe()
+}
+
+// wipe clears the private keys that this handshake has copied or made. What Noise and the collector have moved elsewhere stays
+// until it is overwritten.
+func (m *Machine) wipe() {
+	if m.noise == nil {
+		return
+	}
+	clear(m.noise.LocalEphemeral().Private)
+	clear(m.static[:])
+	m.noise, m.static = nil, nil
+}
+
+func (m *Machine) move(to state) {
+	if !allowed[m.state][to] {
+		invariant.Bug("handshake: bug: %v -> %v", m.state, to)
+	}
+	m.state = to
+}

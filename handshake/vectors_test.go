@@ -1,0 +1,95 @@
+package handshake
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/flynn/noise"
+)
+
+// The published vectors of Noise_XX_25519_AESGCM_SHA256, through the suite that Machine uses, with our Diffie-Hellman.
+// Transport messages go through RecordKey, so that they prove its nonces as well.
+func TestNoiseVectors(t *testing.T) {
+	vectors := readVectors(t, "testdata/noise_xx.txt")
+	if len(vectors) < 4 {
+		t.Fatalf("%d vectors, want at least 4", len(vectors))
+	}
+	for i, v := range vectors {
+		if v["handshake"] != "Noise_XX_25519_AESGCM_SHA256" {
+			t.Fatalf("vector %d is for %s", i, v["handshake"])
+		}
+		state := func(initiator bool, static, ephemeral string) *noise.HandshakeState {
+			key, err := curve25519{}.GenerateKeypair(bytes.NewReader(unhex(t, v[static])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			hs, err := noise.NewHandshakeState(noise.Config{
+				CipherSuite: suite, Pattern: noise.HandshakeXX, Initiator: initiator, StaticKeypair: key,
+				Prologue: unhex(t, v["prologue"]), Random: bytes.NewReader(unhex(t, v[ephemeral])),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return hs
+		}
+		writer, reader := state(true, "init_static", "gen_init_ephemeral"), state(false, "resp_static", "gen_resp_ephemeral")
+		var sent, read keys
+		for _, n := range []string{"msg_0", "msg_1", "msg_2"} {
+			payload, want := unhex(t, v[n+"_payload"]), unhex(t, v[n+"_ciphertext"])
+			out, k1, k2, err := writer.WriteMessage(nil, payload)
+			if err != nil || !bytes.Equal(out, want) {
+				t.Fatalf("vector %d, %s: wrote %x, %v, want %x", i, n, out, err, want)
+			}
+			got, k3, k4, err := reader.ReadMessage(nil, out)
+			if err != nil || !bytes.Equal(got, payload) {
+				t.Fatalf("vector %d, %s: read %x, %v, want %x", i, n, got, err, payload)
+			}
+			sent, read = keys{k1, k2}, keys{k3, k4}
+			writer, reader = reader, writer
+		}
+		for n, direction := range map[string][2]*noise.CipherState{
+			"msg_3": {sent.toResponder, read.toResponder},
+			"msg_4": {sent.toInitiator, read.toInitiator},
+		} {
+			seal, open := RecordKey{key: direction[0].UnsafeKey()}, RecordKey{key: direction[1].UnsafeKey()}
+			payload, want := unhex(t, v[n+"_payload"]), unhex(t, v[n+"_ciphertext"])
+			body := append(bytes.Clone(payload), make([]byte, tagSize)...)
+			if err := seal.SealWith(seal.Expand(), nil, body); err != nil || !bytes.Equal(body, want) {
+				t.Errorf("vector %d, %s: sealed %x, %v, want %x", i, n, body, err, want)
+			}
+			if plain, err := open.Open(open.Expand(), nil, body); err != nil || !bytes.Equal(plain, payload) {
+				t.Errorf("vector %d, %s: opened %x, %v, want %x", i, n, plain, err, payload)
+			}
+		}
+	}
+}
+
+// readVectors reads blocks of key=value lines, separated by empty lines; # starts a comment.
+func readVectors(t testing.TB, path string) []map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []map[string]string
+	for block := range strings.SplitSeq(string(b), "\n\n") {
+		v := map[string]string{}
+		for line := range strings.Lines(block) {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			key, value, ok := strings.Cut(line, "=")
+			if _, twice := v[key]; !ok || twice {
+				t.Fatalf("%s: bad line %q", path, line)
+			}
+			v[key] = value
+		}
+		if len(v) > 0 {
+			all = append(all, v)
+		}
+	}
+	return all
+}
