@@ -1,0 +1,180 @@
+package timer
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing/invariant"
+)
+
+const (
+	digitBits = 6 // so that a level's slots in use are one uint64
+	slots     = 1 << digitBits
+	levels    = 8
+
+	// movesPerFire times max is how many timers one Advance may move down a level. A move writes to three timers, which are
+	// rarely in cache, and costs about what a quarter of a short Fire does; without a bound a slot in which a hundred
+	// thousand timers wait would hold up the loop for milliseconds.
+	movesPerFire = 4
+)
+
+// A Wheel holds timers and fires them. It takes 16 KiB, and its methods do not allocate. It belongs to one goroutine.
+type Wheel struct {
+	now time.Duration // the latest that Advance was told
+
+	// Invariant: here <= to <= tickBefore(now). Every timer in slots has a tick >= to, and waits in the level and slot of
+	// its highest digit that differs from here's. Between calls here == to, unless max cut an Advance short while it was
+	// moving the timers of the one slot that has to be emptied for here to become to; those already moved wait as seen from to.
+	here, to uint64
+
+	// late are the timers set for a time that had come: they fire in the next Advance and not in the one that is under way,
+	// or a timer that sets itself for now would never let it end. Their tick is tickBefore(now).
+	late ring
+
+	inUse [levels]uint64 // bit s: slot s may hold timers; cleared when it is found not to
+	slots [levels][slots]ring
+}
+
+// NewWheel returns a wheel without timers whose time is now.
+func NewWheel(now time.Duration) *Wheel {
+	w := &Wheel{now: now, here: tickBefore(now)}
+	w.to = w.here
+	w.late.init()
+	for l := range w.slots {
+		for s := range w.slots[l] {
+			w.slots[l][s].init()
+		}
+	}
+	return w
+}
+
+// Set arms t for at; if it is armed, it moves. It fires in the first Advance that is told at or later, rounded up to a
+// Tick. An at that has passed already is due in the next Advance. A time in the last, incomplete tick of time.Duration,
+// and so the largest Duration, never comes. O(1).
+func (w *Wheel) Set(t *Timer, at time.Duration) {
+	if t.Fire == nil {
+		invariant.Bug("timer: bug: Set of a timer that has no Fire")
+	}
+	if t.Armed() {
+		t.unlink()
+	}
+	if at <= w.now {
+		t.tick = tickBefore(w.now)
+		w.late.push(t)
+		return
+	}
+	t.tick = tickAfter(at)
+	w.slot(w.here, t.tick).push(t)
+}
+
+// Stop disarms t and reports whether it was armed. After it, t does not fire until it is set again. O(1).
+func (w *Wheel) Stop(t *Timer) bool {
+	if !t.Armed() {
+		return false
+	}
+	t.unlink()
+	return true
+}
+
+// Next returns when Advance should be called again: never later than the earliest deadline, rounded up to a Tick. It may
+// be earlier, when timers have to move down before it is known which is first. If something is due already it is the
+// time of the last Advance. ok is false if no timer is armed. It looks at one word per level.
+func (w *Wheel) Next() (at time.Duration, ok bool) {
+	if !w.late.empty() {
+		return w.now, true
+	}
+	tick, ok := w.earliest() // where an Advance was cut short this may lie before now, and means now
+	if !ok {
+		return 0, false
+	}
+	return max(timeOf(tick), w.now), true
+}
+
+// Advance tells the wheel the time and fires what is due, in order, but no more than max timers; it returns how many. What
+// is left then fires in the next Advance. Whether something is left, Next tells, and the count does not: Advance also
+// ends early if it had to move more than a few times max timers. A now before the last one is taken for that.
+func (w *Wheel) Advance(now time.Duration, max int) (fired int) {
+	if !w.late.empty() {
+		w.slot(w.here, tickBefore(w.now)).take(&w.late)
+	}
+	if now > w.now {
+		w.now = now
+	}
+	moves := movesPerFire * min(max, 1<<24)
+	for fired < max {
+		if w.to != w.here {
+			if !w.descend(&moves) {
+				break
+			}
+			continue
+		}
+		first := &w.slots[0][w.here%slots].head
+		if t := first.next; t != first {
+			t.unlink()
+			fired++
+			t.Fire(w.now)
+			continue
+		}
+		if !w.aim() {
+			break
+		}
+	}
+	return fired
+}
+
+// slot returns the ring in which a timer due at tick waits as seen from here, and marks it as used.
+func (w *Wheel) slot(here, tick uint64) *ring {
+	level := levelOf(here ^ tick)
+	s := tick >> (level * digitBits) % slots
+	w.inUse[level] |= 1 << s
+	return &w.slots[level][s]
+}
+
+// levelOf returns the number of the highest digit that is not zero; 0 if there is none.
+func levelOf(tick uint64) int { return (bits.Len64(tick|1) - 1) / digitBits }
+
+// earliest returns the first tick of the first slot that holds timers. As lower levels end before the next slot of a
+// higher one begins, that is the lowest slot of the lowest level.
+func (w *Wheel) earliest() (tick uint64, ok bool) {
+	for level := range w.inUse {
+		for w.inUse[level] != 0 {
+			s := bits.TrailingZeros64(w.inUse[level])
+			if w.slots[level][s].empty() {
+				w.inUse[level] &^= 1 << s
+				continue
+			}
+			above := w.here >> ((level + 1) * digitBits) << digitBits
+			return (above | uint64(s)) << (level * digitBits), true
+		}
+	}
+	return 0, false
+}
+
+// aim sets to to the first tick in which something is due, or to the last that has begun. It reports false if the wheel
+// is there.
+func (w *Wheel) aim() bool {
+	w.to = tickBefore(w.now)
+	if tick, ok := w.earliest(); ok && tick < w.to {
+		w.to = tick
+	}
+	return w.to != w.here
+}
+
+// descend makes here to. There is no timer before to; so, of all slots, only that of to in the highest digit that changes
+// holds timers whose place is another one now. They move in their order, as many as moves allows; descend reports whether
+// it came to the end.
+func (w *Wheel) descend(moves *int) bool {
+	if level := levelOf(w.here ^ w.to); level > 0 {
+		s := w.to >> (level * digitBits) % slots
+		for from := &w.slots[level][s]; !from.empty(); *moves-- {
+			if *moves == 0 {
+				return false
+			}
+			t := from.head.next
+			t.unlink()
+			w.slot(w.to, t.tick).push(t)
+		}
+	}
+	w.here = w.to
+	return true
+}
