@@ -25,6 +25,9 @@ type Bench struct {
 	Addr   string  // where the serving side is
 	Server Control // nil: it cannot be asked; then oneway, fanout and mixed cannot run
 
+	// Shared says that others make requests of the same serving side, so that its sum cannot be held against ours.
+	Shared bool
+
 	// Beside runs a storm of handshakes against Addr, from another process so that its arithmetic does not hold up the requests
 	// measured here, until ctx ends. Only storm needs it.
 	Beside func(ctx context.Context) (*Result, error)

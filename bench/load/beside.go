@@ -39,7 +39,10 @@ func (b *Bench) mixed(ctx context.Context) error {
 	}
 	stuck := b.finish(p, workers)
 	out := requested{seconds: time.Since(p.start).Seconds()}
-	bulk, err := b.bulkBeside(p.start, senders, stuck, &out, callers, clocks)
+	if err := b.answered(&out, callers, clocks, stuck); err != nil {
+		return err
+	}
+	bulk, err := b.arrived(p.start, senders, stuck)
 	if err != nil {
 		return err
 	}
@@ -53,24 +56,6 @@ func (b *Bench) mixed(ctx context.Context) error {
 	}
 	return b.sides(start, bulk.end)
 }
-
-// bulkBeside settles the accounts of a part that had both kinds of traffic. The requests' account comes first: the
-// stream's ends with a Reset.
-func (b *Bench) bulkBeside(start time.Time, senders []*sender, stuck bool, out *requested, callers []*caller, clocks clocks) (streamed, error) {
-	server := b.Server
-	b.Server = keepCounts{server}
-	err := b.answered(out, callers, clocks, b.Config.Rate, stuck)
-	b.Server = server
-	if err != nil {
-		return streamed{}, err
-	}
-	return b.arrived(start, senders, stuck)
-}
-
-// keepCounts is a Control whose Reset waits for another account.
-type keepCounts struct{ Control }
-
-func (keepCounts) Reset() error { return nil }
 
 // storm measures requests of one established peer alone, then while Beside shakes hands with the same server.
 func (b *Bench) storm(ctx context.Context) error {
@@ -145,15 +130,9 @@ func (b *Bench) slow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The stopped reader's requests are answered too, so this part's sums cannot agree; content is still checked.
-	server := b.Server
-	b.Server = nil
+	b.Shared = true // the stopped reader's requests are answered too
 	out, err := b.request(ctx, Slow, b.Config.Duration, b.Config.Rate, callers)
-	b.Server = server
 	if err != nil {
-		return err
-	}
-	if out.end, _, err = b.usage(); err != nil {
 		return err
 	}
 	b.keep(out)

@@ -106,7 +106,10 @@ func (b *Bench) stream(ctx context.Context, name string, d time.Duration, rate f
 		workers.Go(func() { s.run(p, b.pattern) })
 	}
 	stuck := b.finish(p, &workers)
-	return b.arrived(p.start, senders, stuck)
+	if out, err = b.arrived(p.start, senders, stuck); err != nil {
+		return out, err
+	}
+	return out, b.Server.Reset()
 }
 
 // arrived waits for the marks and compares what was sent with what came.
@@ -133,7 +136,7 @@ func (b *Bench) arrived(start time.Time, senders []*sender, stuck bool) (out str
 		return out, err
 	}
 	b.compare(sent, out.arrived.Counts)
-	return out, b.Server.Reset()
+	return out, nil
 }
 
 func (b *Bench) compare(sent uint64, c Counts) {

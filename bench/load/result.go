@@ -25,12 +25,12 @@ type Result struct {
 // A Side is what one of the two processes used. CPU and allocations are of the measured part; memory is that after it, settled, with the
 // connections still open, and for each connection what it grew since before the first.
 type Side struct {
-	CPUSeconds     float64 `json:"cpu_seconds"`
-	RSSBytes       uint64  `json:"rss_bytes"`
-	HeapBytes      uint64  `json:"heap_bytes"`
-	Goroutines     int     `json:"goroutines"`
-	HeapPerConn    float64 `json:"heap_bytes_per_connection"`
-	RSSPerConn     float64 `json:"rss_bytes_per_connection"`
+	CPUSeconds       float64 `json:"cpu_seconds"`
+	RSSBytes         uint64  `json:"rss_bytes"`
+	HeapBytes        uint64  `json:"heap_bytes"`
+	Goroutines       int     `json:"goroutines"`
+	HeapPerConn      float64 `json:"heap_bytes_per_connection"`
+	RSSPerConn       float64 `json:"rss_bytes_per_connection"`
 	AllocsPerMessage float64 `json:"allocs_per_message"`
 }
 

@@ -106,7 +106,7 @@ type requested struct {
 	answered uint64
 	late     uint64
 	latency  *hdrhistogram.Histogram
-	service  *hdrhistogram.Histogram // nil in a closed loop
+	service  *hdrhistogram.Histogram // empty in a closed loop
 }
 
 // request runs the callers for d and adds what went wrong to the result.
@@ -116,7 +116,10 @@ func (b *Bench) request(ctx context.Context, name string, d time.Duration, rate 
 	workers := b.startCallers(p, rate, callers, clocks)
 	stuck := b.finish(p, workers)
 	out.seconds = time.Since(p.start).Seconds()
-	return out, b.answered(&out, callers, clocks, rate, stuck)
+	if err := b.answered(&out, callers, clocks, stuck); err != nil || b.Server == nil {
+		return out, err
+	}
+	return out, b.Server.Reset()
 }
 
 func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks clocks) *sync.WaitGroup {
@@ -128,8 +131,8 @@ func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks cl
 	return &workers
 }
 
-// answered adds up what the callers saw, compares it with what the serving side answered, and makes that start again.
-func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, rate float64, stuck bool) error {
+// answered adds up what the callers saw and compares it with what the serving side answered.
+func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, stuck bool) error {
 	var wrong, broken uint64
 	for _, c := range callers {
 		out.answered += c.answered
@@ -139,10 +142,7 @@ func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, rate 
 			broken++
 		}
 	}
-	out.latency = clocks.latency.Merged()
-	if rate > 0 {
-		out.service = clocks.service.Merged()
-	}
+	out.latency, out.service = clocks.latency.Merged(), clocks.service.Merged()
 	b.result.fault("wrong_answer", wrong)
 	if stuck {
 		b.result.fault("no_answer", broken)
@@ -155,11 +155,11 @@ func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, rate 
 		return err
 	}
 	out.counts = s.Counts
-	if broken == 0 { // a broken call may have been answered or not
-		b.result.fault("answered_unasked", max(s.Counts.Requests, out.answered+wrong)-(out.answered+wrong))
-		b.result.fault("answered_elsewhere", out.answered+wrong-min(s.Counts.Requests, out.answered+wrong))
+	if asked := out.answered + wrong; broken == 0 && !b.Shared { // a broken call may have been answered or not
+		b.result.fault("answered_unasked", max(s.Counts.Requests, asked)-asked)
+		b.result.fault("answered_elsewhere", asked-min(s.Counts.Requests, asked))
 	}
-	return b.Server.Reset()
+	return nil
 }
 
 // warmUp runs the callers without keeping figures.

@@ -1,0 +1,73 @@
+package driver_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/carrier-p2p/carrier/bench/driver"
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+func TestMain(m *testing.M) {
+	// gnet keeps a pool of workers for the whole process; these two are its caretakers.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+}
+
+// Every driver runs every scenario for a moment, and nothing is lost, doubled, altered or late. Rates are nobody's
+// concern here.
+func TestScenarios(t *testing.T) {
+	runs := []load.Config{
+		{Scenario: load.OneWay, Conns: 1, Size: 64},
+		{Scenario: load.OneWay, Conns: 3, Size: 70_000},
+		{Scenario: load.OneWay, Conns: 2, Size: 1024, Rate: 2000},
+		{Scenario: load.OneWay, Conns: 1, Size: load.SizeLimit},
+		{Scenario: load.RPC, Conns: 1, Inflight: 64, Size: 64},
+		{Scenario: load.RPC, Conns: 20, Inflight: 2, Size: 1024, Rate: 1000},
+		{Scenario: load.RPC, Conns: 1, Size: 200_000},
+		{Scenario: load.Connect, Conns: 4},
+		{Scenario: load.Hold, Conns: 60},
+		{Scenario: load.FanOut, Conns: 30, Size: 1024},
+		{Scenario: load.Mixed, Conns: 1},
+		{Scenario: load.Slow, Conns: 5, Rate: 500},
+	}
+	for _, d := range driver.All() {
+		t.Run(d.Name(), func(t *testing.T) {
+			for _, c := range runs {
+				c.Duration, c.Warmup = 50*time.Millisecond, 20*time.Millisecond
+				result := runLocal(t, d, c)
+				if result.Failed() {
+					t.Errorf("%s, %d connections, %d bytes: errors %v", c.Scenario, c.Conns, c.Size, result.Errors)
+				}
+				if result.Messages == 0 {
+					t.Errorf("%s, %d connections, %d bytes: no message", c.Scenario, c.Conns, c.Size)
+				}
+			}
+		})
+	}
+}
+
+func runLocal(t *testing.T, d load.Driver, c load.Config) *load.Result {
+	t.Helper()
+	sink := load.NewSink(load.NewPattern())
+	server, err := d.Serve("127.0.0.1:0", c.Shape(), sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	dialer, err := d.NewDialer(c.Shape())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dialer.Close()
+	bench := load.Bench{Config: c, Driver: d.Name(), Dialer: dialer, Addr: server.Addr(), Server: load.Local{Sink: sink}}
+	result, err := bench.Run(context.Background())
+	if err != nil {
+		t.Fatalf("%s: %v", c.Scenario, err)
+	}
+	return result
+}

@@ -1,0 +1,32 @@
+package driver
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+// All returns every contestant, in the order tables show them.
+func All() []load.Driver {
+	return []load.Driver{Gnet(), TLS(), TLSMLKEM(), TCP()}
+}
+
+// Names returns the names of All.
+func Names() []string {
+	var names []string
+	for _, d := range All() {
+		names = append(names, d.Name())
+	}
+	return names
+}
+
+// ByName returns the driver of that name.
+func ByName(name string) (load.Driver, error) {
+	for _, d := range All() {
+		if d.Name() == name {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("driver: no driver %q: want one of %s", name, strings.Join(Names(), ", "))
+}
