@@ -9,7 +9,7 @@ import (
 )
 
 // Path:   value -> [append] -> payload. Runs on the goroutine that sends.
-// Cost:   0 allocations if dst has room, but a few for every map. TestAppendAllocs holds this.
+// Cost:   0 allocations if dst has room, but a few for every map. TestAllocs holds this.
 // Keeps:  nothing of the value or of dst.
 //
 // Everything here walks memory by offset. That is sound because a plan's offsets come from the very type of the value, at
