@@ -596,3 +596,34 @@ func TestMoves(t *testing.T) {
 		}
 	}
 }
+
+// The private keys that a handshake made or copied must be zero when it is over, whichever way it ended.
+func TestWiped(t *testing.T) {
+	for _, spoil := range []bool{false, true} {
+		p := newPair(t, node(t, 1), node(t, 2), identity.ID{})
+		var secrets [][]byte
+		p.onWire = func(n int, msg []byte) []byte {
+			if n == 2 {
+				for _, m := range []*Machine{p.a, p.b} {
+					secrets = append(secrets, m.static[:], m.noise.LocalEphemeral().Private)
+				}
+			}
+			if spoil && n >= 2 {
+				msg[0] ^= 1
+			}
+			return msg
+		}
+		p.run(0)
+		if spoil {
+			p.b.Expire(p.b.Deadline())
+		}
+		if len(secrets) != 4 {
+			t.Fatalf("%d secrets seen, want 4", len(secrets))
+		}
+		for i, s := range secrets {
+			if len(s) != keySize || !bytes.Equal(s, make([]byte, keySize)) {
+				t.Errorf("spoiled %v: secret %d is still there", spoil, i)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -13,9 +14,10 @@ import (
 // Transport messages go through RecordKey, so that they prove its nonces as well.
 func TestNoiseVectors(t *testing.T) {
 	vectors := readVectors(t, "testdata/noise_xx.txt")
-	if len(vectors) < 4 {
-		t.Fatalf("%d vectors, want at least 4", len(vectors))
+	if len(vectors) != 5 {
+		t.Fatalf("%d vectors, want 5", len(vectors))
 	}
+	transported := 0
 	for i, v := range vectors {
 		if v["handshake"] != "Noise_XX_25519_AESGCM_SHA256" {
 			t.Fatalf("vector %d is for %s", i, v["handshake"])
@@ -49,20 +51,30 @@ func TestNoiseVectors(t *testing.T) {
 			sent, read = keys{k1, k2}, keys{k3, k4}
 			writer, reader = reader, writer
 		}
-		for n, direction := range map[string][2]*noise.CipherState{
-			"msg_3": {sent.toResponder, read.toResponder},
-			"msg_4": {sent.toInitiator, read.toInitiator},
+		for name, direction := range map[string][2]*noise.CipherState{
+			"to_responder": {sent.toResponder, read.toResponder},
+			"to_initiator": {sent.toInitiator, read.toInitiator},
 		} {
 			seal, open := RecordKey{key: direction[0].UnsafeKey()}, RecordKey{key: direction[1].UnsafeKey()}
-			payload, want := unhex(t, v[n+"_payload"]), unhex(t, v[n+"_ciphertext"])
-			body := append(bytes.Clone(payload), make([]byte, tagSize)...)
-			if err := seal.SealWith(seal.Expand(), nil, body); err != nil || !bytes.Equal(body, want) {
-				t.Errorf("vector %d, %s: sealed %x, %v, want %x", i, n, body, err, want)
-			}
-			if plain, err := open.Open(open.Expand(), nil, body); err != nil || !bytes.Equal(plain, payload) {
-				t.Errorf("vector %d, %s: opened %x, %v, want %x", i, n, plain, err, payload)
+			for number := 0; ; number++ {
+				key := fmt.Sprintf("%s_%d", name, number)
+				if _, ok := v[key+"_ciphertext"]; !ok {
+					break
+				}
+				payload, want := unhex(t, v[key+"_payload"]), unhex(t, v[key+"_ciphertext"])
+				body := append(bytes.Clone(payload), make([]byte, tagSize)...)
+				if err := seal.SealWith(seal.Expand(), nil, body); err != nil || !bytes.Equal(body, want) {
+					t.Errorf("vector %d, %s: sealed %x, %v, want %x", i, key, body, err, want)
+				}
+				if plain, err := open.Open(open.Expand(), nil, body); err != nil || !bytes.Equal(plain, payload) {
+					t.Errorf("vector %d, %s: opened %x, %v, want %x", i, key, plain, err, payload)
+				}
+				transported++
 			}
 		}
+	}
+	if transported != 11 {
+		t.Errorf("%d transport messages, want 11", transported)
 	}
 }
 
