@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -246,7 +245,7 @@ func (d *gnetDialer) Dial(ctx context.Context, addr string, _ int) (load.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	c := &gnetConn{gone: make(chan struct{})}
+	c := &gnetConn{}
 	c.room.L = &c.mu
 	if c.conn, err = d.client.EnrollContext(raw, c); err != nil {
 		return nil, err
@@ -270,7 +269,6 @@ type gnetConn struct {
 	calls calls
 	carry carry  // the loop's
 	spare []byte // the loop's: what was written last, for the next turn
-	gone  chan struct{}
 
 	mu        sync.Mutex
 	room      sync.Cond
@@ -320,16 +318,7 @@ func (c *gnetConn) append(id uint32, payload []byte) error {
 	return nil
 }
 
-func (c *gnetConn) Close() error {
-	if err := c.conn.Close(); err != nil {
-		return err
-	}
-	select {
-	case <-c.gone:
-	case <-time.After(time.Second): // the loops have stopped: nobody is left to close it
-	}
-	return nil
-}
+func (c *gnetConn) Close() error { return c.conn.Close() } // the loop closes it soon
 
 func (d *gnetDialer) OnTraffic(conn gnet.Conn) gnet.Action {
 	c := conn.Context().(*gnetConn)
@@ -379,6 +368,5 @@ func (d *gnetDialer) OnClose(conn gnet.Conn, err error) gnet.Action {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	c.calls.fail(errors.Join(errClosed, err))
-	close(c.gone)
 	return gnet.None
 }

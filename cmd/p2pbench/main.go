@@ -1,0 +1,128 @@
+// Command p2pbench loads peer-to-peer nodes and says what it saw: how many messages arrived whole and in order, how long they
+// took, and what both sides paid in processor time and memory.
+//
+//	p2pbench                                    a short tour against a serving node it starts itself
+//	p2pbench oneway --size 1KiB --conns 100     one scenario
+//	p2pbench oneway --against gnet,tls          the same beside baselines, in turns, with medians and ratios
+//	p2pbench serve                              the serving side alone, for --target from elsewhere
+//
+// Every run takes place in fresh processes: one that dials, and a child of it that serves and ends with it. Figures go to
+// standard output, everything else to standard error.
+//
+// Exit codes: 0 all sent was received and verified; 1 could not run; 2 wrong usage; 3 it ran, and messages were lost, doubled,
+// altered or not answered; 130 interrupted, with what was measured until then printed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/carrier-p2p/carrier/bench/driver"
+)
+
+const (
+	exitFine        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitFaults      = 3
+	exitInterrupted = 130
+)
+
+// errFaults and errInterrupted are outcomes whose details have been printed already.
+var (
+	errFaults      = errors.New("p2pbench: not everything arrived as it was sent")
+	errInterrupted = errors.New("p2pbench: interrupted")
+)
+
+// app is what commands work with.
+type app struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr *os.File
+}
+
+type commands struct {
+	Run      runCommand      `cmd:"" default:"withargs" help:"A short tour: the scenarios one after the other (default)."`
+	Oneway   onewayCommand   `cmd:"" help:"Messages in one direction."`
+	RPC      rpcCommand      `cmd:"" name:"rpc" help:"Requests and their answers."`
+	Connect  connectCommand  `cmd:"" help:"Dial, handshake, close, again and again."`
+	Hold     holdCommand     `cmd:"" help:"Idle connections and what they cost the serving side."`
+	Fanout   fanoutCommand   `cmd:"" help:"The same message to every connection, round after round."`
+	Mixed    mixedCommand    `cmd:"" help:"Requests beside a bulk stream on the same connection."`
+	Storm    stormCommand    `cmd:"" help:"Requests of an established peer while others shake hands."`
+	Slow     slowCommand     `cmd:"" help:"Requests of many peers while one has stopped reading."`
+	Serve    serveCommand    `cmd:"" help:"The serving side alone."`
+	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal ends the run with what it has; from then on signals do what they do by default, so a second one kills.
+	context.AfterFunc(ctx, stop)
+
+	var c commands
+	parser, err := kong.New(&c, kong.Name("p2pbench"), kong.Description(description()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Vars{"drivers": strings.Join(driver.Names(), ", "), "driver": driver.Names()[0]})
+	if err != nil {
+		panic("p2pbench: bug: the command line does not compile: " + err.Error())
+	}
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry 'p2pbench --help'.\n", err)
+		return exitUsage
+	}
+	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr})
+	return exitCode(err)
+}
+
+func description() string {
+	return `Load peer-to-peer nodes, check every message, and say what both sides paid.
+
+Without --target a serving node is started as a child process on loopback. Examples:
+
+  p2pbench                                          a tour
+  p2pbench oneway --size 1KiB --conns 100
+  p2pbench rpc --inflight 64 --rate 20000           open loop: latency from planned times
+  p2pbench rpc --inflight 64 --against gnet,tls     the same beside baselines, in turns
+  p2pbench connect --conns 64 --json -              one JSON object on standard output
+
+Exit codes: 0 fine, 1 could not run, 2 usage, 3 messages lost or wrong, 130 interrupted.`
+}
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.Is(err, errFaults):
+		return exitFaults
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "p2pbench:", trimPackage(err))
+		return exitUsage
+	}
+	fmt.Fprintln(os.Stderr, "p2pbench:", trimPackage(err))
+	return exitFailed
+}
+
+// trimPackage shows an error without our own names in front.
+func trimPackage(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: "} {
+		text = strings.ReplaceAll(text, prefix, "")
+	}
+	return text
+}

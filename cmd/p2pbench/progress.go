@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+// progress shows how far a run is: on a terminal one line that is written over, elsewhere a plain line now and then.
+type progress struct {
+	out   *os.File
+	quiet bool
+	live  bool
+	name  string
+	every time.Duration
+	shown int // columns of the live line
+}
+
+func newProgress(out *os.File, quiet bool, label, scenario, driver string) *progress {
+	p := &progress{out: out, quiet: quiet, live: term.IsTerminal(int(out.Fd())), every: 2 * time.Second}
+	if p.live {
+		p.every = 200 * time.Millisecond
+	}
+	p.name = strings.TrimSpace(label + " " + scenario + " " + driver)
+	return p
+}
+
+func (p *progress) tick(t load.Tick) {
+	if p.quiet {
+		return
+	}
+	line := progressLine(p.name, t)
+	if !p.live {
+		fmt.Fprintln(p.out, line)
+		return
+	}
+	// Blanks over what was there instead of an escape sequence: terminals disagree about those, not about blanks.
+	fmt.Fprintf(p.out, "\r%-*s", p.shown, line)
+	p.shown = len(line)
+}
+
+// clear takes the live line away.
+func (p *progress) clear() {
+	if p.shown > 0 {
+		fmt.Fprintf(p.out, "\r%*s\r", p.shown, "")
+		p.shown = 0
+	}
+}
+
+func progressLine(name string, t load.Tick) string {
+	line := fmt.Sprintf("%s: %s %.1fs", name, t.Part, t.Elapsed.Seconds())
+	if t.Messages > 0 && t.Elapsed > 0 {
+		line += fmt.Sprintf(", %s (%s/s)", short(float64(t.Messages)), short(float64(t.Messages)/t.Elapsed.Seconds()))
+	}
+	return line
+}
