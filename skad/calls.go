@@ -1,0 +1,288 @@
+package skad
+
+import (
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// A callKind says what a question is for.
+type callKind uint8
+
+const (
+	callPing   callKind = iota // is a member still there?
+	callProbe                  // is a contact there that might become one?
+	callLookup                 // owner is the lookup, path its path
+	callRoute                  // owner is the relay
+	callRecord                 // what is your record?
+)
+
+// answerOp is the opcode of the answer, by callKind.
+var answerOp = [...]opcode.Opcode{opcode.PongCode, opcode.PongCode, opcode.LookupNodeResponseCode, opcode.RouteAckCode, opcode.RecordCode}
+
+// noOwner is the owner of a question whose answer tells nothing but that the other side lives.
+const noOwner = 0xffff
+
+// A call is an open question. Its number is in the low bits of its nonce; the rest of the nonce is random.
+type call struct {
+	nonce   uint64 // 0: the call is free
+	sentAt  time.Duration
+	slot    uint16
+	owner   uint16
+	kind    callKind
+	path    uint8
+	count   uint8 // contacts asked for
+	dialing bool  // waits for a connection; the time until then is no round trip
+	failing bool  // see failCalls
+}
+
+// A lateCall remembers a question that timed out.
+type lateCall struct {
+	nonce  uint64
+	sentAt time.Duration
+	word   uint64 // first word of the ID that was asked
+}
+
+const callBits = 10 // of the nonce; 2^10 is callLimit
+
+var _ = [1]struct{}{}[callLimit-1<<callBits]
+
+// ask sends m to d as a question. It reports false if a limit stands in the way.
+func (c *Core) ask(d *Contact, kind callKind, owner uint16, path uint8, m Message) bool {
+	if len(c.callFree) == 0 && len(c.calls) >= callLimit {
+		c.count(Busy)
+		return false
+	}
+	i := c.acquire(d)
+	if i == 0 || c.slots[i].refs == 255 {
+		c.count(Busy)
+		return false
+	}
+	var k uint16
+	if n := len(c.callFree); n > 0 {
+		k, c.callFree = c.callFree[n-1], c.callFree[:n-1]
+	} else {
+		k = uint16(len(c.calls))
+		c.calls = append(roomy(c.calls), call{})
+	}
+	m.Nonce = c.nonce()<<callBits | uint64(k)
+	c.calls[k] = call{nonce: m.Nonce, sentAt: c.now, slot: i, owner: owner, kind: kind, path: path, count: m.Count}
+	c.slots[i].refs++
+	c.due.set(k, c.now+c.timeout(i))
+	c.stats.Asked++
+	c.send(d, m)
+	return true
+}
+
+// nonce returns a random number that is not zero.
+func (c *Core) nonce() uint64 {
+	for {
+		if n := c.rnd.Uint64(); n<<callBits != 0 {
+			return n
+		}
+	}
+}
+
+// closeCall ends a call and returns what it was. The caller takes back the reference to its slot.
+func (c *Core) closeCall(k uint16) call {
+	was := c.calls[k]
+	c.calls[k] = call{}
+	c.callFree = append(roomy(c.callFree), k)
+	c.due.stop(k)
+	return was
+}
+
+// match returns the open call that m, of that sender, answers.
+func (c *Core) match(from *Contact, m *Message) (k uint16, ok bool) {
+	k = uint16(m.Nonce & (callLimit - 1))
+	if m.Nonce == 0 || int(k) >= len(c.calls) {
+		return 0, false
+	}
+	q := &c.calls[k]
+	return k, q.nonce == m.Nonce && answerOp[q.kind] == m.Op && c.slots[q.slot].contact.ID == from.ID
+}
+
+// answered takes the answer to a question.
+func (c *Core) answered(from Peer, m *Message) {
+	k, ok := c.match(from.Contact, m)
+	if !ok {
+		c.unasked(from, m)
+		return
+	}
+	was := c.closeCall(k)
+	c.stats.Answered++
+	i := was.slot
+	if !was.dialing {
+		c.measure(i, c.now-was.sentAt)
+	}
+	if was.kind == callLookup && len(m.Contacts) > int(was.count) {
+		c.blame(c.slots[i].contact, TooLong)
+		m = nil
+	}
+	c.alive(i, from.Reached)
+	d := c.slots[i].contact
+	switch was.kind {
+	case callProbe:
+		c.probed()
+	case callLookup:
+		c.lookupAnswered(was, d, m)
+	case callRoute:
+		c.relayAnswered(was.owner, d, !m.Refused)
+	case callRecord:
+		c.replaced(d, m.Contacts[0])
+	}
+	c.slots[i].refs-- // only now: the slot must outlast whatever the answer has brought about
+	c.tidy(i)
+}
+
+// unasked tells a late answer from one that nobody has asked for.
+func (c *Core) unasked(from Peer, m *Message) {
+	for k := range c.late {
+		q := &c.late[k]
+		if q.nonce != m.Nonce || m.Nonce == 0 || q.word != from.ID[0] {
+			continue
+		}
+		q.nonce = 0
+		c.count(Late)
+		if i := c.find(&from.ID); i != 0 { // too late to be of use, but a sign of life, and of how long to wait
+			c.measure(i, c.now-q.sentAt)
+			c.slots[i].misses = 0
+		}
+		return
+	}
+	c.blame(from.Contact, Unasked)
+}
+
+// alive notes that slot i has answered.
+func (c *Core) alive(i uint16, reached bool) {
+	s := &c.slots[i]
+	c.lastAt = c.now
+	s.misses, s.verifiedAt = 0, tickOf(c.now)
+	if s.score > 0 {
+		s.score--
+	}
+	if !s.has(isVerified) {
+		s.marks |= isVerified
+		s.firstAt = s.verifiedAt
+	}
+	switch {
+	case s.has(isMember):
+		c.nextPing(i)
+	case reached:
+		c.unspare(i)
+		c.settle(i)
+	default:
+		c.count(Unreached)
+	}
+}
+
+// timedOut ends a call that was not answered in time.
+func (c *Core) timedOut(k uint16) {
+	q := &c.calls[k]
+	l := lateCall{q.nonce, q.sentAt, c.slots[q.slot].contact.ID[0]}
+	if len(c.late) < lateLimit {
+		c.late = append(roomy(c.late), l)
+	} else {
+		c.late[c.lateNext] = l
+		c.lateNext = (c.lateNext + 1) % lateLimit
+	}
+	c.failed(k)
+}
+
+// failed ends a call without an answer.
+func (c *Core) failed(k uint16) {
+	was := c.closeCall(k)
+	c.stats.Missed++
+	d := c.slots[was.slot].contact
+	c.slots[was.slot].refs--
+	c.missed(was.slot, was.kind, c.lastAt >= was.sentAt)
+	switch was.kind {
+	case callProbe:
+		c.probed()
+	case callLookup:
+		c.lookupAnswered(was, d, nil)
+	case callRoute:
+		c.relayAnswered(was.owner, d, false)
+	}
+	if i := c.find(&d.ID); i != 0 {
+		c.tidy(i)
+	}
+}
+
+// missed notes that slot i did not answer. It counts only if somebody else has answered since it was asked: when nobody does, it is we who
+// are offline, and throwing away the table would make that permanent. The first miss may be any question, and is followed by a ping at once; from then
+// on only pings count, so that several questions lost together are one miss.
+func (c *Core) missed(i uint16, kind callKind, online bool) {
+	s := &c.slots[i]
+	if !online {
+		if s.has(isMember) && !c.wake.armed(i) {
+			c.wake.set(i, tickOf(c.now+c.cfg.PingLeast))
+		}
+		return
+	}
+	if s.misses == 0 || kind == callPing || kind == callProbe {
+		s.misses = min(s.misses, 254) + 1
+	}
+	switch {
+	case s.has(isMember) && s.misses >= 2:
+		c.drop(i)
+	case s.has(isMember):
+		c.ping(i)
+	case s.has(isLost) && s.misses < lostMisses:
+		// stays where it is
+	case s.has(inSpares):
+		prefix, verified := c.prefixOf(s.contact), s.has(isVerified) && !s.has(isLost)
+		c.unspare(i)
+		if verified {
+			s.marks |= isLost
+			c.spare(i)
+		}
+		c.refill(prefix)
+	}
+}
+
+// ping asks a member for a sign of life.
+func (c *Core) ping(i uint16) {
+	c.wake.stop(i)
+	if s := &c.slots[i]; s.refs > 0 || !c.ask(s.contact, callPing, noOwner, 0, Message{Op: opcode.PingCode}) {
+		c.wake.set(i, tickOf(c.now+time.Second)) // something is under way already
+	}
+}
+
+// failCalls fails every open question to id. Those that are asked because of it stay open.
+func (c *Core) failCalls(id *ID) {
+	i := c.find(id)
+	if i == 0 || c.slots[i].refs == 0 {
+		return
+	}
+	for k := range c.calls {
+		q := &c.calls[k]
+		q.failing = q.nonce != 0 && q.slot == i
+	}
+	for k := range c.calls {
+		if c.calls[k].failing {
+			c.failed(uint16(k))
+		}
+	}
+}
+
+// dialing gives every open question to id the time of a dial.
+func (c *Core) dialing(id *ID) {
+	i := c.find(id)
+	for k := range c.calls {
+		if q := &c.calls[k]; i != 0 && q.nonce != 0 && q.slot == i && !q.dialing {
+			q.dialing = true
+			c.due.set(uint16(k), c.now+dialTimeout)
+		}
+	}
+}
+
+// dialled restarts the clock of the questions to slot i that waited for a connection.
+func (c *Core) dialled(i uint16) {
+	for k := range c.calls {
+		if q := &c.calls[k]; q.nonce != 0 && q.slot == i && q.dialing {
+			q.dialing, q.sentAt = false, c.now
+			c.due.set(uint16(k), c.now+c.timeout(i))
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package skad
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Never is the Deadline of a core that waits for nothing.
+const Never = time.Duration(math.MaxInt64)
+
+var (
+	// ErrBusy says that a limit of this node was reached; the same call may work in a moment.
+	ErrBusy = errors.New("skad: too many at once")
+
+	// ErrOptions is wrapped by what Lookup and Route say about arguments out of range.
+	ErrOptions = errors.New("skad: options")
+)
+
+// A Core is one node of the overlay: the table, the lookups and the routed messages of it. See the package comment for how it is driven.
+// It belongs to one goroutine at a time; View makes what others may read.
+type Core struct {
+	cfg  Config
+	self *Contact
+	rnd  *rand.Rand
+	now  time.Duration
+
+	arena
+	members []member       // the table, closest to self first; see closest.go
+	buckets []bucket       // by common prefix with self; as long as the deepest one in use
+	wake    schedule[tick] // next ping, by slot; members only
+
+	siblings int // how many members are in the sibling list
+	probing  int // pings to contacts that might come into the table
+	queue    []probe
+	view     *View // nil: to be made
+
+	calls    []call
+	callFree []uint16
+	due      schedule[time.Duration] // time-outs, by call
+	late     []lateCall              // a ring
+	lateNext int
+	lastAt   time.Duration // last answer from anybody; negative: none yet
+	rtt      roundTrip     // over all contacts
+
+	lookups   []*lookup
+	ends      schedule[time.Duration] // time limits, by lookup
+	lookupSeq LookupID
+
+	relays     []*relay // nil: free
+	relayed    int      // how many are not
+	relayBytes int
+	seen       []uint64 // a ring
+	seenNext   int
+
+	join  join
+	bans  []ban
+	stats Stats
+
+	out     []Action
+	outNext int
+	reply   []*Contact // backs Message.Contacts of answers in out
+}
+
+// New returns the core of the node that self describes. rnd is its only source of randomness: seeded from the system in a node that serves,
+// from one number in a test. Errors wrap ErrConfig.
+func New(cfg Config, self *Contact, rnd *rand.Rand, now time.Duration) (*Core, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{cfg: cfg, self: self, rnd: rnd, now: now, lastAt: -1}
+	c.salt = rnd.Uint64()
+	c.join.refreshAt = Never
+	c.join.retryAt = Never
+	return c, nil
+}
+
+// Self returns the node's own contact.
+func (c *Core) Self() *Contact { return c.self }
+
+// SetSelf replaces the node's own record, because its addresses changed, and pushes the new one to its siblings. The key stays the same.
+func (c *Core) SetSelf(now time.Duration, self *Contact) {
+	c.begin(now)
+	if self.ID != c.self.ID {
+		invariant.Bug("skad: bug: SetSelf with another key")
+	}
+	c.self = self
+	n := 0
+	for i := range c.members {
+		if n == c.siblings {
+			break
+		}
+		if s := &c.slots[c.members[i].slot]; s.has(inSiblings) {
+			n++
+			c.emit(Action{Kind: ActionSend, To: s.contact, Message: Message{Op: opcode.RecordCode, Contacts: c.answer(self)}})
+		}
+	}
+	c.end()
+}
+
+// Connected tells of a new session with a peer: it may be of use to the table, and questions to it that waited for the connection begin now.
+func (c *Core) Connected(now time.Duration, p Peer) {
+	c.begin(now)
+	c.heard(p)
+	if i := c.find(&p.ID); i != 0 {
+		c.dialled(i)
+	}
+	c.end()
+}
+
+// Disconnected tells that the session with a contact has ended. Questions to it are as good as unanswered; the contact itself stays where it is.
+func (c *Core) Disconnected(now time.Duration, to *Contact) { c.SendFailed(now, to) }
+
+// SendFailed tells that what was sent to a contact did not go out, or that it could not be dialled: its open questions fail at once.
+func (c *Core) SendFailed(now time.Duration, to *Contact) {
+	c.begin(now)
+	c.failCalls(&to.ID)
+	c.end()
+}
+
+// Dialing tells that a Send must wait for a connection. Its time-out is then that of a dial, and the time until Connected is no round trip.
+func (c *Core) Dialing(now time.Duration, to *Contact) {
+	c.begin(now)
+	c.dialing(&to.ID)
+	c.end()
+}
+
+// Receive takes a message of a peer. Nothing of m is kept except its contacts; m.Payload of a message on its way to others is copied.
+// A Deliver that results aliases m.Payload. What is wrong with a message is counted and held against the peer; nothing is returned because
+// nothing needs to be done.
+func (c *Core) Receive(now time.Duration, from Peer, m *Message) {
+	c.begin(now)
+	defer c.end()
+	if from.ID == c.self.ID {
+		c.count(Loop)
+		return
+	}
+	switch m.Op {
+	case opcode.PingCode:
+		c.heard(from)
+		c.send(from.Contact, Message{Op: opcode.PongCode, Nonce: m.Nonce})
+	case opcode.LookupNodeRequestCode:
+		c.heard(from)
+		c.serve(from.Contact, m)
+	case opcode.PongCode, opcode.LookupNodeResponseCode, opcode.RouteAckCode:
+		c.answered(from, m)
+	case opcode.RouteCode:
+		c.heard(from)
+		c.routed(from, m)
+	case opcode.RecordCode:
+		c.recordReceived(from, m)
+	}
+}
+
+// serve answers a lookup request with what the table has, fit to be believed by a peer that checks what we would check.
+func (c *Core) serve(to *Contact, m *Message) {
+	want := min(int(m.Count), ReplyLimit)
+	var s selection
+	closest(&tableRanking{c}, &c.self.ID, &m.Key, want+1, &s)
+	from, size := len(c.reply), 0
+	for _, pos := range s.pos[:s.n] {
+		near := c.slots[c.members[pos].slot].contact
+		if len(c.reply)-from == want || size+near.size+2 > replySizeLimit {
+			break
+		}
+		if near.ID != to.ID && crowd(c.reply[from:], near) < c.cfg.GroupPerReply {
+			c.reply, size = append(c.reply, near), size+near.size+2
+		}
+	}
+	c.stats.Served++
+	c.send(to, Message{Op: opcode.LookupNodeResponseCode, Nonce: m.Nonce, Contacts: c.reply[from:len(c.reply):len(c.reply)]})
+}
+
+// crowd returns how many of list share an IP group with d.
+func crowd(list []*Contact, d *Contact) (n int) {
+	if d.groups[0] == 0 {
+		return 0
+	}
+	for _, c := range list {
+		if c.sharesGroup(d) {
+			n++
+		}
+	}
+	return n
+}
+
+// answer returns the contacts in memory that lives as long as the actions of this turn.
+func (c *Core) answer(contacts ...*Contact) []*Contact {
+	from := len(c.reply)
+	c.reply = append(c.reply, contacts...)
+	return c.reply[from:len(c.reply):len(c.reply)]
+}
+
+// Deadline returns when Expire wants to be called, Never if nothing is to be waited for. It changes with every other call.
+func (c *Core) Deadline() time.Duration {
+	at := min(c.join.refreshAt, c.join.retryAt)
+	if _, t, ok := c.due.first(); ok {
+		at = min(at, t)
+	}
+	if _, t, ok := c.wake.first(); ok {
+		at = min(at, t.duration())
+	}
+	if _, t, ok := c.ends.first(); ok {
+		at = min(at, t)
+	}
+	return at
+}
+
+// Expire does what is due.
+func (c *Core) Expire(now time.Duration) {
+	c.begin(now)
+	for {
+		if i, at, ok := c.due.first(); ok && at <= c.now {
+			c.timedOut(i)
+			continue
+		}
+		if i, at, ok := c.ends.first(); ok && at <= c.now {
+			c.lookups[i].timedOut = true
+			c.finish(c.lookups[i])
+			continue
+		}
+		if i, at, ok := c.wake.first(); ok && at.duration() <= c.now {
+			c.ping(i)
+			continue
+		}
+		break
+	}
+	c.maintain()
+	c.end()
+}
+
+// begin starts a turn.
+func (c *Core) begin(now time.Duration) {
+	c.now = max(c.now, now)
+	if c.outNext == len(c.out) { // everything is taken: the memory may be used again, but a burst is not kept
+		c.outNext, c.out, c.reply = 0, c.out[:0], c.reply[:0]
+		if cap(c.out) > outKept {
+			c.out = nil
+		}
+		if cap(c.reply) > replyKept {
+			c.reply = nil
+		}
+	}
+}
+
+// outKept and replyKept are the room for actions and answers that an idle core keeps: a ping with its consequences, one answer.
+const (
+	outKept   = 4
+	replyKept = 32
+)
+
+// end ends a turn.
+func (c *Core) end() {
+	if invariant.Enabled {
+		if err := c.check(); err != nil {
+			invariant.Bug("skad: bug: %v", err)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package skad
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// A relay is a routed message, or one copy of it, on its way through this node: kept until the next hop has taken it over.
+//
+//	arrived ──▶ ask the contact closest to the key that is closer than we are ──ack──▶ gone
+//	                 ▲                                   └──refused, silence──┐
+//	                 └───────────────the next closest, if there is one────────┤
+//	                                                                          └──none left: we are the closest alive: deliver
+//
+// Every hop is strictly closer to the key than the one before, so a message cannot go round in circles.
+type relay struct {
+	index uint16
+	msg   Message // as it goes out; Payload is ours
+	from  *Contact
+	tried []ID
+	own   bool // sent by this node
+}
+
+// Route sends payload towards the live node closest to key, over the overlay: every hop takes it over from the one before. copies go out over distinct first hops,
+// so that one node that drops what it took over does not stop them; 0 means 1. Whoever receives it sees it once, and can answer with Route to the origin's ID.
+// payload is copied. It returns the number under which ActionRouted reports each copy. If this node is the closest itself, an ActionDeliver follows.
+// Errors are ErrBusy, or wrap ErrOptions.
+func (c *Core) Route(now time.Duration, key ID, payload []byte, copies int) (route uint64, err error) {
+	c.begin(now)
+	defer c.end()
+	copies = max(copies, 1)
+	if copies > RouteCopyLimit || len(payload) > RoutePayloadLimit {
+		return 0, fmt.Errorf("%w: %d copies (limit %d) of %d bytes (limit %d)", ErrOptions, copies, RouteCopyLimit, len(payload), RoutePayloadLimit)
+	}
+	if c.relayed+copies > relayLimit || c.relayBytes+copies*len(payload) > relayBytesLimit {
+		c.count(Busy)
+		return 0, ErrBusy
+	}
+	m := Message{Op: opcode.RouteCode, Route: c.nonce(), Origin: c.self.ID, Key: key, TTL: RouteTTL - 1, Payload: append([]byte(nil), payload...)}
+	for i := range copies {
+		m.Copy = uint8(i)
+		r := c.keep(m, nil)
+		r.own = true
+		if !c.forward(r) && i > 0 {
+			break // no more first hops: as many copies as there are ways
+		}
+	}
+	return m.Route, nil
+}
+
+// routed takes a message from the hop before.
+func (c *Core) routed(from Peer, m *Message) {
+	ack := Message{Op: opcode.RouteAckCode, Nonce: m.Nonce}
+	switch {
+	case c.seenBefore(copyMark(m)):
+		c.count(Seen) // the ack to the first may have been lost
+	case c.relayed >= relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
+		c.count(Busy)
+		ack.Refused = true
+	default:
+		c.send(from.Contact, ack)
+		c.remember(copyMark(m))
+		next := *m
+		next.Contacts = nil
+		if next.TTL == 0 {
+			next.Payload = nil // it ends here, one way or the other
+		} else {
+			next.TTL--
+			next.Payload = append([]byte(nil), m.Payload...)
+		}
+		if c.closestIsSelf(&m.Key) {
+			c.deliver(m, from.Contact)
+		} else if m.TTL == 0 {
+			c.count(Expired)
+		} else {
+			c.forward(c.keep(next, from.Contact))
+		}
+		return
+	}
+	c.send(from.Contact, ack)
+}
+
+// closestIsSelf reports whether no contact of the table is closer to key than we are.
+func (c *Core) closestIsSelf(key *ID) bool {
+	var s selection
+	r := &tableRanking{c}
+	closest(r, &c.self.ID, key, 1, &s)
+	return s.n == 0 || closer(key, &c.self.ID, r.id(int(s.pos[0])))
+}
+
+// keep makes a relay.
+func (c *Core) keep(m Message, from *Contact) *relay {
+	i := 0
+	for i < len(c.relays) && c.relays[i] != nil {
+		i++
+	}
+	if i == len(c.relays) {
+		c.relays = append(roomy(c.relays), nil)
+	}
+	r := &relay{index: uint16(i), msg: m, from: from}
+	c.relays[i] = r
+	c.relayed++
+	c.relayBytes += len(m.Payload)
+	return r
+}
+
+// gone forgets a relay.
+func (c *Core) gone(r *relay) {
+	c.relays[r.index] = nil
+	c.relayed--
+	c.relayBytes -= len(r.msg.Payload)
+	for n := len(c.relays); n > 0 && c.relays[n-1] == nil; n-- {
+		c.relays = c.relays[:n-1]
+	}
+}
+
+// forward hands a relay to the next contact, and reports whether there was one. If there is none the message has arrived, as far as we can tell.
+func (c *Core) forward(r *relay) bool {
+	var s selection
+	ranking := &tableRanking{c}
+	closest(ranking, &c.self.ID, &r.msg.Key, CountLimit, &s)
+	for _, pos := range s.pos[:s.n] {
+		d := c.slots[c.members[pos].slot].contact
+		if !closer(&r.msg.Key, &d.ID, &c.self.ID) {
+			break
+		}
+		if c.used(r, d) {
+			continue
+		}
+		r.tried = append(r.tried, d.ID)
+		if c.ask(d, callRoute, r.index, 0, r.msg) {
+			if r.own {
+				c.remember(hopMark(&r.msg, d))
+			}
+			return true
+		}
+	}
+	c.gone(r)
+	if r.own && r.msg.Copy > 0 {
+		c.emit(Action{Kind: ActionRouted, Message: Message{Route: r.msg.Route, Copy: r.msg.Copy}})
+		return false
+	}
+	c.deliver(&r.msg, r.from)
+	return false
+}
+
+// used reports whether d is no next hop for r: it was tried, it gave us the message, it is its origin, or another copy of our own has taken that way.
+func (c *Core) used(r *relay, d *Contact) bool {
+	if r.from != nil && d.ID == r.from.ID || d.ID == r.msg.Origin {
+		return true
+	}
+	for i := range r.tried {
+		if r.tried[i] == d.ID {
+			return true
+		}
+	}
+	return r.own && c.seenBefore(hopMark(&r.msg, d))
+}
+
+// relayAnswered notes that d has taken a relay over, or has not.
+func (c *Core) relayAnswered(owner uint16, d *Contact, taken bool) {
+	r := c.relays[owner]
+	if !taken {
+		c.forward(r)
+		return
+	}
+	if r.own {
+		c.emit(Action{Kind: ActionRouted, To: d, Message: Message{Route: r.msg.Route, Copy: r.msg.Copy}})
+	}
+	c.gone(r)
+}
+
+// deliver hands a routed message to the application, the first of its copies only.
+func (c *Core) deliver(m *Message, from *Contact) {
+	mark := messageMark(m)
+	if c.seenBefore(mark) {
+		c.count(Seen)
+		return
+	}
+	c.remember(mark)
+	out := *m
+	out.Nonce, out.Contacts = 0, nil
+	c.emit(Action{Kind: ActionDeliver, To: from, Message: out})
+}
+
+// Marks are what is remembered of routed messages: 64 bits made of their number and what else tells them apart. An origin that draws the number of
+// somebody else's message on purpose suppresses its own.
+func messageMark(m *Message) uint64         { return mix(m.Route ^ mix(m.Origin[0]^m.Origin[3])) }
+func copyMark(m *Message) uint64            { return mix(messageMark(m) + uint64(m.Copy) + 1) }
+func hopMark(m *Message, d *Contact) uint64 { return mix(messageMark(m) ^ mix(d.ID[0]^d.ID[3])) }
+
+// mix is the finalizer of SplitMix64.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+func (c *Core) seenBefore(mark uint64) bool {
+	for _, s := range c.seen {
+		if s == mark {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Core) remember(mark uint64) {
+	if len(c.seen) < seenLimit {
+		c.seen = append(roomy(c.seen), mark)
+		return
+	}
+	c.seen[c.seenNext] = mark
+	c.seenNext = (c.seenNext + 1) % seenLimit
+}

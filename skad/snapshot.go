@@ -1,0 +1,169 @@
+package skad
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing/wire"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// A snapshot, little endian:
+//
+//	offset size field     meaning
+//	0      4    magic     "skad"
+//	4      1    version   1
+//	5      2    count     contacts, longest acquaintance first
+//	7      4    known     seconds since the first answer        (per contact)
+//	11     4    silent    seconds since the last answer         (per contact)
+//	15     2    length    of the record                         (per contact)
+//	17     n    record    see package identity                  (per contact)
+//	end-4  4    checksum  CRC-32C of all before it
+//
+// Ages instead of times, because engine time begins anew with every start. The checksum finds torn writes; against somebody who writes
+// to the disk there is the signature of each record.
+const (
+	snapshotMagic   = "skad"
+	snapshotVersion = 1
+)
+
+var (
+	// ErrSnapshot is wrapped by what Restore says about bytes that are no snapshot.
+	ErrSnapshot = errors.New("skad: not a snapshot")
+
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// Snapshot appends the table for Restore: every member, so that a restart does not begin with strangers. Write it every few minutes and
+// at the end.
+func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
+	c.begin(now)
+	defer c.end()
+	list := make([]uint16, 0, len(c.members))
+	for _, m := range c.members {
+		list = append(list, m.slot)
+	}
+	slices.SortStableFunc(list, func(a, b uint16) int { return cmp.Compare(c.slots[a].firstAt, c.slots[b].firstAt) })
+	list = list[:min(len(list), snapshotLimit)]
+
+	from := len(dst)
+	dst = append(append(dst, snapshotMagic...), snapshotVersion)
+	dst = wire.AppendUint16(dst, uint16(len(list)))
+	for _, i := range list {
+		s := &c.slots[i]
+		dst = wire.AppendUint32(dst, c.age(s.firstAt))
+		dst = wire.AppendUint32(dst, c.age(s.verifiedAt))
+		dst = appendContact(dst, s.contact)
+	}
+	return wire.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+}
+
+// age returns the seconds since a tick.
+func (c *Core) age(at tick) uint32 {
+	return uint32(max(0, c.now-at.duration()) / time.Second)
+}
+
+// Restore takes the contacts of a snapshot into the table before anybody else can come in, and returns them, ready for Bootstrap. down is how long ago the snapshot was made; those that are
+// silent for more than five days by now stay out. They are pinged within seconds; who does not answer goes the usual way. The records are
+// checked as if a peer had sent them; bad ones are left out.
+// Errors wrap ErrSnapshot; then nothing has changed.
+func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Contact, error) {
+	c.begin(now)
+	defer c.end()
+	saved, err := parseSnapshot(b, c.cfg.Scope)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Contact
+	for _, r := range saved {
+		if down = max(down, 0); r.silent+down > restoredAgeLimit || c.cfg.Verifier.Puzzle(r.contact) != nil || c.cfg.Verifier.Signature(r.contact) != nil {
+			continue
+		}
+		if i := c.adopt(r.contact); i != 0 {
+			s := &c.slots[i]
+			// What is known about the past lies before engine time; the least tick stands for it.
+			s.firstAt, s.verifiedAt = tickOf(max(0, c.now-down-r.known)), tickOf(max(0, c.now-down-r.silent))
+			c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(restoredPingWithin)))))
+			list = append(list, r.contact)
+		}
+	}
+	return list, nil
+}
+
+// Adopt takes a contact into the table as if it had just answered, and reports whether there was room for it. It is for contacts that the caller vouches for: a simulator that
+// begins with full tables.
+func (c *Core) Adopt(now time.Duration, d *Contact) bool {
+	c.begin(now)
+	defer c.end()
+	return c.adopt(d) != 0
+}
+
+func (c *Core) adopt(d *Contact) uint16 {
+	if !c.fit(d) || c.find(&d.ID) != 0 {
+		return 0
+	}
+	i := c.acquire(d)
+	if i == 0 {
+		return 0
+	}
+	s := &c.slots[i]
+	s.marks |= isVerified
+	s.firstAt, s.verifiedAt = tickOf(c.now), tickOf(c.now)
+	c.settle(i)
+	if !c.slots[i].has(isMember) {
+		c.tidy(i)
+		return 0
+	}
+	return i
+}
+
+// A saved contact is an entry of a snapshot.
+type saved struct {
+	contact       *Contact
+	known, silent time.Duration
+}
+
+func parseSnapshot(b []byte, scope Scope) ([]saved, error) {
+	const head = len(snapshotMagic) + 1 + 2
+	if len(b) < head+4 || string(b[:4]) != snapshotMagic {
+		return nil, fmt.Errorf("%w: %d bytes", ErrSnapshot, len(b))
+	}
+	if b[4] != snapshotVersion {
+		return nil, fmt.Errorf("%w: version %d", ErrSnapshot, b[4])
+	}
+	body, sum := b[:len(b)-4], b[len(b)-4:]
+	if want, _ := wire.ConsumeUint32(sum); crc32.Checksum(body, castagnoli) != want {
+		return nil, fmt.Errorf("%w: checksum", ErrSnapshot)
+	}
+	count, _ := wire.ConsumeUint16(body[5:])
+	body = body[head:]
+	if count > snapshotLimit || int(count)*(8+recordSizeLeast) > len(body) {
+		return nil, fmt.Errorf("%w: %d contacts in %d bytes", ErrSnapshot, count, len(body))
+	}
+	list := make([]saved, 0, count)
+	for range count {
+		if len(body) < 8 {
+			return nil, fmt.Errorf("%w: cut short", ErrSnapshot)
+		}
+		known, _ := wire.ConsumeUint32(body)
+		silent, _ := wire.ConsumeUint32(body[4:])
+		raw, n := wire.ConsumeBytes16(body[8:], identity.RecordSizeLimit)
+		if n < 0 {
+			return nil, fmt.Errorf("%w: cut short", ErrSnapshot)
+		}
+		rec, err := identity.ParseRecord(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
+		list = append(list, saved{NewContact(rec, scope), time.Duration(known) * time.Second, time.Duration(silent) * time.Second})
+		body = body[8+n:]
+	}
+	if len(body) != 0 {
+		return nil, fmt.Errorf("%w: %d bytes too many", ErrSnapshot, len(body))
+	}
+	return list, nil
+}
