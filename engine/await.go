@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// A Message is a received message that belongs to whoever asked for it.
+type Message struct {
+	Opcode  opcode.Opcode
+	Payload []byte
+	context *ComponentContext
+}
+
+// Decode decodes the message into v, a pointer to the type registered for its opcode.
+func (m *Message) Decode(v any) error { return m.context.Decode(v) }
+
+// Value decodes the message into a new value of the type registered for its opcode: a pointer.
+func (m *Message) Value() (any, error) { return m.context.Message() }
+
+// Reply answers the message if it is a request.
+func (m *Message) Reply(msg any) error { return m.context.Reply(msg) }
+
+// A waiter takes the next message of its opcodes. It belongs to the peer's loop.
+type waiter struct {
+	ops  []opcode.Opcode
+	take func(*Message)
+	end  func(error)
+}
+
+// Receive waits for the next message of one of these opcodes and takes it: no component sees it. It waits until ctx ends,
+// or for Config.RequestTimeout if ctx has no deadline: ErrReceiveTimeout. Several calls that wait for one opcode take one
+// message each, in the order in which they asked. Not on a loop.
+func (p *PeerClient) Receive(ctx context.Context, ops ...opcode.Opcode) (*Message, error) {
+	if p.net.onLoop() {
+		return nil, ErrOnLoop
+	}
+	got := newInbox()
+	w := &waiter{ops: ops, take: got.put, end: got.fail}
+	if !p.loop.post(func() { p.addWaiter(w) }) {
+		return nil, ErrClosed
+	}
+	m, err := got.wait(ctx, p.net.cfg.RequestTimeout)
+	if err != nil {
+		p.loop.post(func() { p.dropWaiter(w) })
+		// The message may have come in the meantime; it must not be lost.
+		select {
+		case m := <-got.message:
+			return m, nil
+		default:
+		}
+	}
+	return m, err
+}
+
+func (p *PeerClient) addWaiter(w *waiter) {
+	if p.state() != stateOpen {
+		w.end(p.closeError())
+		return
+	}
+	in := p.inbound()
+	in.waiters = append(in.waiters, w)
+}
+
+func (p *PeerClient) dropWaiter(w *waiter) {
+	if p.in != nil {
+		p.in.waiters = slices.DeleteFunc(p.in.waiters, func(have *waiter) bool { return have == w })
+	}
+}
+
+// awaited gives a message to the gate or the first waiter that wants it. On the loop.
+func (in *inbound) awaited(p *PeerClient, f *framing.Frame) bool {
+	if g := in.gate; g != nil && slices.Contains(g.ops, f.Op) {
+		g.lock(p.keep(f))
+		return true
+	}
+	for i, w := range in.waiters {
+		if slices.Contains(w.ops, f.Op) {
+			in.waiters = slices.Delete(in.waiters, i, i+1)
+			w.take(p.keep(f))
+			return true
+		}
+	}
+	if in.stream != nil && f.Op == opcode.BytesCode {
+		in.stream.take(f.Payload)
+		return true
+	}
+	return false
+}
+
+// keep copies a message for somebody who keeps it.
+func (p *PeerClient) keep(f *framing.Frame) *Message {
+	c := &ComponentContext{peer: p, op: f.Op, flags: f.Flags, id: f.ID, payload: slices.Clone(f.Payload), kept: true,
+		row: p.loop.table.row(f.Op)}
+	return &Message{Opcode: f.Op, Payload: c.payload, context: c}
+}
+
+// An inbox is where somebody who is not on the loop waits for one message.
+type inbox struct {
+	message chan *Message
+	failed  chan error
+}
+
+func newInbox() *inbox { return &inbox{make(chan *Message, 1), make(chan error, 1)} }
+
+func (b *inbox) put(m *Message) { b.message <- m }
+
+func (b *inbox) fail(err error) {
+	select {
+	case b.failed <- err:
+	default:
+	}
+}
+
+func (b *inbox) wait(ctx context.Context, otherwise time.Duration) (*Message, error) {
+	var expired <-chan time.Time
+	if _, ok := ctx.Deadline(); !ok {
+		t := time.NewTimer(otherwise)
+		defer t.Stop()
+		expired = t.C
+	}
+	select {
+	case m := <-b.message:
+		return m, nil
+	case err := <-b.failed:
+		return nil, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrReceiveTimeout, context.Cause(ctx))
+	case <-expired:
+		return nil, ErrReceiveTimeout
+	}
+}

@@ -1,0 +1,361 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Path:   request -> [calls] -> lane urgent … reply frame -> [calls] -> the one who asked.
+// Cost:   RequestRaw: 0 allocations when the reply fits the caller's buffer; one lock to ask, one to answer.
+// Bounds: Config.Requests unanswered requests per peer, each with a time-out.
+
+// callSlots is how many calls a callTable can tell apart: the lower bits of a request's id are its place, the upper ones
+// how often the place has been used, so that a late reply does not answer somebody else's question.
+const (
+	callBits  = 12
+	callSlots = 1<<callBits - 1
+)
+
+// A call is one request that waits for its reply. Whoever takes it out of its table owns it: the loop with the reply or the
+// end of the connection, or the asker who gives up.
+type call struct {
+	done  chan error // one send; nil for a call with a callback
+	op    opcode.Opcode
+	reply []byte // the reply's payload is appended here
+	then  func(*ComponentContext, error)
+	timer timer.Timer // of a call with a callback
+	id    uint32
+}
+
+// A callTable holds the calls of one peer. The zero value is empty; it is under the peer's mu.
+type callTable struct {
+	slots []callSlot // grows as needed
+	free  uint32     // 1 + the first free place; 0: none
+	open  int
+}
+
+type callSlot struct {
+	call *call
+	id   uint32 // of the call, or of the last one
+	next uint32 // 1 + the next free place
+}
+
+// add finds a place for c and gives it its id.
+func (t *callTable) add(c *call, limit int) error {
+	if t.open >= limit {
+		return ErrTooManyRequests
+	}
+	at := t.free
+	if at == 0 {
+		t.slots = append(t.slots, callSlot{id: uint32(len(t.slots) + 1)})
+		at = uint32(len(t.slots))
+	} else {
+		t.free = t.slots[at-1].next
+	}
+	s := &t.slots[at-1]
+	s.id = (s.id + 1<<callBits) &^ fragmentID
+	s.call, c.id = c, s.id
+	t.open++
+	return nil
+}
+
+// take removes the call with this id.
+func (t *callTable) take(id uint32) *call {
+	at := id & callSlots
+	if at == 0 || int(at) > len(t.slots) {
+		return nil
+	}
+	s := &t.slots[at-1]
+	c := s.call
+	if c == nil || s.id != id {
+		return nil
+	}
+	s.call, s.next, t.free = nil, t.free, at
+	t.open--
+	return c
+}
+
+// ask sends c as a request. If nothing else is under way on the connection the caller writes it itself, which saves two
+// thread switches; else it joins what the loop is going to write.
+func (p *PeerClient) ask(c *call, op opcode.Opcode, payload []byte) error {
+	p.asked.Store(int64(p.loop.port.Now()))
+	p.mu.Lock()
+	s := &p.send
+	if s.out == nil && s.err == nil {
+		s.out = &outbound{}
+	}
+	if s.err != nil {
+		err := s.err
+		p.mu.Unlock()
+		return err
+	}
+	if err := s.out.calls.add(c, p.net.cfg.Requests); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	if err := p.appendLocked(laneUrgent, op, 0, c.id, payload); err != nil {
+		s.out.calls.take(c.id)
+		p.mu.Unlock()
+		return err
+	}
+	alone := s.out.calls.open == 1 && c.done != nil
+	start := s.startLocked()
+	p.mu.Unlock()
+	switch {
+	case start && alone:
+		p.flush()
+	case start:
+		p.loop.schedule(p)
+	}
+	return nil
+}
+
+// giveUp takes a call back. It reports false if somebody else has taken it, who then completes it.
+func (p *PeerClient) giveUp(id uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.send.out != nil && p.send.out.calls.take(id) != nil
+}
+
+// answered completes the call that a reply frame is for. On the loop. A reply to nothing is dropped: its asker may just
+// have given up.
+func (p *PeerClient) answered(f *framing.Frame) {
+	p.mu.Lock()
+	var c *call
+	if p.send.out != nil {
+		c = p.send.out.calls.take(f.ID)
+	}
+	p.mu.Unlock()
+	if c == nil {
+		p.loop.received.orphans++
+		return
+	}
+	if c.then != nil {
+		p.loop.wheel.Stop(&c.timer)
+		p.callBack(c, f, nil)
+		return
+	}
+	c.op = f.Op
+	c.reply = append(c.reply, f.Payload...)
+	p.loop.woke = true
+	c.done <- nil
+}
+
+// callBack runs a callback on the loop, as a component's code.
+func (p *PeerClient) callBack(c *call, f *framing.Frame, err error) {
+	l := p.loop
+	ctx := &ComponentContext{peer: p}
+	if f != nil {
+		*ctx = ComponentContext{peer: p, op: f.Op, flags: f.Flags, id: f.ID, payload: f.Payload, row: l.table.row(f.Op)}
+	}
+	l.guard(p.net.callbacks, func() { c.then(ctx, err) })
+}
+
+// failCalls ends every open call. On the loop, when the connection has ended.
+func (p *PeerClient) failCalls(err error) {
+	p.mu.Lock()
+	var open []*call
+	if o := p.send.out; o != nil {
+		for i := range o.calls.slots {
+			if c := o.calls.slots[i].call; c != nil {
+				open = append(open, c)
+			}
+		}
+		o.calls = callTable{}
+	}
+	p.mu.Unlock()
+	for _, c := range open {
+		if c.then != nil {
+			p.loop.wheel.Stop(&c.timer)
+			p.callBack(c, nil, err)
+			continue
+		}
+		c.done <- err
+	}
+}
+
+// A Reply is the answer to a request. Its memory is the caller's.
+type Reply struct {
+	Opcode  opcode.Opcode
+	Payload []byte
+	net     *Network
+}
+
+// Message decodes the reply into a new value of the type registered for its opcode: a pointer.
+func (r *Reply) Message() (any, error) { return r.net.decode(r.Opcode, r.Payload) }
+
+// Decode decodes the reply into v.
+func (r *Reply) Decode(v any) error { return r.net.decodeInto(r.Opcode, r.Payload, v) }
+
+// Request sends a registered message and waits for its reply until ctx ends, or for Config.RequestTimeout if ctx has no
+// deadline. Not on a loop: ErrOnLoop; there use RequestAsync.
+func (p *PeerClient) Request(ctx context.Context, msg any) (*Reply, error) {
+	r := &Reply{net: p.net}
+	err := p.net.encode(msg, func(op opcode.Opcode, payload []byte) (err error) {
+		r.Opcode, r.Payload, err = p.RequestRaw(ctx, op, payload, nil)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// RequestRaw sends payload, which is copied, and waits for the reply as Request does. The reply's payload is appended to
+// reply, which may be nil. It does not allocate if reply has room.
+func (p *PeerClient) RequestRaw(ctx context.Context, op opcode.Opcode, payload, reply []byte) (opcode.Opcode, []byte, error) {
+	if err := p.net.maySend(op, len(payload)); err != nil {
+		return 0, reply, err
+	}
+	return p.request(ctx, op, payload, reply)
+}
+
+func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, reply []byte) (opcode.Opcode, []byte, error) {
+	if p.net.onLoop() {
+		return 0, reply, ErrOnLoop
+	}
+	c, _ := p.net.calls.Get().(*call)
+	if c == nil {
+		c = &call{done: make(chan error, 1)}
+	}
+	c.reply = reply
+	for {
+		err := p.ask(c, op, payload)
+		if err == nil {
+			break
+		}
+		if err == ErrSendBufferFull {
+			if err = p.waitRoom(ctx); err == nil {
+				continue
+			}
+		}
+		p.net.recycle(c)
+		return 0, reply, err
+	}
+	err := p.await(ctx, c)
+	op, reply = c.op, c.reply
+	p.net.recycle(c)
+	return op, reply, err
+}
+
+// await waits until c is completed or time is up.
+func (p *PeerClient) await(ctx context.Context, c *call) error {
+	var expired <-chan time.Time
+	if ctx.Done() == nil {
+		t := p.net.timer()
+		t.Reset(p.net.cfg.RequestTimeout)
+		defer p.net.timers.Put(t)
+		defer t.Stop()
+		expired = t.C
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		if !p.giveUp(c.id) {
+			return <-c.done
+		}
+		return fmt.Errorf("engine: request: %w", context.Cause(ctx))
+	case <-expired:
+		if !p.giveUp(c.id) {
+			return <-c.done
+		}
+		return fmt.Errorf("engine: request: %w", ErrReceiveTimeout)
+	}
+}
+
+// waitRoom waits until the send buffer has room.
+func (p *PeerClient) waitRoom(ctx context.Context) error {
+	p.mu.Lock()
+	if p.send.err != nil {
+		defer p.mu.Unlock()
+		return p.send.err
+	}
+	if p.send.out == nil || p.send.out.queued == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	room := p.send.out.waitLocked()
+	p.mu.Unlock()
+	t := p.net.timer()
+	t.Reset(p.net.cfg.SendTimeout)
+	defer p.net.timers.Put(t)
+	defer t.Stop()
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrSendBufferFull, context.Cause(ctx))
+	case <-t.C:
+		return fmt.Errorf("%w: %w", ErrSendBufferFull, ErrSendTimeout)
+	}
+}
+
+// recycle keeps a completed call for the next request.
+func (n *Network) recycle(c *call) {
+	c.reply = nil
+	n.calls.Put(c)
+}
+
+// timer lends a stopped timer.
+func (n *Network) timer() *time.Timer {
+	if t, _ := n.timers.Get().(*time.Timer); t != nil {
+		return t
+	}
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// RequestAsync sends a registered message and has then called, on the peer's loop, with the reply or the error: exactly
+// once, after RequestAsync has returned, and after at most timeout (0: Config.RequestTimeout). The context is good until
+// then returns. It never waits and may be called on a loop. If it fails itself, then is not called.
+func (p *PeerClient) RequestAsync(msg any, timeout time.Duration, then func(*ComponentContext, error)) error {
+	return p.net.encode(msg, func(op opcode.Opcode, payload []byte) error {
+		return p.RequestRawAsync(op, payload, timeout, then)
+	})
+}
+
+// RequestRawAsync is RequestAsync for a payload that is bytes already; they are copied.
+func (p *PeerClient) RequestRawAsync(op opcode.Opcode, payload []byte, timeout time.Duration, then func(*ComponentContext, error)) error {
+	if err := p.net.maySend(op, len(payload)); err != nil {
+		return err
+	}
+	return p.requestAsync(op, payload, timeout, then)
+}
+
+func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time.Duration, then func(*ComponentContext, error)) error {
+	if timeout <= 0 {
+		timeout = p.net.cfg.RequestTimeout
+	}
+	c := &call{then: then}
+	if err := p.ask(c, op, payload); err != nil {
+		return err
+	}
+	l, id := p.loop, c.id
+	due := l.port.Now() + timeout
+	c.timer.Fire = func(time.Duration) {
+		if p.giveUp(id) {
+			p.callBack(c, nil, fmt.Errorf("engine: request: %w", ErrReceiveTimeout))
+		}
+	}
+	l.post(func() {
+		if p.holdsCall(id) {
+			l.wheel.Set(&c.timer, due)
+		}
+	})
+	return nil
+}
+
+func (p *PeerClient) holdsCall(id uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.send.out
+	at := id & callSlots
+	return o != nil && int(at) <= len(o.calls.slots) && o.calls.slots[at-1].id == id && o.calls.slots[at-1].call != nil
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// How a connection ends. There are three ways in, and one way out for all:
+//
+//	leave   this side says goodbye: Disconnect or Error, then what is queued, then half-close
+//	left    the other side said goodbye
+//	gone    the link is closed, for whatever reason
+//
+// Whichever comes first takes leave of the peer: it is forgotten, its calls fail, PeerDisconnect is called. gone gives the
+// memory back.
+
+// A parting is a connection that has been taken leave of and is not gone.
+type parting struct {
+	timer timer.Timer
+}
+
+// Disconnect closes the connection in an orderly way: what was sent before still arrives. It returns at once.
+func (p *PeerClient) Disconnect(code Code, text string) {
+	p.loop.post(func() { p.leave(&CloseError{Code: code, Text: text}) })
+}
+
+// Close is Disconnect without a reason. It never fails.
+func (p *PeerClient) Close() error {
+	p.Disconnect(CodeNone, "")
+	return nil
+}
+
+// CloseReason says why the connection ended: a *CloseError, or nil while it has not.
+func (p *PeerClient) CloseReason() error {
+	if why := p.why.Load(); why != nil {
+		return why
+	}
+	return nil
+}
+
+// closeError is CloseReason for those who need an error in any case.
+func (p *PeerClient) closeError() error {
+	if why := p.why.Load(); why != nil {
+		return why
+	}
+	return &CloseError{Err: ErrClosed}
+}
+
+// end closes the connection because of err: a Fault, or something that is nobody's fault. On the loop.
+func (p *PeerClient) end(err error) {
+	why := &CloseError{Code: CodeInternal, Err: err}
+	var fault *Fault
+	if errors.As(err, &fault) {
+		why.Code, why.Err = fault.Code, fault
+		p.net.counts.fault(fault)
+		p.net.log.Debug("fault", "peer", p, "err", fault)
+	}
+	why.Text = clip(err.Error())
+	p.leave(why)
+}
+
+// leave ends the connection from this side. On the loop. A goodbye is said after what is queued, an error at once.
+func (p *PeerClient) leave(why *CloseError) {
+	if s := p.state(); s == stateDraining || s == stateClosed {
+		return
+	}
+	p.takeLeave(why)
+	if !p.speaks {
+		p.link.Close()
+		return
+	}
+	p.parting = &parting{}
+	p.parting.timer.Fire = func(time.Duration) { p.link.Close() }
+	p.loop.wheel.Set(&p.parting.timer, p.loop.now+p.net.cfg.LingerTimeout)
+
+	p.mu.Lock()
+	s := &p.send
+	s.goodbye = goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
+	if why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal {
+		s.goodbye.op, s.cut = opcode.ErrorCode, true
+	}
+	if s.out == nil {
+		s.out = &outbound{}
+	}
+	start := s.startLocked()
+	p.mu.Unlock()
+	if start {
+		p.loop.schedule(p)
+	}
+}
+
+// left: the other side has said goodbye. On the loop.
+func (p *PeerClient) left(why *CloseError) {
+	p.takeLeave(why)
+	p.link.Close()
+}
+
+// takeLeave makes the peer a former one. It is called once, whatever ends the connection.
+func (p *PeerClient) takeLeave(why *CloseError) {
+	p.why.Store(why)
+	wasOpen := p.opened
+	p.move(stateDraining)
+	p.mu.Lock()
+	p.send.err, p.send.open = why, false
+	if o := p.send.out; o != nil && o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	p.mu.Unlock()
+	if g := p.greet; g != nil {
+		p.loop.wheel.Stop(&g.timer)
+		p.net.door.greeted(p.link.Remote(), p.dialled)
+		p.greet = nil
+		p.net.pairs.forget(p)
+		if g.dial != nil {
+			g.dial.lost(p, why)
+		}
+	}
+	if !wasOpen {
+		return
+	}
+	p.opened = false
+	p.loop.remove(p)
+	p.net.pairs.takeOut(p)
+	p.failCalls(why)
+	p.endInbound(why)
+	p.net.counts.closed.Add(1)
+	p.net.counts.reason(why.Code)
+	for _, s := range p.loop.table.slots {
+		p.loop.guard(s, func() { s.component.PeerDisconnect(p) })
+	}
+	p.net.events.publish(Event{Kind: PeerDown, Peer: p, ID: p.id, Addr: p.link.Remote(), Err: why})
+	p.net.pairs.left(p)
+}
+
+// gone: the link is closed, its descriptor still open. Everything is given back.
+func (p *PeerClient) gone(err error) {
+	if s := p.state(); s != stateDraining {
+		why := &CloseError{Err: err}
+		if errors.Is(err, io.EOF) {
+			why.Remote, why.Text = true, "connection ended"
+		}
+		p.takeLeave(why)
+	}
+	p.move(stateClosed)
+	if p.parting != nil {
+		p.loop.wheel.Stop(&p.parting.timer)
+		p.parting = nil
+	}
+	p.recv.Stop(p.net.bufs)
+	p.mu.Lock()
+	p.send.dead = true
+	if p.send.flush != flushRunning {
+		p.dropOutboundLocked()
+	}
+	p.mu.Unlock()
+	p.loop.warm.drop(p)
+	p.net.door.gone(p.openedAt.Load() != 0)
+}
+
+// appendGoodbye writes the payload of Disconnect and Error: u32 code, text.
+func appendGoodbye(b []byte, code Code, text string) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(code))
+	return append(b, clip(text)...)
+}
+
+// goodbye reads it. A text that is no text is dropped: it is the peer's last word, not worth a fault.
+func goodbye(b []byte) *CloseError {
+	why := &CloseError{Remote: true}
+	if len(b) >= 4 {
+		why.Code = Code(binary.LittleEndian.Uint32(b))
+		if text := string(b[4:]); utf8.ValidString(text) {
+			why.Text = clip(text)
+		}
+	}
+	return why
+}
+
+// clip shortens a text to what fits the wire, at the border of a character, and keeps it printable.
+func clip(text string) string {
+	if len(text) > closeTextLimit {
+		text = text[:closeTextLimit]
+		for !utf8.ValidString(text) && len(text) > 0 {
+			text = text[:len(text)-1]
+		}
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// builtin answers what is the engine's own business.
+func (p *PeerClient) builtin(f *framing.Frame) error {
+	if facts, ok := opcode.FactsOf(f.Op); ok && len(f.Payload) > facts.PayloadLimit {
+		return messageFault(f.Op, framing.ErrMessageTooLarge)
+	}
+	switch f.Op {
+	case opcode.PingCode:
+		return p.pinged(f)
+	case opcode.PongCode:
+		p.answered(f)
+	case opcode.CreditCode:
+		return p.creditFrom(f)
+	case opcode.DisconnectCode, opcode.ErrorCode:
+		p.left(goodbye(f.Payload))
+	default: // Keepalive and its response cost no credit either, but belong to a component
+		if r := p.loop.table.row(f.Op); r != nil && len(r.receivers) > 0 {
+			p.message(f, r)
+			return p.receipt.fault()
+		}
+	}
+	return nil
+}
+
+// builtin reports whether the engine itself answers an opcode.
+func builtin(op opcode.Opcode) bool {
+	switch op {
+	case opcode.PingCode, opcode.PongCode, opcode.CreditCode, opcode.DisconnectCode, opcode.ErrorCode:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// ComponentInterface is what an application implements to take part in a Network. Embed Component and write only the
+// callbacks that matter.
+//
+// Startup and Cleanup are called once each, on the goroutine that starts the network, adds the component or shuts down.
+// The other three are called on the event loop of the peer they are about, so that for one peer they never run at the
+// same time, and in order: PeerConnect, then Receive any number of times, then PeerDisconnect. For different peers they
+// may run at the same time on different loops. They must not block: see Offload.
+type ComponentInterface interface {
+	// Callback for when the network starts listening for peers.
+	Startup(net *Network)
+
+	// Callback for when an incoming message is received. Return nil to let the next component that subscribes to the
+	// opcode see it too, ErrIntercepted to stop here. Any other error stops here as well, is counted, and logged at
+	// debug; a *Fault with Fate Close disconnects the peer.
+	//
+	// ctx and everything reached through it are good until Receive returns; ctx.Retain makes a copy that stays.
+	Receive(ctx *ComponentContext) error
+
+	// Callback for when the network stops listening for peers.
+	Cleanup(net *Network)
+
+	// Callback for when a peer connects to the network.
+	PeerConnect(client *PeerClient)
+
+	// Callback for when a peer disconnects from the network; client.CloseReason tells why. The peer is already
+	// forgotten: a new connection to it may be made from here (DialAsync).
+	PeerDisconnect(client *PeerClient)
+}
+
+// Component implements ComponentInterface with callbacks that do nothing, for embedding.
+type Component struct{}
+
+func (Component) Startup(*Network)                {}
+func (Component) Receive(*ComponentContext) error { return nil }
+func (Component) Cleanup(*Network)                {}
+func (Component) PeerConnect(*PeerClient)         {}
+func (Component) PeerDisconnect(*PeerClient)      {}
+
+// A Subscriber is a component that names the opcodes it wants to see. A component that is no Subscriber sees every
+// message that is not answered by the engine itself.
+type Subscriber interface {
+	Opcodes() []opcode.Opcode
+}
+
+// A SilenceWatcher is a component that wants to know about peers that say nothing: PeerSilent is called, on the peer's
+// loop and every few seconds, while a peer has been silent for at least SilentAfter.
+type SilenceWatcher interface {
+	SilentAfter() time.Duration
+	PeerSilent(client *PeerClient, silent time.Duration)
+}
+
+// A ComponentOption changes how AddComponent registers a component.
+type ComponentOption func(*slot)
+
+// Priority orders the components that see the same opcode: the lower number first, components of equal priority in the
+// order they were added. The default is 0.
+func Priority(n int) ComponentOption { return func(s *slot) { s.priority = n } }
+
+// Opcodes restricts the component to these opcodes, whatever it says itself.
+func Opcodes(codes ...opcode.Opcode) ComponentOption { return func(s *slot) { s.codes = codes } }
+
+// A slot is a component's place in a Network. It is fixed once made; counters aside.
+type slot struct {
+	component ComponentInterface
+	name      string
+	priority  int
+	order     int
+	codes     []opcode.Opcode // nil: all
+	everyOp   bool
+	counts    slotCounts
+}
+
+// AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. If the network runs,
+// Startup is called first, then PeerConnect for every peer that is open, then the component sees messages.
+func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) error {
+	s := &slot{component: c, name: strings.TrimPrefix(fmt.Sprintf("%T", c), "*"), everyOp: true}
+	if named, ok := c.(interface{ ComponentName() string }); ok {
+		s.name = named.ComponentName()
+	}
+	if sub, ok := c.(Subscriber); ok {
+		s.codes, s.everyOp = sub.Opcodes(), false
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	if s.codes != nil {
+		s.everyOp = false
+	}
+	for _, code := range s.codes {
+		if builtin(code) {
+			return fmt.Errorf("%w: %v is answered by the engine", ErrReserved, code)
+		}
+	}
+
+	n.compose.Lock()
+	defer n.compose.Unlock()
+	for _, have := range n.slots {
+		if have.component == c {
+			return errors.New("engine: this component has been added before")
+		}
+	}
+	running := n.running()
+	if running {
+		if n.onLoop() {
+			return ErrOnLoop
+		}
+		n.guard(s, func() { c.Startup(n) })
+	}
+	n.slotOrder++
+	s.order = n.slotOrder
+	n.slots = append(n.slots, s)
+	slices.SortStableFunc(n.slots, func(a, b *slot) int {
+		if a.priority != b.priority {
+			return a.priority - b.priority
+		}
+		return a.order - b.order
+	})
+	n.recompose(func(l *loop) {
+		for _, p := range slices.Clone(l.peers) {
+			l.guard(s, func() { c.PeerConnect(p) })
+		}
+	})
+	return nil
+}
+
+// RemoveComponent takes a component out: after it has returned no callback of the component runs any more. Open peers
+// are taken leave of with PeerDisconnect, then Cleanup is called. Any goroutine, but not on a loop.
+func (n *Network) RemoveComponent(c ComponentInterface) error {
+	if n.running() && n.onLoop() {
+		return ErrOnLoop
+	}
+	n.compose.Lock()
+	defer n.compose.Unlock()
+	at := slices.IndexFunc(n.slots, func(s *slot) bool { return s.component == c })
+	if at < 0 {
+		return errors.New("engine: no such component")
+	}
+	s := n.slots[at]
+	n.slots = slices.Delete(slices.Clone(n.slots), at, at+1)
+	n.recompose(func(l *loop) {
+		for _, p := range slices.Clone(l.peers) {
+			l.guard(s, func() { c.PeerDisconnect(p) })
+		}
+	})
+	if n.running() {
+		n.guard(s, func() { c.Cleanup(n) })
+	}
+	return nil
+}
+
+// ComponentOf returns the component of type T, for components that use each other.
+func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
+	n.compose.Lock()
+	defer n.compose.Unlock()
+	for _, s := range n.slots {
+		if c, ok := s.component.(T); ok {
+			return c, true
+		}
+	}
+	var none T
+	return none, false
+}
+
+// recompose makes a new dispatch table from the slots and gives it to every loop; on each, then runs once right after.
+// It returns when all loops have it. The caller holds compose.
+func (n *Network) recompose(then func(*loop)) {
+	t := newTable(n.registry, n.slots)
+	n.table.Store(t)
+	if !n.running() {
+		return
+	}
+	n.onEachLoop(func(l *loop) {
+		l.table = t
+		if then != nil {
+			then(l)
+		}
+	})
+}
+
+// guard runs a component's code off the loops.
+func (n *Network) guard(s *slot, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			n.panicked(s, r)
+		}
+	}()
+	f()
+}

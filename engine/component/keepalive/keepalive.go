@@ -1,0 +1,92 @@
+// Package keepalive keeps idle connections alive and finds the dead ones.
+//
+// A peer that has said nothing for a while is asked for a sign of life (Keepalive, 2), which it gives (KeepaliveResponse,
+// 3); the round trip goes into PeerClient.RTT. A peer that stays silent is disconnected. Peers that talk are left alone:
+// on a busy node the component sends nothing.
+//
+//	last bytes          Every                    Timeout
+//	   │──────────────────┤ Keepalive ─▶ … again … ├─ disconnect (timeout)
+//	                        ◀─ KeepaliveResponse: the clock starts anew
+//
+// The engine looks at each peer every five seconds, so both times are kept to within that.
+//
+// The component keeps no state of its own for a peer, no timer and no goroutine: the engine knows when a peer was last
+// heard, and the question carries the time at which it was asked.
+package keepalive
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+const (
+	// EveryDefault is short enough for NAT mappings of TCP, which live minutes, and for a peer's death to be noticed in
+	// three tries.
+	EveryDefault = 15 * time.Second
+
+	// TimeoutDefault is three questions without an answer.
+	TimeoutDefault = 45 * time.Second
+)
+
+// A Component is the keepalive of one Network. The zero value is ready and uses the defaults; it may not be changed once
+// it has been added.
+type Component struct {
+	engine.Component
+
+	Every   time.Duration // silence before a peer is asked; 0 means EveryDefault
+	Timeout time.Duration // silence before it is disconnected; 0 means TimeoutDefault
+}
+
+var (
+	_ engine.Subscriber     = (*Component)(nil)
+	_ engine.SilenceWatcher = (*Component)(nil)
+)
+
+// Opcodes are what the component answers.
+func (c *Component) Opcodes() []opcode.Opcode {
+	return []opcode.Opcode{opcode.KeepaliveCode, opcode.KeepaliveResponseCode}
+}
+
+// SilentAfter is when the engine calls PeerSilent.
+func (c *Component) SilentAfter() time.Duration {
+	if c.Every > 0 {
+		return c.Every
+	}
+	return EveryDefault
+}
+
+func (c *Component) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return TimeoutDefault
+}
+
+// PeerSilent asks a silent peer, or gives it up.
+func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
+	if silent >= c.timeout() {
+		p.Disconnect(engine.CodeTimeout, "silent for too long")
+		return
+	}
+	var asked [8]byte
+	binary.LittleEndian.PutUint64(asked[:], uint64(p.Network().Now()))
+	_ = p.TrySendRaw(opcode.KeepaliveCode, asked[:]) // no room: then the peer has enough to answer
+}
+
+// Receive answers a question, and measures with the answer to its own.
+func (c *Component) Receive(ctx *engine.ComponentContext) error {
+	if ctx.Opcode() == opcode.KeepaliveCode {
+		_ = ctx.Client().TrySendRaw(opcode.KeepaliveResponseCode, ctx.Payload())
+		return engine.ErrIntercepted
+	}
+	if b := ctx.Payload(); len(b) == 8 {
+		asked := time.Duration(binary.LittleEndian.Uint64(b))
+		if now := ctx.Now(); asked > 0 && asked <= now { // the peer may have written anything
+			ctx.Client().ObserveRTT(now - asked)
+		}
+	}
+	return engine.ErrIntercepted
+}

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Credit is how a receiver that cannot stop its reactor from reading bounds what it has to hold. Each side tells the
+// other how many bytes of frames it may have sent in all (Credit, 20; a total, so that nothing is lost if one is late).
+// Frames that keep the connection itself going are not counted: see credited.
+//
+// A sender looks at the account once per record, before sealing it, and sends while anything is left, so it may overdraw
+// by less than one record. A receiver allows exactly that much.
+
+// overdraft is that: the largest record's frames.
+const overdraft = framing.FrameHeaderSize + framing.FramePayloadLimit
+
+// uncounted has a bit for every opcode whose frames cost no credit.
+const uncounted = 1<<opcode.KeepaliveCode | 1<<opcode.KeepaliveResponseCode | 1<<opcode.PingCode | 1<<opcode.PongCode |
+	1<<opcode.DisconnectCode | 1<<opcode.ErrorCode | 1<<opcode.CreditCode
+
+// credited reports whether frames of op cost credit.
+func credited(op opcode.Opcode) bool { return op >= 32 || uncounted>>op&1 == 0 }
+
+// A receipt is the receiving side's account. It belongs to the peer's loop.
+type receipt struct {
+	received uint64 // bytes of counted frames
+	consumed uint64 // of these, done with
+	granted  uint64 // the peer may send up to here
+	window   uint32 // how far granted runs ahead of consumed
+	hungry   uint8  // grants in a row that found the peer's credit nearly used up
+	records  uint32 // opened, modulo 2^32; only compared with itself
+	unknown  uint32 // messages of unknown opcodes
+	held     int    // bytes of the message being handled that are consumed when Receive returns
+	verdict  error  // of the message being handled: ends the connection
+}
+
+// take books a frame that has come.
+func (r *receipt) take(size int) error {
+	r.received += uint64(size)
+	if r.received > r.granted+overdraft {
+		return &Fault{Peers, Close, CodeLimit, fmt.Errorf("engine: credit overrun by %d bytes", r.received-r.granted)}
+	}
+	return nil
+}
+
+func (r *receipt) blame(err error) { r.verdict = err }
+
+func (r *receipt) fault() error {
+	err := r.verdict
+	r.verdict = nil
+	return err
+}
+
+// consume books bytes that are done with.
+func (p *PeerClient) consume(size int) { p.receipt.consumed += uint64(size) }
+
+// grantFirst opens the peer's account. It is the first frame either side sends.
+func (p *PeerClient) grantFirst() {
+	p.receipt.window = uint32(p.net.cfg.ReceiveWindow)
+	p.receipt.granted = uint64(p.receipt.window)
+	p.sendCredit()
+}
+
+// grant tells the peer of new credit when enough has been consumed. A peer that keeps using up what it has is given more,
+// while memory is plentiful.
+func (p *PeerClient) grant() {
+	r := &p.receipt
+	if r.window == 0 || !p.reads() {
+		return
+	}
+	due := r.consumed + uint64(r.window) - r.granted
+	if due < uint64(r.window)/grantShare {
+		return
+	}
+	if left := r.granted - min(r.received, r.granted); left > uint64(r.window)/4 {
+		r.hungry = 0
+	} else if r.hungry++; r.hungry >= grantShare && p.net.bufs.Lent() < p.net.bufs.Limit()/2 {
+		r.hungry = 0
+		r.window = uint32(min(2*int(r.window), p.net.cfg.ReceiveWindowMax))
+	}
+	r.granted = r.consumed + uint64(r.window)
+	p.sendCredit()
+}
+
+func (p *PeerClient) sendCredit() {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], p.receipt.granted)
+	p.trySend(laneControl, opcode.CreditCode, 0, 0, b[:])
+}
+
+// credited by the peer: we may send up to total.
+func (p *PeerClient) creditFrom(f *framing.Frame) error {
+	if len(f.Payload) != 8 {
+		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: Credit of %d bytes", len(f.Payload))}
+	}
+	total := binary.LittleEndian.Uint64(f.Payload)
+	p.mu.Lock()
+	s := &p.send
+	if total < s.allowed || total-s.allowed > creditStep {
+		allowed := s.allowed
+		p.mu.Unlock()
+		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: Credit from %d to %d", allowed, total)}
+	}
+	s.allowed = total
+	start := s.startLocked()
+	p.mu.Unlock()
+	if start {
+		p.loop.schedule(p)
+	}
+	return nil
+}
+
+// creditStep bounds one grant: far more than any window, and far from where the total could wrap.
+const creditStep = 1 << 40

@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// Path: Dial -> [dial] -> transport -> open.go. Several dials to one target at the same time are one dial.
+
+// dials are the dials under way. Everything in it and in each dialing is under mu, except what dialing says.
+type dials struct {
+	net *Network
+
+	mu      sync.Mutex
+	byKey   map[Target]*dialing
+	active  int
+	queue   []*dialing // wait for one of Config.Dials to end
+	stopped bool
+}
+
+// A dialing is one dial: it may take several connections, since a refusal as duplicate is tried again.
+type dialing struct {
+	net     *Network
+	target  Target
+	expect  identity.ID
+	waiters []*dialWaiter
+	ctx     context.Context
+	cancel  context.CancelFunc
+	peer    *PeerClient // connected, not open
+	tries   int
+	over    bool
+
+	timer timer.Timer // whole dial; owned by the home loop
+	retry timer.Timer // next try; owned by the home loop
+}
+
+type dialWaiter struct {
+	then func(*PeerClient, error)
+}
+
+func (s *dials) init(n *Network) {
+	s.net = n
+	s.byKey = map[Target]*dialing{}
+}
+
+// home is the loop that keeps the timers of what belongs to no peer.
+func (n *Network) home() *loop { return n.loops[0] }
+
+// Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
+// "<id>@" whoever answers there is taken: proven, but not known beforehand. It waits until ctx ends, at most
+// Config.DialTimeout and Config.HandshakeTimeout. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
+// ErrSelfDial, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
+func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
+	if n.onLoop() {
+		return nil, ErrOnLoop
+	}
+	t, err := resolve(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	type outcome struct {
+		peer *PeerClient
+		err  error
+	}
+	result := make(chan outcome, 1)
+	w, d, err := n.dials.join(t, func(p *PeerClient, err error) { result <- outcome{p, err} })
+	if err != nil {
+		return nil, err
+	}
+	if d == nil { // there was a connection
+		r := <-result
+		return r.peer, r.err
+	}
+	select {
+	case r := <-result:
+		return r.peer, r.err
+	case <-ctx.Done():
+		n.dials.abandon(d, w)
+		err := context.Cause(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
+		}
+		return nil, fmt.Errorf("engine: dial %v: %w", t, err)
+	}
+}
+
+// DialAsync is Dial with a callback, called exactly once on one of the loops. It never waits and may be called on a loop.
+// If it fails itself, then is not called.
+func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
+	_, _, err := n.dials.join(t, func(p *PeerClient, err error) {
+		l := n.home()
+		if p != nil {
+			l = p.loop
+		}
+		l.post(func() { l.guard(n.callbacks, func() { then(p, err) }) })
+	})
+	return err
+}
+
+// join adds a waiter to the dial of t, starting one if there is none. An open connection answers at once.
+func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dialing, error) {
+	n := s.net
+	switch {
+	case !n.running():
+		return nil, nil, ErrNotStarted
+	case !t.Addr.IsValid() || t.Addr.Port() == 0:
+		return nil, nil, fmt.Errorf("engine: dial %v: not an address that can be dialled", t)
+	case t.ID == n.id:
+		return nil, nil, ErrSelfDial
+	}
+	if p := n.openTo(t); p != nil {
+		then(p, nil)
+		return nil, nil, nil
+	}
+	w := &dialWaiter{then}
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return nil, nil, ErrClosed
+	}
+	d := s.byKey[t]
+	fresh := d == nil
+	if fresh {
+		d = &dialing{net: n, target: t, expect: t.ID}
+		d.ctx, d.cancel = context.WithCancel(context.Background())
+		s.byKey[t] = d
+	}
+	d.waiters = append(d.waiters, w)
+	start := fresh && s.active < n.cfg.Dials
+	if start {
+		s.active++
+	} else if fresh {
+		s.queue = append(s.queue, d)
+	}
+	s.mu.Unlock()
+	if fresh {
+		n.home().post(d.begin)
+	}
+	if start {
+		n.cfg.Transport.Dial(d.ctx, t.Addr, d)
+	}
+	return w, d, nil
+}
+
+// openTo returns the open peer a dial of t would lead to.
+func (n *Network) openTo(t Target) *PeerClient {
+	p, ok := n.connMgr.PeerAt(t.Addr)
+	if !t.ID.IsZero() {
+		p, ok = n.connMgr.Peer(t.ID)
+	}
+	if ok {
+		return p
+	}
+	return nil
+}
+
+// begin starts the clock. On the home loop.
+func (d *dialing) begin() {
+	l := d.net.home()
+	d.timer.Fire = func(time.Duration) { d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, ErrDialTimeout)) }
+	d.retry.Fire = func(time.Duration) { d.again() }
+	d.net.dials.mu.Lock()
+	over := d.over
+	d.net.dials.mu.Unlock()
+	if !over {
+		l.wheel.Set(&d.timer, l.now+d.net.cfg.DialTimeout)
+	}
+}
+
+// connected: the transport has a link, the handshake begins. On the link's loop.
+func (d *dialing) connected(p *PeerClient) {
+	d.net.dials.mu.Lock()
+	d.peer = p
+	over := d.over
+	d.net.dials.mu.Unlock()
+	if over {
+		p.leave(&CloseError{Err: context.Canceled})
+	}
+}
+
+// succeeded: the peer is open.
+func (d *dialing) succeeded(p *PeerClient) { d.finish(p, nil) }
+
+// failed: no link came about.
+func (d *dialing) failed(err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
+	}
+	d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, err))
+}
+
+// lost: the link ended before the peer was open. If that is because the pair has another connection, or is about to have
+// one, the dial ends with it.
+func (d *dialing) lost(p *PeerClient, why *CloseError) {
+	if why.Code != CodeDuplicate {
+		d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, why))
+		return
+	}
+	d.net.dials.mu.Lock()
+	d.peer = nil
+	if !p.id.IsZero() {
+		d.expect = p.id
+	}
+	d.net.dials.mu.Unlock()
+	d.net.home().post(d.wait)
+}
+
+// wait sets the next try, or ends the dial if the other connection is there. On the home loop.
+func (d *dialing) wait() {
+	l := d.net.home()
+	if p, ok := d.net.connMgr.Peer(d.expect); ok {
+		d.finish(p, nil)
+		return
+	}
+	d.net.dials.mu.Lock()
+	over := d.over
+	d.tries++
+	delay := min(retryFirst<<min(d.tries-1, 10), retryLast)
+	d.net.dials.mu.Unlock()
+	if !over {
+		l.wheel.Set(&d.retry, l.now+delay)
+	}
+}
+
+// again tries once more. On the home loop.
+func (d *dialing) again() {
+	if p, ok := d.net.connMgr.Peer(d.expect); ok {
+		d.finish(p, nil)
+		return
+	}
+	d.net.cfg.Transport.Dial(d.ctx, d.target.Addr, d)
+}
+
+// finish ends the dial for everybody who waits. Any goroutine; the first call counts.
+func (d *dialing) finish(p *PeerClient, err error) {
+	s := &d.net.dials
+	s.mu.Lock()
+	if d.over {
+		s.mu.Unlock()
+		return
+	}
+	d.over = true
+	delete(s.byKey, d.target)
+	waiters, half := d.waiters, d.peer
+	d.waiters, d.peer = nil, nil
+	var next *dialing
+	if at := slices.Index(s.queue, d); at >= 0 {
+		s.queue = slices.Delete(s.queue, at, at+1)
+	} else if len(s.queue) > 0 {
+		next, s.queue = s.queue[0], s.queue[1:]
+	} else {
+		s.active--
+	}
+	s.mu.Unlock()
+
+	d.cancel()
+	l := d.net.home()
+	l.post(func() { l.wheel.Stop(&d.timer); l.wheel.Stop(&d.retry) })
+	if half != nil && half != p {
+		half.loop.post(func() { half.leave(&CloseError{Err: err}) })
+	}
+	if next != nil {
+		d.net.cfg.Transport.Dial(next.ctx, next.target.Addr, next)
+	}
+	for _, w := range waiters {
+		w.then(p, err)
+	}
+}
+
+// abandon takes back a waiter whose context has ended. The last one ends the dial.
+func (s *dials) abandon(d *dialing, w *dialWaiter) {
+	s.mu.Lock()
+	d.waiters = slices.DeleteFunc(d.waiters, func(have *dialWaiter) bool { return have == w })
+	last := len(d.waiters) == 0
+	s.mu.Unlock()
+	if last {
+		d.finish(nil, context.Canceled)
+	}
+}
+
+// stop ends all dials.
+func (s *dials) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	var open []*dialing
+	for _, d := range s.byKey {
+		open = append(open, d)
+	}
+	s.mu.Unlock()
+	for _, d := range open {
+		d.finish(nil, ErrClosed)
+	}
+}

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// What can go wrong, as values for errors.Is. Errors that carry more are typed: *CloseError, *LimitError, *Fault.
+var (
+	ErrDialTimeout      = errors.New("engine: dial timed out")
+	ErrHandshakeTimeout = errors.New("engine: handshake timed out")
+	ErrReceiveTimeout   = errors.New("engine: nothing received in time")
+	ErrSendTimeout      = errors.New("engine: waited too long for room to send")
+	ErrSendBufferFull   = errors.New("engine: send buffer full")
+	ErrMessageTooLarge  = errors.New("engine: message larger than its opcode allows")
+	ErrNotRegistered    = opcode.ErrNotRegistered
+	ErrReserved         = opcode.ErrReserved
+	ErrPeerMismatch     = errors.New("engine: the peer is not the one that was asked for")
+	ErrSelfDial         = errors.New("engine: this address leads to this node itself")
+	ErrDuplicate        = errors.New("engine: there is already a connection between this pair")
+	ErrClosed           = errors.New("engine: closed")
+	ErrNotStarted       = errors.New("engine: the network has not been started")
+	ErrStarted          = errors.New("engine: the network has been started before")
+	ErrOnLoop           = errors.New("engine: a call that waits was made on an event loop")
+	ErrTooManyRequests  = errors.New("engine: too many requests of this peer are unanswered")
+	ErrGateTimeout      = errors.New("engine: a receive gate was held too long")
+	ErrBusy             = errors.New("engine: the handshake queue is full")
+	ErrNotRequest       = errors.New("engine: this message cannot be replied to")
+
+	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.
+	ErrIntercepted = errors.New("engine: intercepted")
+)
+
+// A Code says why a connection ended, in words both ends understand. It is on the wire in Disconnect and Error.
+// Codes from CodeApplication on are the application's.
+type Code uint32
+
+const (
+	CodeNone      Code = 0 // an ordinary goodbye
+	CodeShutdown  Code = 1 // the node is going down
+	CodeProtocol  Code = 2 // the other side broke the protocol
+	CodeLimit     Code = 3 // a limit was reached: message size, credit, memory
+	CodeDuplicate Code = 4 // the pair has a connection already, which stays
+	CodeReplaced  Code = 5 // the pair has a newer connection
+	CodeFull      Code = 6 // no room for another peer
+	CodeTimeout   Code = 7 // silence, a record that never ended, a gate held too long
+	CodeEvicted   Code = 8 // made room for another peer
+	CodeRefused   Code = 9 // not wanted here
+	CodeInternal  Code = 10
+
+	CodeApplication Code = 1000
+)
+
+var codeNames = [...]string{"goodbye", "shutdown", "protocol", "limit", "duplicate", "replaced", "full", "timeout",
+	"evicted", "refused", "internal"}
+
+// String names the code: "replaced", "code 1007".
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return fmt.Sprintf("code %d", uint32(c))
+}
+
+// A CloseError says how a connection ended. errors.Is finds ErrClosed and the cause in Err.
+type CloseError struct {
+	Code   Code
+	Text   string // for people; at most closeTextLimit bytes
+	Remote bool   // the other side said so
+	Err    error  // what led to it, if there is more to know
+}
+
+func (e *CloseError) Error() string {
+	side := "here"
+	if e.Remote {
+		side = "by the peer"
+	}
+	s := fmt.Sprintf("engine: closed %s: %v", side, e.Code)
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap lets errors.Is find ErrClosed and the cause.
+func (e *CloseError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrClosed}
+	}
+	return []error{ErrClosed, e.Err}
+}
+
+// A LimitError says which limit was in the way, and whose: "peers", "inbound", "ip", "subnet", "half-open", "memory".
+type LimitError struct {
+	Scope string
+	Limit int
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("engine: limit reached: %s (%d)", e.Scope, e.Limit)
+}
+
+// A Party is who is to blame for a Fault.
+type Party uint8
+
+const (
+	Ours  Party = iota // this node: a bug, or an exhausted limit
+	Peers              // the peer sent what it must not send
+	Path               // the network between
+)
+
+func (p Party) String() string { return [...]string{"ours", "the peer's", "the path's"}[p] }
+
+// A Fate is what happens because of a Fault.
+type Fate uint8
+
+const (
+	Drop  Fate = iota // the message is dropped, the connection goes on
+	Close             // the connection is closed
+)
+
+func (f Fate) String() string { return [...]string{"drop", "close"}[f] }
+
+// A Fault is an error that knows whose it is and what is to happen. A component that returns one from Receive with Fate
+// Close disconnects the peer, giving Code as the reason.
+type Fault struct {
+	Whose Party
+	Fate  Fate
+	Code  Code
+	Err   error
+}
+
+func (f *Fault) Error() string {
+	return fmt.Sprintf("engine: fault of %v, fate %v: %v", f.Whose, f.Fate, f.Err)
+}
+
+func (f *Fault) Unwrap() error { return f.Err }

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+)
+
+// Path:   lanes -> [flush] -> sealed records -> link.Write. Runs when a peer has something to say: once per turn on its
+//         loop, or once on the goroutine of a caller whose request is the only one under way.
+// Cost:   0 allocations; one seal per record of up to 16 KiB, one write(2) per 256 KiB.
+// Bounds: flushBudget bytes, then the loop's other peers have their turn.
+
+// flush writes what is queued. The caller must be the one who made the flush parked, or on the loop and told that the
+// socket has room.
+func (p *PeerClient) flush() {
+	p.mu.Lock()
+	o := p.send.out
+	if p.send.flush != flushParked || o == nil {
+		p.mu.Unlock()
+		return
+	}
+	p.send.flush = flushRunning
+	p.mu.Unlock()
+
+	interactive := p.interactive()
+	budget, chunk := flushBudget, chunkLimit
+	if interactive {
+		budget, chunk = flushBudgetInteractive, chunkLimitInteractive
+	}
+	for written := 0; written < budget; {
+		if len(o.ready) == 0 && !p.seal(o, chunk, interactive) {
+			return // nothing left that may be sent: seal has given the flush up
+		}
+		n, err := p.link.Write(o.ready)
+		p.net.counts.bytesOut.Add(int64(n))
+		written += n
+		o.ready = o.ready[n:]
+		if err != nil {
+			p.park()
+			p.link.Close()
+			return
+		}
+		if len(o.ready) > 0 { // the kernel is full: the transport calls Writable
+			p.park()
+			return
+		}
+	}
+	if p.park() {
+		p.loop.schedule(p)
+	}
+}
+
+// interactive reports whether requests have been under way on this connection a moment ago.
+func (p *PeerClient) interactive() bool {
+	asked := p.asked.Load()
+	return asked != 0 && time.Duration(asked)+interactiveFor > p.loop.port.Now()
+}
+
+// park leaves the flush to the loop. If the link is gone the owner clears up instead, and it reports false.
+func (p *PeerClient) park() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.send.dead {
+		p.dropOutboundLocked()
+		return false
+	}
+	p.send.flush = flushParked
+	return true
+}
+
+// seal makes the next bytes ready, from the lowest lane that has something and is allowed to send. If there is none it
+// ends the flush and reports false. Nothing is ready when it is called.
+func (p *PeerClient) seal(o *outbound, chunk int, interactive bool) bool {
+	p.mu.Lock()
+	s := &p.send
+	if s.dead {
+		p.dropOutboundLocked()
+		p.mu.Unlock()
+		return false
+	}
+	p.recycleLocked(o)
+	credit := int(int64(s.allowed - s.spent))
+	if s.cut {
+		credit = 0
+	}
+	ln := o.nextLocked(credit)
+	if ln == laneCount && s.goodbye.op != 0 && (s.cut || o.queued == 0) {
+		if o.lanes[laneControl].Append(p.net.bufs, s.goodbye.op, 0, 0, s.goodbye.payload) == nil {
+			ln = o.nextLocked(credit)
+		}
+		s.goodbye, s.said = goodbyeFrame{}, true
+	}
+	if ln == laneCount {
+		s.flush = flushIdle
+		o.wakeLocked(p.net.cfg.SendBuffer)
+		ended := s.said
+		p.mu.Unlock()
+		if ended {
+			p.link.CloseWrite()
+		}
+		return false
+	}
+	p.mu.Unlock()
+
+	if ln == laneControl {
+		credit = session.Unlimited
+	}
+	if ln == laneBulk && interactive != o.short {
+		o.short = interactive
+		p.link.SetQueueLimit(queueLimit(interactive))
+	}
+	batch := &o.taken[ln]
+	n, frames, err := s.sealer.Seal(*batch, chunk, credit)
+	if err != nil { // the key is used up, or a bug
+		p.loop.post(func() { p.end(&Fault{Ours, Close, CodeInternal, err}) })
+		p.park()
+		return false
+	}
+	o.ready, *batch = (*batch)[:n], (*batch)[n:]
+	if ln == laneControl {
+		return true
+	}
+	p.mu.Lock()
+	s.spent += uint64(frames)
+	o.queued -= frames
+	o.wakeLocked(p.net.cfg.SendBuffer)
+	p.mu.Unlock()
+	return true
+}
+
+func queueLimit(interactive bool) int {
+	if interactive {
+		return queueInteractive
+	}
+	return 0
+}
+
+// nextLocked chooses the lane to seal from and takes its frames if none are taken. laneCount: none may send.
+func (o *outbound) nextLocked(credit int) lane {
+	for ln := laneControl; ln < laneCount; ln++ {
+		if ln != laneControl && credit <= 0 {
+			return laneCount
+		}
+		if len(o.taken[ln]) == 0 && o.lanes[ln].Len() > 0 {
+			o.memory[ln] = o.lanes[ln].Take()
+			o.taken[ln] = o.memory[ln]
+		}
+		if len(o.taken[ln]) > 0 {
+			return ln
+		}
+	}
+	return laneCount
+}
+
+// recycleLocked takes back the memory of batches that have been written. The lane it came from takes it over if it is
+// empty, so that a peer that goes on sending goes on using the same two buffers.
+func (p *PeerClient) recycleLocked(o *outbound) {
+	for ln := range o.memory {
+		if o.memory[ln] == nil || len(o.taken[ln]) > 0 {
+			continue
+		}
+		if !o.lanes[ln].Reuse(o.memory[ln]) {
+			p.net.bufs.Put(o.memory[ln])
+		}
+		o.memory[ln], o.taken[ln] = nil, nil
+	}
+}
+
+// dropOutboundLocked gives back everything the sending side holds. The link is gone, and nobody else owns the flush.
+func (p *PeerClient) dropOutboundLocked() {
+	s := &p.send
+	s.flush = flushIdle
+	s.sealer.Stop()
+	o := s.out
+	if o == nil {
+		return
+	}
+	p.net.drop(o)
+	if o.room != nil {
+		close(o.room)
+	}
+	s.out = nil
+}
+
+// coolSending gives back what only an active sender needs. It reports false if p is in the middle of something.
+func (p *PeerClient) coolSending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.send
+	if s.flush != flushIdle || (s.out != nil && s.out.busy()) {
+		return false
+	}
+	s.sealer.Cool()
+	if s.out != nil {
+		p.net.drop(s.out)
+		s.out = nil
+	}
+	return true
+}
+
+// drop gives back all memory of o.
+func (n *Network) drop(o *outbound) {
+	for ln := range o.lanes {
+		o.lanes[ln].Drop(n.bufs)
+		n.bufs.Put(o.memory[ln])
+		o.memory[ln], o.taken[ln] = nil, nil
+	}
+	o.ready = nil
+}

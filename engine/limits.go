@@ -1,0 +1,131 @@
+package engine
+
+import "time"
+
+// Default limits. Each can be set in Config; none can be switched off, only made large.
+const (
+	// PeersDefault bounds open peers. At about a kilobyte each the engine keeps this many in 20 MB; the kernel's part,
+	// some 4 KB a socket, and the file descriptors usually end first.
+	PeersDefault = 16384
+
+	// HalfOpenDefault bounds connections that have not proven themselves. One costs about 2 KB until its first message
+	// and 30 KB while its handshake is computed, so 1024 pin 30 MB at worst; at 2,000 handshakes a second they are half
+	// a second of work.
+	HalfOpenDefault = 1024
+
+	// HalfOpenPerIPDefault keeps one address from taking all of that. 64 is what a load generator on one machine needs.
+	HalfOpenPerIPDefault = 64
+
+	// PerIPDefault and PerSubnetDefault bound open inbound peers of one address and of one /24 (IPv6: /48). Behind one
+	// carrier-grade NAT there may be dozens of honest nodes; a botnet of one hoster must not fill the table.
+	// Loopback addresses are exempt: what runs on this machine is the operator's.
+	PerIPDefault     = 64
+	PerSubnetDefault = 256
+
+	// DialsDefault bounds dials in flight. Each holds a file descriptor for up to DialTimeout.
+	DialsDefault = 256
+
+	// SendBufferDefault bounds what is queued for one peer and not yet written: 1 MiB keeps the socket busy at 10 Gbit/s
+	// for the time a loop may be away (about 1 ms), four times over.
+	SendBufferDefault = 1 << 20
+
+	// ReceiveWindowDefault is the credit a peer gets: what it may send before this node has consumed any of it.
+	// 1 MiB is free for small messages and costs a 64 KiB stream a quarter of its rate; a peer that keeps using its
+	// credit up is given more, to ReceiveWindowMaxDefault, which costs it nothing measurable.
+	ReceiveWindowDefault    = 1 << 20
+	ReceiveWindowMaxDefault = 4 << 20
+
+	// MemoryDefault bounds all buffers of a Network together: send queues, records that arrive in parts, held messages.
+	MemoryDefault = 256 << 20
+
+	// RequestsDefault bounds the unanswered requests to one peer. A request costs some 100 bytes while it waits.
+	RequestsDefault = 2048
+
+	// HandshakeQueueDefault bounds handshake steps that wait for a worker; past it the newest is shed. At 150 us a step
+	// and two workers the last of 512 waits about 40 ms.
+	HandshakeQueueDefault = 512
+
+	// EventsDefault is how many events a subscriber may be behind before the oldest are dropped (and counted).
+	EventsDefault = 256
+)
+
+// Default time-outs, all settable in Config.
+const (
+	DialTimeoutDefault      = 10 * time.Second // a SYN and two retries at 1 s and 3 s, and some
+	HandshakeTimeoutDefault = 5 * time.Second  // two round trips and 1 ms of work; generous for a busy node
+	RequestTimeoutDefault   = 30 * time.Second // where the caller's context has no deadline
+	RecordTimeoutDefault    = 10 * time.Second // a record that has begun to arrive: 64 KiB at 7 kB/s
+	SendTimeoutDefault      = 5 * time.Second  // waiting for room, where the caller's context has no deadline
+	GateTimeoutDefault      = 5 * time.Second  // a receive gate that nobody unlocks
+	SilenceTimeoutDefault   = 45 * time.Second // three keepalives unanswered
+	LingerTimeoutDefault    = 2 * time.Second  // after goodbye, for the other side to hang up
+	ProbeTimeoutDefault     = 2 * time.Second  // an old connection of a peer that dials again
+)
+
+// What is not settable.
+const (
+	// closeTextLimit bounds the text of Disconnect and Error: a sentence, not a page.
+	closeTextLimit = 512
+
+	// agentLimit is in handshake.Params; the name shown for a node's software.
+
+	// maxLoops bounds loops; more than the machine's threads brings nothing.
+	maxLoops = 256
+
+	// commandsPerTurn and timersPerTurn bound the work of one turn besides reading: at well under a microsecond each
+	// they keep a turn below a millisecond.
+	commandsPerTurn = 512
+	timersPerTurn   = 512
+
+	// sweepEvery and sweepRounds: every peer is looked at once in sweepEvery*sweepRounds (5 s) for silence, so silence
+	// is noticed at most that late. The look is one comparison; 10,000 peers cost 200 looks a tick.
+	sweepEvery  = 100 * time.Millisecond
+	sweepRounds = 50
+
+	// coolAfter is how long a peer keeps its expanded ciphers (1.5 KB) and buffers after its last message. Expanding
+	// again costs half a microsecond.
+	coolAfter = 250 * time.Millisecond
+
+	// flushBudget bounds what one flush writes before the loop looks at its other peers; flushBudgetInteractive applies
+	// while requests are under way on the same connection, so that they need not wait behind bulk.
+	flushBudget            = 1 << 20
+	flushBudgetInteractive = 128 << 10
+
+	// chunkLimit is how much is sealed for one write(2): 256 KiB is where loopback throughput stops growing.
+	chunkLimit            = 256 << 10
+	chunkLimitInteractive = 64 << 10
+
+	// controlLimit bounds the control lane of a peer. Honest traffic leaves it nearly empty; a peer that sends Pings and
+	// reads no Pongs is closed when it is full.
+	controlLimit = 64 << 10
+
+	// queueInteractive is the TCP_NOTSENT_LOWAT of a connection that carries requests beside bulk.
+	queueInteractive = 128 << 10
+
+	// interactiveFor is how long after a request a connection counts as carrying requests.
+	interactiveFor = 50 * time.Millisecond
+
+	// grantShare: credit is granted anew when this fraction (an eighth) of the window has been consumed.
+	grantShare = 8
+
+	// denseOpcodes is how many opcodes the dispatch table indexes directly; the others are looked up in a map.
+	denseOpcodes = 2048
+
+	// slowTurn is what counts as holding a loop: a millisecond is what the other peers of the loop notice.
+	slowTurn = 10 * time.Millisecond
+
+	// retryFirst and retryLast space the dials that follow a refusal as duplicate.
+	retryFirst = 10 * time.Millisecond
+	retryLast  = 500 * time.Millisecond
+
+	// evictionSample is how many peers are compared to find one to make room with: the worst of 32 random peers is
+	// among the worst tenth of all with 97 % probability, whatever their number.
+	evictionSample = 32
+
+	// evictionGrace protects young peers, who have had no time to be useful.
+	evictionGrace = 30 * time.Second
+
+	// unknownLimit is how many messages of unknown opcodes a peer may send before it is closed: newer versions may
+	// say things we do not know, but not only such things.
+	unknownLimit = 1 << 16
+)

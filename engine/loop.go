@@ -1,0 +1,273 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
+)
+
+// A loop is the engine's half of a transport loop: it owns peers, timers and a dispatch table, and nobody else touches
+// them. Everybody else asks it by posting.
+type loop struct {
+	net  *Network
+	port transport.Loop
+
+	// Owned by the loop.
+	now      time.Duration // of the current event
+	wheel    *timer.Wheel
+	peers    []*PeerClient // open ones, in no order; peer.index is the place
+	sweepAt  time.Duration
+	cursor   int // where the sweep goes on
+	table    *table
+	ctx      ComponentContext // lent to Receive, one message at a time
+	warm     peerList         // peers that hold ciphers or buffers, oldest use first
+	received tally
+	woke     bool          // a waiting goroutine was woken during this event
+	handler  *slot         // whose code ran last, for the report of a slow turn
+	began    time.Duration // when the current event began
+
+	// Any goroutine, under mu.
+	mu       sync.Mutex
+	commands []func()
+	dirty    []*PeerClient // have something to write
+	running  bool          // within an event: what is posted now is done before it ends
+	woken    bool          // a turn has been asked for
+	closed   bool
+
+	spare      []*PeerClient // owned by the loop: the dirty list that is not in use
+	spareTasks []func()
+
+	inUserCode atomic.Bool // a component's code runs at this moment; see onLoop
+	goid       atomic.Uint64
+}
+
+func newLoop(n *Network, port transport.Loop) *loop {
+	l := &loop{net: n, port: port, now: port.Now(), table: n.table.Load()}
+	l.wheel = timer.NewWheel(l.now)
+	l.warm.init()
+	return l
+}
+
+// enter begins an event of the loop.
+func (l *loop) enter() {
+	l.now = l.port.Now()
+	l.began = l.now
+	l.mu.Lock()
+	l.running = true
+	l.mu.Unlock()
+}
+
+// leave ends an event: what was posted during it is done, who has something to say is flushed, the alarm is set.
+func (l *loop) leave() {
+	l.work(1)
+	l.received.addTo(&l.net.counts)
+	l.arm()
+	if took := l.port.Now() - l.began; took > slowTurn {
+		l.net.slowTurn(l, took)
+	}
+	if l.woke {
+		l.woke = false
+		yield()
+	}
+}
+
+// Turn is the loop's own event: posted commands, due timers, the sweep.
+func (l *loop) turn() {
+	l.enter()
+	l.wheel.Advance(l.now, timersPerTurn)
+	l.sweep()
+	l.leave()
+}
+
+// work does commands and flushes, for a bounded number of rounds; what is left gets a turn of its own, after the
+// sockets have been looked at.
+func (l *loop) work(rounds int) {
+	for ; ; rounds-- {
+		l.mu.Lock()
+		if len(l.commands) == 0 && len(l.dirty) == 0 {
+			l.running = false
+			l.mu.Unlock()
+			return
+		}
+		if rounds < 0 {
+			l.running = false
+			wake := !l.woken
+			l.woken = true
+			l.mu.Unlock()
+			if wake {
+				l.port.Wake()
+			}
+			return
+		}
+		l.woken = false
+		commands, dirty := l.commands, l.dirty
+		var later []func()
+		if len(commands) > commandsPerTurn {
+			commands, later = commands[:commandsPerTurn], commands[commandsPerTurn:]
+		}
+		if later == nil {
+			l.commands = l.spareTasks[:0]
+		} else {
+			l.commands = append([]func(){}, later...)
+		}
+		l.dirty = l.spare[:0]
+		l.mu.Unlock()
+
+		for i, f := range commands {
+			commands[i] = nil
+			f()
+		}
+		if later == nil {
+			l.spareTasks = commands[:0]
+		}
+		for i, p := range dirty {
+			dirty[i] = nil
+			p.flush()
+		}
+		l.spare = dirty[:0]
+	}
+}
+
+// post has f run on the loop, soon. Any goroutine. It reports false when the loop is gone and f will never run.
+func (l *loop) post(f func()) bool {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return false
+	}
+	l.commands = append(l.commands, f)
+	wake := !l.running && !l.woken
+	l.woken = l.woken || wake
+	l.mu.Unlock()
+	if wake {
+		l.port.Wake()
+	}
+	return true
+}
+
+// schedule has p flushed by the loop. Any goroutine; the caller has just become the owner of p's flush and hands it on.
+func (l *loop) schedule(p *PeerClient) {
+	l.mu.Lock()
+	l.dirty = append(l.dirty, p)
+	wake := !l.running && !l.woken
+	l.woken = l.woken || wake
+	l.mu.Unlock()
+	if wake {
+		l.port.Wake()
+	}
+}
+
+// arm sets the transport's alarm for the next timer or sweep.
+func (l *loop) arm() {
+	at := transport.Never
+	if due, ok := l.wheel.Next(); ok {
+		at = due
+	}
+	if len(l.peers) > 0 || !l.warm.empty() {
+		if l.sweepAt <= l.now {
+			l.sweepAt = l.now + sweepEvery
+		}
+		at = min(at, l.sweepAt)
+	}
+	l.port.WakeAt(at)
+}
+
+// sweep looks after peers that have no timer of their own: it cools those that were warm and finds the silent ones.
+func (l *loop) sweep() {
+	if l.now < l.sweepAt {
+		return
+	}
+	l.sweepAt = l.now + sweepEvery
+	for p := l.warm.oldest(); p != nil && p.usedAt+coolAfter <= l.now; p = l.warm.oldest() {
+		p.cool()
+	}
+	for range len(l.peers)/sweepRounds + 1 {
+		if l.cursor >= len(l.peers) {
+			l.cursor = 0
+			return
+		}
+		p := l.peers[l.cursor]
+		l.cursor++
+		l.silence(p)
+	}
+}
+
+// silence tells the components that asked for it how long p has said nothing.
+func (l *loop) silence(p *PeerClient) {
+	silent := l.now - time.Duration(p.heardAt.Load())
+	for _, w := range l.table.silence {
+		if silent >= w.after && p.state() == stateOpen {
+			l.guard(w.slot, func() { w.watcher.PeerSilent(p, silent) })
+		}
+	}
+}
+
+// add and remove keep the list of open peers.
+func (l *loop) add(p *PeerClient) {
+	p.index = int32(len(l.peers))
+	l.peers = append(l.peers, p)
+}
+
+func (l *loop) remove(p *PeerClient) {
+	last := len(l.peers) - 1
+	moved := l.peers[last]
+	l.peers[p.index] = moved
+	moved.index = p.index
+	l.peers[last] = nil
+	l.peers = l.peers[:last]
+	p.index = -1
+}
+
+// guard runs a component's code: it catches and counts a panic, and marks the loop as running foreign code.
+func (l *loop) guard(s *slot, f func()) {
+	l.begin(s)
+	defer l.end(s)
+	f()
+}
+
+func (l *loop) begin(s *slot) {
+	l.handler = s
+	l.inUserCode.Store(true)
+}
+
+// end is deferred around every call of a component.
+func (l *loop) end(s *slot) {
+	l.inUserCode.Store(false)
+	if r := recover(); r != nil {
+		l.net.panicked(s, r)
+	}
+}
+
+// A peerList is an intrusive list of the loop's warm peers in the order of their last use.
+type peerList struct{ head PeerClient }
+
+func (l *peerList) init() { l.head.warmNext, l.head.warmPrev = &l.head, &l.head }
+
+func (l *peerList) empty() bool { return l.head.warmNext == &l.head }
+
+func (l *peerList) oldest() *PeerClient {
+	if l.empty() {
+		return nil
+	}
+	return l.head.warmNext
+}
+
+func (l *peerList) drop(p *PeerClient) {
+	if p.warmNext != nil {
+		p.warmNext.warmPrev, p.warmPrev.warmNext = p.warmPrev, p.warmNext
+		p.warmNext, p.warmPrev = nil, nil
+	}
+}
+
+// use moves p to the young end.
+func (l *peerList) use(p *PeerClient) {
+	if l.head.warmPrev == p {
+		return
+	}
+	l.drop(p)
+	p.warmPrev, p.warmNext = l.head.warmPrev, &l.head
+	p.warmPrev.warmNext, l.head.warmPrev = p, p
+}

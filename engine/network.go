@@ -1,0 +1,315 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
+	"github.com/carrier-p2p/carrier/opcode/codec"
+)
+
+// A Network is one node: an identity, its listening addresses, its peers. Its methods may be called from any goroutine
+// unless they say otherwise. Two Networks in one process know nothing of each other.
+type Network struct {
+	cfg      Config
+	log      *slog.Logger
+	id       identity.ID
+	instance uint64
+	registry *opcode.Registry
+	bufs     *session.Buffers
+	connMgr  ConnMgr
+	checked  *identity.Cache // records whose signature has been verified
+	records  *lru.Cache[identity.ID, *identity.Record]
+	workers  *workers
+	table    atomic.Pointer[table]
+	scratch  sync.Pool // *[]byte, for encoding messages
+	calls    sync.Pool // *call
+	timers   sync.Pool // *time.Timer, stopped
+
+	littleEndian opcode.Codec // what messages are encoded with unless they say otherwise
+	callbacks    *slot        // stands for functions of the application that are no component's
+
+	phase atomic.Uint32
+	loops []*loop // fixed by Start
+	bound []transport.Addr
+
+	compose   sync.Mutex // serialises changes of the components
+	slots     []*slot    // under compose, in the order of priority
+	slotOrder int
+
+	record   sync.Mutex // serialises changes of the own record
+	own      atomic.Pointer[identity.Record]
+	ownRaw   atomic.Pointer[handshake.Config]
+	lifetime sync.Mutex // serialises Start and Shutdown
+
+	pairs  pairs
+	door   door
+	dials  dials
+	counts counts
+	events events
+	empty  chan struct{} // closed when shutting down and no peer is left
+	failed atomic.Pointer[error]
+}
+
+type phase = uint32
+
+const (
+	phaseNew phase = iota
+	phaseRunning
+	phaseStopping
+	phaseStopped
+)
+
+// New checks cfg and makes a Network. Nothing runs and no port is bound before Start. All problems of cfg are reported at
+// once.
+func New(cfg Config) (*Network, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{
+		cfg:      cfg,
+		log:      cfg.Logger,
+		id:       cfg.Identity.ID(),
+		registry: opcode.NewRegistry(),
+		bufs:     session.NewBuffers(cfg.Memory),
+		connMgr:  cfg.ConnMgr,
+		checked:  identity.NewCache(recordCacheSize),
+		empty:    make(chan struct{}),
+
+		littleEndian: codec.LittleEndian(),
+		callbacks:    &slot{name: "callback"},
+	}
+	n.records, err = lru.New[identity.ID, *identity.Record](recordCacheSize)
+	if err != nil {
+		return nil, err
+	}
+	var instance [8]byte
+	if _, err := io.ReadFull(cfg.Rand, instance[:]); err != nil {
+		return nil, fmt.Errorf("engine: randomness: %w", err)
+	}
+	n.instance = binary.LittleEndian.Uint64(instance[:])
+	n.pairs.init(n)
+	n.door.init(cfg.Peers)
+	n.dials.init(n)
+	n.table.Store(newTable(n.registry, nil))
+	if err := n.Advertise(cfg.Advertise, 0); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// recordCacheSize is how many peers' records are kept: enough for the peers of the last minutes of a busy node, at about
+// 400 bytes each.
+const recordCacheSize = 1024
+
+// Start binds the listening addresses, starts the event loops and calls Startup of every component. ctx bounds the start,
+// not the network's life.
+func (n *Network) Start(ctx context.Context) error {
+	n.lifetime.Lock()
+	defer n.lifetime.Unlock()
+	if n.phase.Load() != phaseNew {
+		return ErrStarted
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if o, ok := n.cfg.Transport.(transport.Offloader); ok {
+		n.workers = offloaded(o)
+	} else {
+		n.workers = startWorkers(n.cfg.HandshakeWorkers, n.cfg.HandshakeQueue)
+	}
+	n.door.shut(true) // until the loops are ours
+	bound, err := n.cfg.Transport.Start((*sink)(n), n.cfg.Listen)
+	if err != nil {
+		n.workers.stop()
+		n.phase.Store(phaseStopped)
+		return fmt.Errorf("engine: start: %w", err)
+	}
+	n.bound = bound
+	n.compose.Lock()
+	for _, port := range n.cfg.Transport.Loops() {
+		n.loops = append(n.loops, newLoop(n, port))
+	}
+	n.phase.Store(phaseRunning)
+	slots := append([]*slot(nil), n.slots...)
+	n.compose.Unlock()
+	if len(n.cfg.Advertise) == 0 {
+		if err := n.Advertise(usable(bound), 0); err != nil {
+			return err
+		}
+	}
+	for _, l := range n.loops {
+		l.post(func() { l.goid.Store(goroutineID()) })
+	}
+	for _, s := range slots {
+		n.guard(s, func() { s.component.Startup(n) })
+	}
+	n.door.shut(false)
+	n.log.Info("network started", "id", n.id.Short(), "listen", bound, "loops", len(n.loops))
+	return nil
+}
+
+// usable returns the bound addresses that another node could dial.
+func usable(bound []transport.Addr) []transport.Addr {
+	var out []transport.Addr
+	for _, a := range bound {
+		if !a.Addr().IsUnspecified() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (n *Network) running() bool { return n.phase.Load() == phaseRunning }
+
+// Shutdown ends the network in order: no new peers, Cleanup of every component, goodbye to every peer, what is queued is
+// written, then everything is closed. When ctx ends first, the rest is cut off and ctx's error returned. It may be called
+// more than once; it must not be called on a loop.
+func (n *Network) Shutdown(ctx context.Context) error {
+	if n.onLoop() {
+		return ErrOnLoop
+	}
+	n.lifetime.Lock()
+	defer n.lifetime.Unlock()
+	switch n.phase.Load() {
+	case phaseNew:
+		n.phase.Store(phaseStopped)
+		return nil
+	case phaseStopped:
+		return nil
+	}
+	n.phase.Store(phaseStopping)
+	n.door.shut(true)
+	n.dials.stop()
+
+	n.compose.Lock()
+	slots := append([]*slot(nil), n.slots...)
+	n.compose.Unlock()
+	for _, s := range slots {
+		n.guard(s, func() { s.component.Cleanup(n) })
+	}
+	err := n.farewell(ctx)
+	err = errors.Join(err, n.cfg.Transport.Stop())
+	n.workers.stop()
+	for _, l := range n.loops {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+	}
+	n.phase.Store(phaseStopped)
+	n.events.stop()
+	n.log.Info("network stopped", "id", n.id.Short())
+	return err
+}
+
+// farewell says goodbye to all peers and waits until the last has gone.
+func (n *Network) farewell(ctx context.Context) error {
+	gone := &CloseError{Code: CodeShutdown}
+	n.onEachLoop(func(l *loop) {
+		for len(l.peers) > 0 {
+			l.peers[len(l.peers)-1].leave(gone)
+		}
+	})
+	n.door.whenEmpty(func() { close(n.empty) })
+	select {
+	case <-n.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// onEachLoop runs f on every loop and returns when all are done. Never called on a loop.
+func (n *Network) onEachLoop(f func(*loop)) {
+	var wait sync.WaitGroup
+	for _, l := range n.loops {
+		wait.Add(1)
+		if !l.post(func() { defer wait.Done(); f(l) }) {
+			wait.Done()
+		}
+	}
+	wait.Wait()
+}
+
+// ID is this node's identity.
+func (n *Network) ID() identity.ID { return n.id }
+
+// Addrs are the addresses the node listens on, ports filled in. Empty before Start.
+func (n *Network) Addrs() []transport.Addr { return append([]transport.Addr(nil), n.bound...) }
+
+// Registry pairs opcodes with message types. Use Register or Handle, which keep the dispatch table in step.
+func (n *Network) Registry() *opcode.Registry { return n.registry }
+
+// ConnMgr knows the open peers.
+func (n *Network) ConnMgr() ConnMgr { return n.connMgr }
+
+// Record is this node's own signed node record.
+func (n *Network) Record() *identity.Record { return n.own.Load() }
+
+// Advertise replaces the addresses and flags in this node's record, which is signed anew with a higher sequence number
+// and shown in every handshake from now on.
+func (n *Network) Advertise(addrs []transport.Addr, flags identity.Flags) error {
+	n.record.Lock()
+	defer n.record.Unlock()
+	seq := uint64(1)
+	if old := n.own.Load(); old != nil {
+		seq = old.Seq + 1
+	}
+	rec, err := n.cfg.Identity.NewRecord(addrs, seq, flags)
+	if err != nil {
+		return fmt.Errorf("engine: advertise: %w", err)
+	}
+	n.own.Store(rec)
+	n.ownRaw.Store(&handshake.Config{
+		Identity: n.cfg.Identity, Record: rec.Append(nil), NetworkID: n.cfg.NetworkID, Puzzle: *n.cfg.Puzzle,
+		Params:  handshake.Params{Instance: n.instance, Agent: n.cfg.Agent},
+		Timeout: n.cfg.HandshakeTimeout, Rand: n.cfg.Rand, Cache: n.checked,
+	})
+	return nil
+}
+
+// recordOf returns the last record seen of a peer.
+func (n *Network) recordOf(id identity.ID) (*identity.Record, bool) { return n.records.Get(id) }
+
+// Now is the engine time: the span since the transport started.
+func (n *Network) Now() time.Duration {
+	if len(n.loops) == 0 {
+		return 0
+	}
+	return n.loops[0].port.Now()
+}
+
+// panicked counts and reports a component's panic. The node lives.
+func (n *Network) panicked(s *slot, reason any) {
+	s.counts.panics.Add(1)
+	n.counts.panics.Add(1)
+	n.log.Error("component panicked", "component", s.name, "panic", reason, "stack", string(debug.Stack()))
+	n.events.publish(Event{Kind: ComponentPanicked, Text: fmt.Sprintf("%s: %v", s.name, reason)})
+}
+
+// slowTurn reports that a loop was held for longer than its peers should notice.
+func (n *Network) slowTurn(l *loop, took time.Duration) {
+	n.counts.slowTurns.Add(1)
+	name := "engine"
+	if l.handler != nil {
+		name = l.handler.name
+		l.handler.counts.slow.Add(1)
+	}
+	n.log.Debug("a loop was held", "loop", l.port.Index(), "for", took, "last", name)
+	n.events.publish(Event{Kind: LoopHeld, Text: name, Duration: took})
+}

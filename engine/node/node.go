@@ -1,0 +1,123 @@
+// Package node is a ready node: a Network on TCP with the stock components, from one Config.
+//
+//	n, err := node.New(node.Config{Listen: []string{"tcp://0.0.0.0:4001"}, IdentityFile: "carrier.id"})
+//	err = n.Start(ctx)
+//
+// It adds nothing to package engine that a program could not do itself; it is the place where a transport and components
+// are chosen. What New returns is an *engine.Network.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/keepalive"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// A Config says what node is wanted. The zero Config is a node that only dials, with a new identity each time.
+type Config struct {
+	// Listen are the addresses to listen on, such as "tcp://0.0.0.0:4001"; port 0 takes any. None: only dial.
+	Listen []string
+
+	// Advertise are the addresses to show in the node record where others cannot use those in Listen.
+	Advertise []string
+
+	// Identity is who the node is. nil: the one in IdentityFile, which is made on the first start, or without a file one
+	// for this run. Making one takes about two seconds of one core: the network's proof of work.
+	Identity     *identity.Identity
+	IdentityFile string
+
+	NetworkID string           // nodes of different networks refuse each other
+	Puzzle    *identity.Puzzle // nil means identity.DefaultPuzzle; a weaker one needs WeakPuzzle
+	// WeakPuzzle allows a Puzzle that protects nothing, for tests, benchmarks and closed networks.
+	WeakPuzzle bool
+
+	Loops   int               // event loops; 0 means GOMAXPROCS
+	Peers   engine.PeerLimits // zero fields mean the engine's defaults
+	Logger  *slog.Logger      // nil: silent
+	Timeout time.Duration     // for making an identity in New; 0 means 5 minutes
+
+	// Keepalive configures the keepalive; zero fields mean its defaults.
+	Keepalive keepalive.Component
+
+	// Engine, if not nil, may change anything else before the Network is made.
+	Engine func(*engine.Config)
+}
+
+// New makes a node that has not been started. It may take seconds if an identity has to be made. All problems of cfg that
+// can be seen are reported at once.
+func New(cfg Config) (*engine.Network, error) {
+	listen, err1 := parseAll("Listen", cfg.Listen)
+	advertise, err2 := parseAll("Advertise", cfg.Advertise)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	puzzle := identity.DefaultPuzzle
+	if cfg.Puzzle != nil {
+		puzzle = *cfg.Puzzle
+	}
+	id, err := cfg.identity(puzzle)
+	if err != nil {
+		return nil, fmt.Errorf("node: identity: %w", err)
+	}
+	ec := engine.Config{
+		Transport: gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}), Identity: id, Listen: listen,
+		Advertise: advertise, NetworkID: cfg.NetworkID, Puzzle: &puzzle, WeakPuzzle: cfg.WeakPuzzle, Peers: cfg.Peers,
+		Logger: cfg.Logger,
+	}
+	if cfg.Engine != nil {
+		cfg.Engine(&ec)
+	}
+	n, err := engine.New(ec)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.AddComponent(&cfg.Keepalive); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func parseAll(field string, in []string) (out []transport.Addr, err error) {
+	for _, s := range in {
+		a, bad := transport.ParseAddr(s)
+		if bad != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", field, bad))
+			continue
+		}
+		out = append(out, a)
+	}
+	return out, err
+}
+
+// identity takes, loads or makes the node's identity.
+func (cfg *Config) identity(p identity.Puzzle) (*identity.Identity, error) {
+	if cfg.Identity != nil {
+		return cfg.Identity, nil
+	}
+	if cfg.IdentityFile != "" {
+		id, err := identity.Load(cfg.IdentityFile)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return id, err
+		}
+	}
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = 5 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	id, err := identity.Generate(ctx, p, identity.GenerateOptions{})
+	if err != nil || cfg.IdentityFile == "" {
+		return id, err
+	}
+	return id, id.Save(cfg.IdentityFile)
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Offload returns a component that runs another one's Receive on workers, so that it may block: read a disk, compute, ask
+// another peer. All messages of one peer go to the same worker, in order. PeerConnect and PeerDisconnect stay on the loop.
+//
+// A message that waits for a worker costs the peer credit until it has been handled, so a peer cannot queue more than its
+// window, and one that floods a slow component is slowed down itself. What Receive returns is counted; since the message
+// has left the loop, later components do not see it, except that a Fault with Fate Close still disconnects the peer.
+//
+// Workers are started by Startup and end in Cleanup, which waits for them.
+func Offload(c ComponentInterface, workers int) ComponentInterface {
+	o := &offload{ComponentInterface: c}
+	for range max(1, workers) {
+		w := &offloadWorker{owner: o}
+		w.wake = sync.NewCond(&w.mu)
+		o.workers = append(o.workers, w)
+	}
+	return o
+}
+
+type offload struct {
+	ComponentInterface
+	workers []*offloadWorker
+	done    sync.WaitGroup
+}
+
+// offloadWorker handles the messages of the peers that fall to it.
+type offloadWorker struct {
+	owner *offload
+	mu    sync.Mutex
+	wake  *sync.Cond
+	queue []*ComponentContext // bounded by the peers' credit
+	quit  bool
+}
+
+// Opcodes, SilentAfter and PeerSilent pass on what the wrapped component asks for.
+func (o *offload) Opcodes() []opcode.Opcode {
+	if s, ok := o.ComponentInterface.(Subscriber); ok {
+		return s.Opcodes()
+	}
+	return nil
+}
+
+func (o *offload) Startup(n *Network) {
+	for _, w := range o.workers {
+		o.done.Add(1)
+		go w.run()
+	}
+	o.ComponentInterface.Startup(n)
+}
+
+func (o *offload) Cleanup(n *Network) {
+	for _, w := range o.workers {
+		w.mu.Lock()
+		w.quit = true
+		w.mu.Unlock()
+		w.wake.Signal()
+	}
+	o.done.Wait()
+	o.ComponentInterface.Cleanup(n)
+}
+
+// Receive hands the message to the peer's worker. On the loop.
+func (o *offload) Receive(ctx *ComponentContext) error {
+	kept := *ctx
+	kept.payload = slices.Clone(ctx.payload)
+	kept.kept = true
+	kept.held = ctx.peer.receipt.held
+	ctx.peer.receipt.held = 0
+	id := ctx.peer.id
+	w := o.workers[binary.LittleEndian.Uint32(id[:])%uint32(len(o.workers))]
+	w.mu.Lock()
+	w.queue = append(w.queue, &kept)
+	w.mu.Unlock()
+	w.wake.Signal()
+	return ErrIntercepted
+}
+
+func (w *offloadWorker) run() {
+	defer w.owner.done.Done()
+	for {
+		w.mu.Lock()
+		for len(w.queue) == 0 && !w.quit {
+			w.wake.Wait()
+		}
+		batch := w.queue
+		w.queue = nil
+		w.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		for _, ctx := range batch {
+			w.handle(ctx)
+		}
+	}
+}
+
+// handle runs the component and gives the credit back.
+func (w *offloadWorker) handle(ctx *ComponentContext) {
+	p := ctx.peer
+	size := ctx.held
+	defer p.loop.post(func() {
+		p.consume(size)
+		p.grant()
+	})
+	defer func() {
+		if r := recover(); r != nil {
+			p.net.panicked(&slot{name: "offloaded component"}, r)
+		}
+	}()
+	if !p.Connected() {
+		return
+	}
+	err := w.owner.ComponentInterface.Receive(ctx)
+	if fault, ok := err.(*Fault); ok && fault.Fate == Close {
+		p.loop.post(func() { p.end(fault) })
+	}
+}
+
+// SilentAfter is far away unless the wrapped component watches.
+func (o *offload) SilentAfter() time.Duration {
+	if s, ok := o.ComponentInterface.(SilenceWatcher); ok {
+		return s.SilentAfter()
+	}
+	return 1<<63 - 1
+}
+
+func (o *offload) PeerSilent(p *PeerClient, silent time.Duration) {
+	if s, ok := o.ComponentInterface.(SilenceWatcher); ok {
+		s.PeerSilent(p, silent)
+	}
+}

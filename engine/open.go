@@ -1,0 +1,371 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Path:   new link -> [open] -> open peer. Runs once per connection; the arithmetic of the handshake on a worker.
+//
+//	initiator                                    responder
+//	  message 1 ─────────────────────────────────▶
+//	  ◀───────────────────────────────── message 2
+//	  message 3, first record: Credit ───────────▶  proven: decides whether the pair may have this connection
+//	  ◀───────────────────── first record: Credit   yes: open.   (no: Disconnect, with the reason)
+//	  open
+//
+// The connection is open when the responder says so, and nobody sends anything of weight before. That is what makes one
+// connection per pair exact: a connection that loses has never carried a message. See pairs.go.
+
+// sink is the face a Network shows its transport.
+type sink Network
+
+func (s *sink) Opened(l transport.Link, tag any) {
+	n := (*Network)(s)
+	d, _ := tag.(*dialing)
+	if n.phase.Load() > phaseRunning {
+		l.Close()
+		return
+	}
+	if n.phase.Load() < phaseRunning || (d == nil && n.door.isShut()) {
+		l.Close()
+		return
+	}
+	lp := n.loops[l.Loop().Index()]
+	lp.enter()
+	defer lp.leave()
+	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, index: -1}
+	p.heardAt.Store(int64(lp.now))
+	if err := n.door.enter(l.Remote(), d != nil); err != nil {
+		n.counts.refused.Add(1)
+		n.events.publish(Event{Kind: PeerRefused, Addr: l.Remote(), Err: err})
+		if d != nil {
+			d.failed(err)
+		}
+		l.Close()
+		return
+	}
+	p.greet = &greeting{dial: d}
+	p.greet.timer.Fire = func(time.Duration) { p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout}) }
+	lp.wheel.Set(&p.greet.timer, lp.now+n.cfg.HandshakeTimeout)
+	l.SetOwner(p)
+	if d != nil {
+		d.connected(p)
+		p.step(nil)
+	}
+}
+
+func (s *sink) DialFailed(tag any, err error) {
+	if d, ok := tag.(*dialing); ok {
+		d.failed(err)
+	}
+}
+
+func (s *sink) Bytes(l transport.Link, b []byte) {
+	p, _ := l.Owner().(*PeerClient)
+	if p == nil {
+		return
+	}
+	p.loop.enter()
+	p.heardAt.Store(int64(p.loop.now))
+	p.loop.received.bytes += len(b)
+	switch p.state() {
+	case stateHandshaking:
+		p.greeted(b)
+	default:
+		p.receive(b)
+	}
+	p.loop.leave()
+}
+
+func (s *sink) Writable(l transport.Link) {
+	if p, _ := l.Owner().(*PeerClient); p != nil {
+		p.loop.enter()
+		p.flush()
+		p.loop.leave()
+	}
+}
+
+func (s *sink) Closed(l transport.Link, err error) {
+	if p, _ := l.Owner().(*PeerClient); p != nil {
+		p.loop.enter()
+		p.gone(err)
+		p.loop.leave()
+	}
+}
+
+func (s *sink) Turn(lp transport.Loop) {
+	n := (*Network)(s)
+	if i := lp.Index(); i < len(n.loops) && n.phase.Load() != phaseNew {
+		n.loops[i].turn()
+	}
+}
+
+func (s *sink) Refused(remote transport.Addr, err error) {
+	n := (*Network)(s)
+	n.counts.refused.Add(1)
+	n.events.publish(Event{Kind: PeerRefused, Addr: remote, Err: err})
+}
+
+func (s *sink) Failed(err error) {
+	n := (*Network)(s)
+	n.failed.Store(&err)
+	n.log.Error("transport failed", "err", err)
+	n.events.publish(Event{Kind: TransportFailed, Err: err})
+}
+
+// A greeting is what a connection needs until it is open. It belongs to the peer's loop; the machine to the worker while
+// busy is set.
+type greeting struct {
+	cut     session.Greeter
+	machine *handshake.Machine
+	timer   timer.Timer
+	dial    *dialing // nil: accepted
+	busy    bool     // a worker computes
+	result  handshake.Result
+}
+
+// greeted takes bytes of a connection that is not open.
+func (p *PeerClient) greeted(b []byte) {
+	g := p.greet
+	if err := g.cut.Keep(b); err != nil {
+		p.end(&Fault{Peers, Close, CodeProtocol, err})
+		return
+	}
+	if !g.busy {
+		p.nextGreeting()
+	}
+}
+
+// nextGreeting gives the next whole handshake message to a worker.
+func (p *PeerClient) nextGreeting() {
+	msg, ok, err := p.greet.cut.Next()
+	if err != nil {
+		p.end(&Fault{Peers, Close, CodeProtocol, err})
+		return
+	}
+	if ok {
+		p.step(append([]byte(nil), msg...))
+	}
+}
+
+// step has a worker compute the next step of the handshake: the answer to msg, or the first message if msg is nil.
+func (p *PeerClient) step(msg []byte) {
+	g := p.greet
+	g.busy = true
+	now := p.loop.now
+	cfg := p.net.ownRaw.Load()
+	work := func() {
+		out, err := g.compute(cfg, now, msg)
+		p.loop.post(func() { p.stepped(out, err) })
+	}
+	if !p.net.workers.try(work) {
+		p.net.counts.shed.Add(1)
+		p.end(&Fault{Ours, Close, CodeFull, ErrBusy})
+	}
+}
+
+// compute runs on a worker, which has the machine to itself.
+func (g *greeting) compute(cfg *handshake.Config, now time.Duration, msg []byte) (out []byte, err error) {
+	if g.machine == nil {
+		if g.dial != nil {
+			g.machine, err = handshake.NewInitiator(cfg, now, g.dial.expect)
+		} else {
+			g.machine, err = handshake.NewResponder(cfg, now)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if msg != nil {
+		if err := g.machine.Receive(now, msg); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		wire, ok := g.machine.Next()
+		if !ok {
+			return out, nil
+		}
+		out = append(out, wire...)
+	}
+}
+
+// stepped takes a worker's result back on the loop.
+func (p *PeerClient) stepped(out []byte, err error) {
+	if p.state() != stateHandshaking {
+		return
+	}
+	g := p.greet
+	g.busy = false
+	if err != nil {
+		p.net.counts.handshakesFailed.Add(1)
+		p.end(&Fault{Peers, Close, CodeProtocol, greetError(err)})
+		return
+	}
+	if !g.machine.Done() {
+		p.writeGreeting(out)
+		p.nextGreeting()
+		return
+	}
+	p.proven(g.machine.Result(), out)
+}
+
+// greetError turns the handshake's errors into the engine's where there is one.
+func greetError(err error) error {
+	switch {
+	case errors.Is(err, handshake.ErrPeerMismatch):
+		return fmt.Errorf("%w: %w", ErrPeerMismatch, err)
+	case errors.Is(err, handshake.ErrSelf):
+		return fmt.Errorf("%w: %w", ErrSelfDial, err)
+	case errors.Is(err, handshake.ErrTimeout):
+		return fmt.Errorf("%w: %w", ErrHandshakeTimeout, err)
+	}
+	return err
+}
+
+// writeGreeting writes a handshake message. A fresh connection's kernel buffer always takes one whole.
+func (p *PeerClient) writeGreeting(out []byte) {
+	if len(out) == 0 {
+		return
+	}
+	n, err := p.link.Write(out)
+	if err == nil && n < len(out) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		p.end(&Fault{Path, Close, CodeNone, err})
+	}
+}
+
+// proven: the handshake is done and the other side is who it says. out is the last message, if we are the initiator.
+func (p *PeerClient) proven(r handshake.Result, out []byte) {
+	p.id, p.key, p.instance = r.ID, r.Remote.PublicKey, r.Params.Instance
+	p.recv.Start(r.Recv)
+	p.send.sealer.Start(r.Send)
+	p.net.records.Add(r.ID, r.Remote)
+	if !p.dialled {
+		p.speaks = true
+		p.admit()
+		return
+	}
+	if err := p.net.pairs.claim(p); err != nil {
+		p.end(&Fault{Ours, Close, CodeDuplicate, err})
+		return
+	}
+	p.move(stateConfirming)
+	p.speaks = true
+	p.writeGreeting(out)
+	if p.state() == stateConfirming {
+		p.grantFirst()
+		p.receive(p.greet.cut.Rest())
+	}
+}
+
+// admit: the responder decides whether the pair may have this connection, and says so.
+func (p *PeerClient) admit() {
+	err := p.net.pairs.admit(p)
+	if errors.Is(err, errWait) {
+		return // an older connection of the pair is being taken leave of; admit is called again
+	}
+	if err != nil {
+		p.refuse(err)
+		return
+	}
+	p.open()
+}
+
+// refuse tells a proven peer why it is not let in.
+func (p *PeerClient) refuse(err error) {
+	code := CodeRefused
+	var limit *LimitError
+	switch {
+	case errors.Is(err, ErrDuplicate):
+		code = CodeDuplicate
+		p.net.counts.duplicates.Add(1)
+	case errors.As(err, &limit):
+		code = CodeFull
+		p.net.counts.refused.Add(1)
+		p.net.events.publish(Event{Kind: PeerRefused, ID: p.id, Addr: p.link.Remote(), Err: err})
+	}
+	p.leave(&CloseError{Code: code, Text: err.Error(), Err: err})
+}
+
+// confirmed: the initiator has got the responder's first record. Its first frame says yes or no.
+func (p *PeerClient) confirmed(f *framing.Frame) error {
+	if f.Op != opcode.CreditCode {
+		if f.Op == opcode.DisconnectCode || f.Op == opcode.ErrorCode {
+			return p.builtin(f)
+		}
+		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: the first frame is %v, not Credit", f.Op)}
+	}
+	if err := p.builtin(f); err != nil {
+		return err
+	}
+	err := p.net.pairs.confirm(p)
+	if errors.Is(err, errWait) {
+		p.inbound().shut = true // what follows has to wait too
+		return nil
+	}
+	if err != nil {
+		return &Fault{Ours, Close, CodeDuplicate, err}
+	}
+	p.open()
+	return nil
+}
+
+// readmit goes on where admit or confirmed had to wait for an older connection of the pair to go.
+func (p *PeerClient) readmit() {
+	switch p.state() {
+	case stateHandshaking:
+		p.admit()
+	case stateConfirming:
+		if err := p.net.pairs.enrol(p); err != nil {
+			p.end(&Fault{Ours, Close, CodeDuplicate, err})
+			return
+		}
+		p.open()
+		p.in.shut = false
+		p.resume()
+	}
+}
+
+// open: the peer is in the ConnMgr; the components get to know it.
+func (p *PeerClient) open() {
+	l := p.loop
+	p.move(stateOpen)
+	g := p.greet
+	l.wheel.Stop(&g.timer)
+	p.greet = nil
+	p.openedAt.Store(int64(max(l.now, 1)))
+	p.net.door.greeted(p.link.Remote(), p.dialled)
+	p.net.door.opened()
+	p.opened = true
+	l.add(p)
+	p.mu.Lock()
+	p.send.open = true
+	p.mu.Unlock()
+	if !p.dialled {
+		p.grantFirst()
+	}
+	p.touch()
+	p.net.counts.opened.Add(1)
+	for _, s := range l.table.slots {
+		l.guard(s, func() { s.component.PeerConnect(p) })
+	}
+	p.net.events.publish(Event{Kind: PeerUp, Peer: p, ID: p.id, Addr: p.link.Remote()})
+	if g.dial != nil {
+		g.dial.succeeded(p)
+	} else if rest := g.cut.Rest(); p.state() == stateOpen && len(rest) > 0 {
+		p.receive(rest)
+	}
+}

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// The life of a peer. One function moves it: PeerClient.move.
+//
+//	accepted or dialled
+//	      │
+//	      ▼            proven               confirmed            goodbye              gone
+//	  handshaking ───────────────▶ confirming ────────▶ open ──────────────▶ draining ─────▶ closed
+//	      │  (the responder decides at once: handshaking ─▶ open)  │                            ▲
+//	      └────────────────────────────┴───────── fault, reset ────┴────────────────────────────┘
+//
+// Only an open peer is known to components and to the ConnMgr. A draining one has been taken leave of (PeerDisconnect has
+// been called); its last bytes are on the way.
+type state uint32
+
+const (
+	stateHandshaking state = iota
+	stateConfirming
+	stateOpen
+	stateDraining
+	stateClosed
+)
+
+func (s state) String() string {
+	return [...]string{"handshaking", "confirming", "open", "draining", "closed"}[s]
+}
+
+var moves = [...][5]bool{
+	stateHandshaking: {stateConfirming: true, stateOpen: true, stateDraining: true, stateClosed: true},
+	stateConfirming:  {stateOpen: true, stateDraining: true, stateClosed: true},
+	stateOpen:        {stateDraining: true, stateClosed: true},
+	stateDraining:    {stateClosed: true},
+	stateClosed:      {},
+}
+
+// A PeerClient is one connection to a proven peer: what messages are sent to and received from.
+//
+// Its methods may be called from any goroutine unless they say otherwise. It is made by the Network; after the connection
+// has ended it stays valid and every call fails with the reason. It belongs to one event loop for its whole life.
+type PeerClient struct {
+	// Fixed before anybody else sees the peer.
+	net      *Network
+	loop     *loop
+	link     transport.Link
+	dialled  bool
+	id       identity.ID
+	key      identity.PublicKey
+	instance uint64 // of the peer's process: a new one means that it has restarted
+
+	life    atomic.Uint32              // state; written by the loop
+	heardAt atomic.Int64               // when bytes last came, engine time; written by the loop
+	rtt     atomic.Int64               // smoothed, nanoseconds; 0: not measured
+	why     atomic.Pointer[CloseError] // how the connection ended
+	asked   atomic.Int64               // when a request last went either way, engine time
+
+	// Owned by the loop.
+	index    int32 // in loop.peers; -1: not there
+	place    int32 // in the list of the ConnMgr, and under its lock
+	opened   bool  // PeerConnect has been called, PeerDisconnect not
+	speaks   bool  // the other side can open what we seal
+	probing  bool  // a Ping is under way to see whether the peer lives
+	parting  *parting
+	greet    *greeting // until open
+	recv     session.Receiver
+	in       *inbound // while messages are gathered, gated or awaited
+	receipt  receipt
+	usedAt   time.Duration // when ciphers or buffers were last used
+	warmNext *PeerClient
+	warmPrev *PeerClient
+	openedAt atomic.Int64 // engine time; 0: not open yet
+
+	mu   sync.Mutex
+	send sending // under mu, except what sending says
+}
+
+// state is the current state. Any goroutine.
+func (p *PeerClient) state() state { return state(p.life.Load()) }
+
+// move changes the state; on the loop only.
+func (p *PeerClient) move(to state) {
+	if from := p.state(); !moves[from][to] {
+		invariant.Bug("engine: bug: peer moves from %v to %v", from, to)
+	}
+	p.life.Store(uint32(to))
+}
+
+// ID is who the peer is: proven by the handshake.
+func (p *PeerClient) ID() identity.ID { return p.id }
+
+// PublicKey is the peer's Ed25519 key, proven by the handshake.
+func (p *PeerClient) PublicKey() identity.PublicKey { return p.key }
+
+// Network is the node this connection belongs to.
+func (p *PeerClient) Network() *Network { return p.net }
+
+// Dialled reports whether this node made the connection.
+func (p *PeerClient) Dialled() bool { return p.dialled }
+
+// RemoteAddr is where the peer's bytes come from; for an inbound peer that is not where it can be dialled.
+func (p *PeerClient) RemoteAddr() transport.Addr { return p.link.Remote() }
+
+// LocalAddr is this end of the connection.
+func (p *PeerClient) LocalAddr() transport.Addr { return p.link.Local() }
+
+// Record is the peer's signed node record as shown in the handshake, if the node still has it: the most recently seen
+// records are kept. In PeerConnect it is always there.
+func (p *PeerClient) Record() (*identity.Record, bool) { return p.net.recordOf(p.id) }
+
+// RTT is the smoothed round trip time, 0 while none has been measured.
+func (p *PeerClient) RTT() time.Duration { return time.Duration(p.rtt.Load()) }
+
+// ObserveRTT adds a measured round trip to the smoothed one (RFC 6298, alpha 1/8). Components that measure call it.
+func (p *PeerClient) ObserveRTT(sample time.Duration) {
+	if sample <= 0 {
+		return
+	}
+	old := p.rtt.Load()
+	if old == 0 {
+		p.rtt.CompareAndSwap(0, int64(sample))
+		return
+	}
+	p.rtt.CompareAndSwap(old, old+(int64(sample)-old)/8)
+}
+
+// SilentFor is how long nothing has come from the peer.
+func (p *PeerClient) SilentFor() time.Duration {
+	return p.loop.port.Now() - time.Duration(p.heardAt.Load())
+}
+
+// Connected reports whether messages can be sent at this moment.
+func (p *PeerClient) Connected() bool { return p.state() == stateOpen }
+
+// LogValue shows the peer in logs.
+func (p *PeerClient) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", p.id.Short()), slog.String("addr", p.link.Remote().String()))
+}
+
+// touch marks p as in use, so that its ciphers and buffers stay for a moment. On the loop.
+func (p *PeerClient) touch() {
+	p.usedAt = p.loop.now
+	p.loop.warm.use(p)
+}
+
+// cool gives back what only an active peer needs. On the loop. A peer that is in the middle of something stays warm.
+func (p *PeerClient) cool() {
+	if p.recv.Begun() || p.in.busy() || !p.coolSending() {
+		p.touch()
+		return
+	}
+	p.recv.Settle(p.net.bufs)
+	p.recv.Cool()
+	if p.in != nil && p.in.idle() {
+		p.loop.wheel.Stop(&p.in.timer)
+		p.in = nil
+	}
+	p.loop.warm.drop(p)
+}

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Ping asks the peer for a sign of life and returns the round trip, which also goes into RTT. The answer comes from the
+// peer's engine, ahead of anything queued. It waits like Request does.
+func (p *PeerClient) Ping(ctx context.Context) (time.Duration, error) {
+	start := p.loop.port.Now()
+	if _, _, err := p.request(ctx, opcode.PingCode, nil, nil); err != nil {
+		return 0, err
+	}
+	rtt := p.loop.port.Now() - start
+	p.ObserveRTT(rtt)
+	return rtt, nil
+}
+
+// PingAsync is Ping with a callback on the peer's loop. It never waits.
+func (p *PeerClient) PingAsync(timeout time.Duration, then func(rtt time.Duration, err error)) error {
+	start := p.loop.port.Now()
+	return p.requestAsync(opcode.PingCode, nil, timeout, func(_ *ComponentContext, err error) {
+		rtt := p.loop.port.Now() - start
+		if err == nil {
+			p.ObserveRTT(rtt)
+		}
+		then(rtt, err)
+	})
+}
+
+// pinged answers a Ping, exactly once, with what was in it.
+func (p *PeerClient) pinged(f *framing.Frame) error {
+	err := p.trySend(laneControl, opcode.PongCode, framing.FlagReply, f.ID, f.Payload)
+	if err != nil {
+		return &Fault{Ours, Close, CodeLimit, err}
+	}
+	return nil
+}
+
+// probe finds out whether an open connection still lives: the peer has just tried to make another one. On the loop.
+func (p *PeerClient) probe() {
+	if p.probing || p.state() != stateOpen {
+		return
+	}
+	p.probing = true
+	err := p.PingAsync(p.net.cfg.ProbeTimeout, func(_ time.Duration, err error) {
+		p.probing = false
+		if err != nil {
+			p.end(&Fault{Path, Close, CodeTimeout, ErrReceiveTimeout})
+		}
+	})
+	if err != nil {
+		p.probing = false
+	}
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Path:   bytes of an open peer -> [recv] -> component. Runs once per readable event, on the peer's loop.
+// Cost:   0 allocations and 0 copies for messages of one frame whose record lies whole in b. TestReceiveAllocs holds this.
+// Bounds: one read of the transport (its read buffer) per event, so one peer cannot starve the loop.
+// Keeps:  the beginning of a record, fragments, and what a gate holds back: each with its limit.
+
+// receive is the route: one line per stage.
+func (p *PeerClient) receive(b []byte) {
+	p.touch()
+	for len(b) > 0 && p.reads() {
+		if p.in.gated() {
+			p.holdBack(b)
+			break
+		}
+		plain, rest, whole, err := p.recv.Next(b, p.net.bufs)
+		if err != nil {
+			p.end(recordFault(err))
+			return
+		}
+		if !whole {
+			p.watchRecord()
+			break
+		}
+		b = rest
+		p.receipt.records++
+		p.frames(plain)
+	}
+	p.grant()
+}
+
+// reads reports whether the peer's bytes are still wanted. After our goodbye they are: what is queued may need the credit
+// in them.
+func (p *PeerClient) reads() bool {
+	s := p.state()
+	return s == stateOpen || s == stateConfirming || (s == stateDraining && p.parting != nil)
+}
+
+// frames delivers the frames of one opened record.
+func (p *PeerClient) frames(plain []byte) {
+	for len(plain) > 0 && p.reads() {
+		if p.in.gated() {
+			p.holdFrames(plain)
+			return
+		}
+		f, n, err := framing.NextFrame(plain)
+		if err != nil {
+			p.end(&Fault{Peers, Close, CodeProtocol, err})
+			return
+		}
+		plain = plain[n:]
+		if err := p.deliver(&f, n); err != nil {
+			p.end(err)
+			return
+		}
+	}
+}
+
+// deliver hands one frame to whom it is for. An error ends the connection.
+func (p *PeerClient) deliver(f *framing.Frame, size int) error {
+	p.loop.received.frames++
+	switch p.state() {
+	case stateConfirming:
+		return p.confirmed(f)
+	case stateDraining:
+		return p.afterwards(f)
+	}
+	if !credited(f.Op) {
+		return p.builtin(f)
+	}
+	if err := p.receipt.take(size); err != nil {
+		return err
+	}
+	r := p.loop.table.row(f.Op)
+	if r == nil {
+		if r = p.loop.table.row(opcode.UnregisteredCode); r == nil {
+			p.consume(size)
+			return p.unknown(f.Op)
+		}
+	}
+	msg, whole, err := p.whole(f, r)
+	if err != nil {
+		return messageFault(f.Op, err)
+	}
+	p.receipt.held = size
+	if whole {
+		f.Payload = msg
+		p.message(f, r)
+	}
+	p.consume(p.receipt.held)
+	p.receipt.held = 0
+	return p.receipt.fault()
+}
+
+// afterwards takes frames that come after our goodbye: only credit for what is still queued, and the peer's own goodbye.
+func (p *PeerClient) afterwards(f *framing.Frame) error {
+	switch f.Op {
+	case opcode.CreditCode:
+		return p.creditFrom(f)
+	case opcode.DisconnectCode, opcode.ErrorCode:
+		p.link.Close()
+	}
+	return nil
+}
+
+// whole gathers a message that comes in fragments; almost none does.
+func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
+	if f.Flags&framing.FlagMore == 0 && (p.in == nil || p.in.fragments.Gathering() == 0) {
+		if len(f.Payload) > r.limit {
+			return nil, false, framing.ErrMessageTooLarge
+		}
+		return f.Payload, true, nil
+	}
+	in := p.inbound()
+	before := in.fragments.Held()
+	msg, whole, err := in.fragments.Add(*f, r.limit)
+	after := in.fragments.Held()
+	if after > before {
+		if err := p.net.bufs.Reserve(after - before); err != nil {
+			in.fragments.Reset()
+			p.net.bufs.Release(before)
+			return nil, false, err
+		}
+	} else {
+		p.net.bufs.Release(before - after)
+	}
+	return msg, whole, err
+}
+
+// message hands a whole message to the one who waits for it, or else to the components.
+func (p *PeerClient) message(f *framing.Frame, r *row) {
+	p.loop.received.messages++
+	if f.Flags&framing.FlagReply != 0 {
+		p.answered(f)
+		return
+	}
+	if f.ID != 0 && f.ID&fragmentID == 0 {
+		p.asked.Store(int64(p.loop.now))
+	}
+	if p.in != nil && p.in.awaited(p, f) {
+		return
+	}
+	if len(r.receivers) == 0 {
+		p.loop.received.unhandled++
+		return
+	}
+	if err := p.dispatch(r, f); err != nil {
+		p.receipt.blame(err)
+	}
+}
+
+// unknown counts a message of an opcode nobody here has heard of. It is dropped; a peer that says nothing else is closed.
+func (p *PeerClient) unknown(op opcode.Opcode) error {
+	p.loop.received.unknown++
+	if p.receipt.unknown++; p.receipt.unknown > unknownLimit {
+		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: %d messages of unknown opcodes, the last %v", p.receipt.unknown, op)}
+	}
+	return nil
+}
+
+// recordFault says whose fault a record is that cannot be opened.
+func recordFault(err error) *Fault {
+	if errors.Is(err, session.ErrMemory) {
+		return &Fault{Ours, Close, CodeLimit, err}
+	}
+	return &Fault{Peers, Close, CodeProtocol, err}
+}
+
+func messageFault(op opcode.Opcode, err error) *Fault {
+	err = fmt.Errorf("%v: %w", op, err)
+	switch {
+	case errors.Is(err, session.ErrMemory):
+		return &Fault{Ours, Close, CodeLimit, err}
+	case errors.Is(err, framing.ErrMessageTooLarge):
+		return &Fault{Peers, Close, CodeLimit, fmt.Errorf("%w: %w", ErrMessageTooLarge, err)}
+	}
+	return &Fault{Peers, Close, CodeProtocol, err}
+}
+
+// inbound is what a peer needs while it does more than send whole messages. It belongs to the loop.
+type inbound struct {
+	fragments framing.Assembler
+	waiters   []*waiter
+	gate      *Gate  // set, and perhaps locked
+	shut      bool   // an older connection of the pair is still there: deliver nothing yet
+	plain     []byte // frames of an opened record, held back by the gate
+	sealed    []byte // bytes that came after, held back
+	stream    *Stream
+	timer     timer.Timer // of the record that has begun
+	begun     uint32      // which record the timer is about
+}
+
+// inbound returns p.in, making it if need be.
+func (p *PeerClient) inbound() *inbound {
+	if p.in == nil {
+		p.in = &inbound{}
+		p.in.timer.Fire = p.recordTimeout
+	}
+	return p.in
+}
+
+// gated reports whether nothing may be delivered at the moment.
+func (in *inbound) gated() bool {
+	return in != nil && (in.shut || in.gate != nil && in.gate.locked)
+}
+
+// busy reports whether something is under way that cooling would cut off.
+func (in *inbound) busy() bool {
+	return in != nil && (in.fragments.Gathering() > 0 || in.gated())
+}
+
+// idle reports whether nothing is left to remember.
+func (in *inbound) idle() bool {
+	return in == nil || (in.fragments.Gathering() == 0 && len(in.waiters) == 0 && in.gate == nil && in.stream == nil)
+}
+
+// watchRecord starts the clock of a record that has begun to arrive.
+func (p *PeerClient) watchRecord() {
+	in := p.inbound()
+	if in.begun == p.receipt.records+1 {
+		return
+	}
+	in.begun = p.receipt.records + 1
+	p.loop.wheel.Set(&in.timer, p.loop.now+p.net.cfg.RecordTimeout)
+}
+
+func (p *PeerClient) recordTimeout(time.Duration) {
+	if p.recv.Begun() && p.in != nil && p.in.begun == p.receipt.records+1 && p.reads() {
+		p.end(&Fault{Peers, Close, CodeTimeout, fmt.Errorf("%w: a record has not ended", ErrReceiveTimeout)})
+	}
+}
+
+// endInbound ends everything that waits for the peer's messages and gives back what is held of them.
+func (p *PeerClient) endInbound(why error) {
+	in := p.in
+	if in == nil {
+		return
+	}
+	p.in = nil
+	p.loop.wheel.Stop(&in.timer)
+	p.net.bufs.Release(in.fragments.Held())
+	in.fragments.Reset()
+	for _, w := range in.waiters {
+		w.end(why)
+	}
+	if in.gate != nil {
+		in.gate.ended(why)
+	}
+	p.dropHeld(in)
+	if in.stream != nil {
+		in.stream.ended(why)
+	}
+}

@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Path:   message -> [send] -> lane. Runs for every message sent, on the caller's goroutine. flush.go takes it from there.
+// Cost:   0 allocations, 1 copy (into the place where it is sealed), 1 lock.
+// Bounds: Config.SendBuffer bytes per peer wait at most, or one message that is larger; Config.Memory over all peers.
+
+// A lane is a queue of frames that leave in order. What is in a lower lane overtakes what is in a higher one, between
+// records.
+type lane uint8
+
+const (
+	laneControl lane = iota // keeps the connection going; needs no credit
+	laneUrgent              // requests and replies: somebody waits for them
+	laneBulk                // everything else
+	laneCount
+)
+
+// fragmentID marks the ids of messages in fragments that are neither request nor reply, so that they are not taken for
+// requests.
+const fragmentID = 1 << 31
+
+// sending is the sending side of a peer. All of it is under the peer's mu, except sealer and the fields of outbound that
+// say otherwise: they belong to whoever owns the flush.
+type sending struct {
+	sealer  session.Sender
+	out     *outbound    // nil while there is nothing to send and nothing asked
+	err     error        // why nothing can be sent any more
+	open    bool         // messages may be sent; before that only control
+	dead    bool         // the link is gone
+	cut     bool         // what is queued is not sent any more, only control
+	goodbye goodbyeFrame // the last thing to say, after what is queued
+	said    bool         // it has been said: half-close when it is written
+	flush   flushing
+	allowed uint64 // the peer's credit: bytes of frames we may have sent
+	spent   uint64 // bytes of frames sealed; written by the flush owner, under mu
+	lastID  uint32
+}
+
+// A goodbyeFrame is a Disconnect or an Error that waits until it is its turn; op 0: none.
+type goodbyeFrame struct {
+	op      opcode.Opcode
+	payload []byte
+}
+
+// flushing says who owns the flush of a peer: the right to take from the lanes, to seal and to write.
+type flushing uint8
+
+const (
+	flushIdle    flushing = iota // nobody; nothing to do, or waiting for credit
+	flushParked                  // the loop will go on: scheduled, or when the socket has room
+	flushRunning                 // a goroutine is at it
+)
+
+// outbound holds what waits. It exists while something does.
+type outbound struct {
+	lanes  [laneCount]session.Batch
+	queued int           // bytes appended and not yet written, control aside
+	room   chan struct{} // closed when there is room; nil while nobody waits
+	calls  callTable
+
+	// Owned by the flush.
+	taken  [laneCount][]byte // taken from the lane and not sealed yet
+	memory [laneCount][]byte // what taken is the rest of
+	ready  []byte            // sealed and not written: a part of one of memory
+	short  bool              // the kernel's queue is being kept short
+}
+
+// busy reports whether anything is queued or asked.
+func (o *outbound) busy() bool {
+	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || len(o.ready) > 0
+}
+
+// startLocked makes the caller the one who has to see to the flush, if nobody has to yet and there is something to do.
+func (s *sending) startLocked() bool {
+	if s.flush != flushIdle || s.dead || s.out == nil {
+		return false
+	}
+	s.flush = flushParked
+	return true
+}
+
+// appendLocked queues one message, in fragments if it needs them.
+func (p *PeerClient) appendLocked(ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	s := &p.send
+	if s.err != nil {
+		return s.err
+	}
+	if !credited(op) {
+		ln = laneControl
+	}
+	if !s.open && ln != laneControl {
+		return ErrClosed
+	}
+	if s.out == nil {
+		s.out = &outbound{}
+	}
+	o := s.out
+	size := framing.FrameHeaderSize + len(payload)
+	if ln != laneControl {
+		if o.queued > 0 && o.queued+size > p.net.cfg.SendBuffer {
+			return ErrSendBufferFull
+		}
+		o.queued += size
+	} else if o.lanes[ln].Len() > controlLimit {
+		return ErrSendBufferFull
+	}
+	if len(payload) <= framing.FramePayloadLimit {
+		if err := o.lanes[ln].Append(p.net.bufs, op, flags, id, payload); err != nil {
+			if ln != laneControl {
+				o.queued -= size
+			}
+			return fmt.Errorf("%w: %w", ErrSendBufferFull, err)
+		}
+		return nil
+	}
+	return p.appendFragments(ln, op, flags, id, payload)
+}
+
+// appendFragments queues a message that is larger than a frame. The memory for all of it is taken first, so that it is
+// queued whole or not at all.
+func (p *PeerClient) appendFragments(ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	o := p.send.out
+	extra := len(payload)/framing.FramePayloadLimit*framing.FrameHeaderSize + framing.FrameHeaderSize
+	if err := o.lanes[ln].Reserve(p.net.bufs, len(payload)+extra); err != nil {
+		o.queued -= framing.FrameHeaderSize + len(payload)
+		return fmt.Errorf("%w: %w", ErrSendBufferFull, err)
+	}
+	if id == 0 {
+		p.send.lastID++
+		id = fragmentID | p.send.lastID&^fragmentID
+	}
+	o.queued -= framing.FrameHeaderSize + len(payload)
+	for len(payload) > 0 {
+		part, f := payload, flags
+		if len(part) > framing.FramePayloadLimit {
+			part, f = part[:framing.FramePayloadLimit], flags|framing.FlagMore
+		}
+		payload = payload[len(part):]
+		o.queued += framing.FrameHeaderSize + len(part)
+		if err := o.lanes[ln].Append(p.net.bufs, op, f, id, part); err != nil {
+			return err // cannot be: Reserve has taken the memory
+		}
+	}
+	return nil
+}
+
+// trySend queues a message and has the loop flush it. It never waits.
+func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	p.mu.Lock()
+	err := p.appendLocked(ln, op, flags, id, payload)
+	start := err == nil && p.send.startLocked()
+	p.mu.Unlock()
+	if start {
+		p.loop.schedule(p)
+	}
+	return err
+}
+
+// sendWait queues a message and waits for room if there is none.
+func (p *PeerClient) sendWait(ctx context.Context, ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	var expired <-chan time.Time
+	for {
+		p.mu.Lock()
+		err := p.appendLocked(ln, op, flags, id, payload)
+		if err == nil {
+			start := p.send.startLocked()
+			p.mu.Unlock()
+			if start {
+				p.loop.schedule(p)
+			}
+			return nil
+		}
+		if err != ErrSendBufferFull {
+			p.mu.Unlock()
+			return err
+		}
+		room := p.send.out.waitLocked()
+		p.mu.Unlock()
+		if p.net.onLoop() {
+			return ErrOnLoop
+		}
+		if expired == nil {
+			if _, ok := ctx.Deadline(); !ok {
+				t := time.NewTimer(p.net.cfg.SendTimeout)
+				defer t.Stop()
+				expired = t.C
+			}
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrSendBufferFull, context.Cause(ctx))
+		case <-expired:
+			return fmt.Errorf("%w: %w", ErrSendBufferFull, ErrSendTimeout)
+		}
+	}
+}
+
+// waitLocked returns a channel that is closed when there is room.
+func (o *outbound) waitLocked() <-chan struct{} {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	return o.room
+}
+
+// wakeLocked wakes those who wait for room, if there is.
+func (o *outbound) wakeLocked(limit int) {
+	if o.room != nil && o.queued <= limit/2 {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// Send sends a registered message. It waits for room in the send buffer until ctx ends, or Config.SendTimeout if ctx has
+// no deadline; then it fails with ErrSendBufferFull. Messages sent by one goroutine arrive in order. Sent means queued:
+// if the connection breaks, messages that were sent may be lost.
+func (p *PeerClient) Send(ctx context.Context, msg any) error {
+	return p.net.encode(msg, func(op opcode.Opcode, payload []byte) error {
+		return p.sendWait(ctx, laneBulk, op, 0, 0, payload)
+	})
+}
+
+// TrySend sends a registered message if there is room now, else fails with ErrSendBufferFull. It never waits and may be
+// called on a loop.
+func (p *PeerClient) TrySend(msg any) error {
+	return p.net.encode(msg, func(op opcode.Opcode, payload []byte) error {
+		return p.trySend(laneBulk, op, 0, 0, payload)
+	})
+}
+
+// SendRaw is Send for a payload that is bytes already; they are copied.
+func (p *PeerClient) SendRaw(ctx context.Context, op opcode.Opcode, payload []byte) error {
+	if err := p.net.maySend(op, len(payload)); err != nil {
+		return err
+	}
+	return p.sendWait(ctx, laneBulk, op, 0, 0, payload)
+}
+
+// TrySendRaw is TrySend for a payload that is bytes already; they are copied.
+func (p *PeerClient) TrySendRaw(op opcode.Opcode, payload []byte) error {
+	if err := p.net.maySend(op, len(payload)); err != nil {
+		return err
+	}
+	return p.trySend(laneBulk, op, 0, 0, payload)
+}
+
+// maySend checks what applications send themselves: not what the engine speaks, nothing larger than the opcode allows.
+func (n *Network) maySend(op opcode.Opcode, size int) error {
+	if builtin(op) || op == opcode.UnregisteredCode {
+		return fmt.Errorf("%w: %v", ErrReserved, op)
+	}
+	limit := opcode.DefaultPayloadLimit
+	if r := n.table.Load().row(op); r != nil {
+		limit = r.limit
+	}
+	if size > limit {
+		return fmt.Errorf("%w: %v of %d bytes, at most %d", ErrMessageTooLarge, op, size, limit)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package engine
+
+import "sync/atomic"
+
+// Stats are counters of a Network since it was made, and a few present values. They are read without stopping anything,
+// so they need not agree with each other to the last message.
+type Stats struct {
+	Peers    int // open now
+	Inbound  int // of these, came in
+	HalfOpen int // accepted connections in the handshake now
+
+	Opened           int64 // connections that became peers
+	Closed           int64 // peers that are no longer
+	ClosedFor        map[Code]int64
+	Refused          int64 // connections turned away by a limit
+	Duplicates       int64 // connections turned away because the pair had one
+	HandshakesFailed int64 // handshakes in which the other side went wrong
+	HandshakesShed   int64 // handshakes given up because too many waited
+
+	BytesIn, BytesOut int64 // as carried by the transport
+	FramesIn          int64
+	MessagesIn        int64
+	Unhandled         int64 // messages of known opcodes that no component wanted
+	Unknown           int64 // messages of unknown opcodes
+	Undecodable       int64 // messages their handler could not decode
+	Orphans           int64 // replies nobody waited for any more
+
+	FaultsPeers int64 // connections ended because the peer broke the protocol
+	FaultsOurs  int64 // because of a limit or a bug of this node
+	FaultsPath  int64 // because of the network between
+
+	Panics        int64 // of components
+	SlowTurns     int64 // events that held a loop for more than 10 ms
+	EventsDropped int64 // that subscribers were too slow for
+
+	BufferBytes int64 // lent now
+	BufferLimit int64
+
+	Components map[string]ComponentStats
+}
+
+// ComponentStats are one component's counters.
+type ComponentStats struct {
+	Errors    int64 // returned by Receive
+	Panics    int64
+	SlowTurns int64 // events that held a loop, in which this component ran last
+}
+
+// counts are the counters behind Stats. Any goroutine.
+type counts struct {
+	opened, closed, refused, duplicates, handshakesFailed, shed atomic.Int64
+
+	bytesIn, bytesOut, frames, messages, unhandled, unknown, undecodable, orphans atomic.Int64
+
+	faults  [3]atomic.Int64 // by Party
+	reasons [int(CodeInternal) + 2]atomic.Int64
+	panics  atomic.Int64
+
+	slowTurns atomic.Int64
+}
+
+func (c *counts) fault(f *Fault) { c.faults[f.Whose].Add(1) }
+
+// reason counts why a peer was closed; all codes of the application share one counter.
+func (c *counts) reason(code Code) { c.reasons[min(int(code), len(c.reasons)-1)].Add(1) }
+
+type slotCounts struct{ errors, panics, slow atomic.Int64 }
+
+// A tally is what a loop counts during one event, without atomics; addTo adds it up at its end.
+type tally struct {
+	bytes, frames, messages, unhandled, unknown, undecodable, orphans int
+}
+
+func (t *tally) addTo(c *counts) {
+	if t.bytes == 0 && t.frames == 0 {
+		return
+	}
+	for _, x := range [...]struct {
+		n   int
+		sum *atomic.Int64
+	}{{t.bytes, &c.bytesIn}, {t.frames, &c.frames}, {t.messages, &c.messages}, {t.unhandled, &c.unhandled},
+		{t.unknown, &c.unknown}, {t.undecodable, &c.undecodable}, {t.orphans, &c.orphans}} {
+		if x.n > 0 {
+			x.sum.Add(int64(x.n))
+		}
+	}
+	*t = tally{}
+}
+
+// Stats returns the counters. Any goroutine; it allocates and is meant for every second, not for every message.
+func (n *Network) Stats() Stats {
+	c := &n.counts
+	s := Stats{
+		HalfOpen: n.door.halfOpenCount(),
+		Opened:   c.opened.Load(), Closed: c.closed.Load(), Refused: c.refused.Load(), Duplicates: c.duplicates.Load(),
+		HandshakesFailed: c.handshakesFailed.Load(), HandshakesShed: c.shed.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), FramesIn: c.frames.Load(), MessagesIn: c.messages.Load(),
+		Unhandled: c.unhandled.Load(), Unknown: c.unknown.Load(), Undecodable: c.undecodable.Load(), Orphans: c.orphans.Load(),
+		FaultsOurs: c.faults[Ours].Load(), FaultsPeers: c.faults[Peers].Load(), FaultsPath: c.faults[Path].Load(),
+		Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
+		BufferBytes: n.bufs.Lent(), BufferLimit: n.bufs.Limit(),
+		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{},
+	}
+	s.Peers, s.Inbound = n.connMgr.Count()
+	for code := range c.reasons {
+		if v := c.reasons[code].Load(); v > 0 {
+			s.ClosedFor[Code(code)] = v
+		}
+	}
+	n.compose.Lock()
+	for _, slot := range n.slots {
+		s.Components[slot.name] = ComponentStats{slot.counts.errors.Load(), slot.counts.panics.Load(), slot.counts.slow.Load()}
+	}
+	n.compose.Unlock()
+	return s
+}

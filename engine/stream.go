@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// A Stream is the ordered bytes between two peers as a net.Conn, carried in messages of opcode.BytesCode: one per pair,
+// both directions. What is not read yet costs the sender credit, so a slow reader slows its writer down, with at most one
+// receive window in memory. Other messages pass beside it.
+//
+// Close sends an empty message, which is the end of the stream for the other side; the connection stays. Methods may be
+// called from any goroutine except a loop's.
+type Stream struct {
+	peer *PeerClient
+
+	mu       sync.Mutex
+	buf      []byte // received and not read
+	at       int    // how much of buf has been read
+	err      error  // what Read returns when buf is empty
+	shut     bool   // Close has been called
+	readable chan struct{}
+
+	readBy  deadline
+	writeBy deadline
+}
+
+var _ net.Conn = (*Stream)(nil)
+
+// Stream returns the stream with this peer, opening it on this side if it is not. Bytes that come before anybody has
+// called Stream are dropped: open it in PeerConnect, or before the peer is told to write. ErrClosed if the connection has
+// ended.
+func (p *PeerClient) Stream() (*Stream, error) {
+	if p.loop.here() {
+		return p.openStream()
+	}
+	type result struct {
+		s   *Stream
+		err error
+	}
+	c := make(chan result, 1)
+	if !p.loop.post(func() { s, err := p.openStream(); c <- result{s, err} }) {
+		return nil, ErrClosed
+	}
+	r := <-c
+	return r.s, r.err
+}
+
+func (p *PeerClient) openStream() (*Stream, error) {
+	if p.state() != stateOpen {
+		return nil, p.closeError()
+	}
+	in := p.inbound()
+	if in.stream == nil {
+		in.stream = &Stream{peer: p, readable: make(chan struct{}, 1)}
+		in.stream.readBy.init()
+		in.stream.writeBy.init()
+	}
+	return in.stream, nil
+}
+
+// take adds what has come. On the loop. The bytes are consumed when they are read.
+func (s *Stream) take(b []byte) {
+	s.mu.Lock()
+	switch {
+	case len(b) == 0:
+		s.failLocked(io.EOF)
+	case s.err == nil && !s.shut:
+		s.buf = append(s.buf, b...)
+		s.peer.receipt.held -= len(b)
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *Stream) signal() {
+	select {
+	case s.readable <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Stream) failLocked(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// ended: the connection has. On the loop.
+func (s *Stream) ended(err error) {
+	s.mu.Lock()
+	s.failLocked(err)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Read reads what has come, waiting for it until the read deadline: os.ErrDeadlineExceeded. io.EOF after the other side's
+// Close.
+func (s *Stream) Read(b []byte) (int, error) {
+	if s.peer.net.onLoop() {
+		return 0, ErrOnLoop
+	}
+	for {
+		s.mu.Lock()
+		if n := copy(b, s.buf[s.at:]); n > 0 || len(b) == 0 {
+			s.readLocked(n)
+			s.mu.Unlock()
+			return n, nil
+		}
+		err := s.err
+		if s.shut {
+			err = net.ErrClosed
+		}
+		s.mu.Unlock()
+		if err != nil {
+			s.signal() // for another reader
+			return 0, err
+		}
+		select {
+		case <-s.readable:
+		case <-s.readBy.passed():
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// readLocked gives the credit of n bytes back.
+func (s *Stream) readLocked(n int) {
+	s.at += n
+	if s.at == len(s.buf) {
+		s.buf, s.at = s.buf[:0], 0
+		if cap(s.buf) > framing.FramePayloadLimit {
+			s.buf = nil
+		}
+	}
+	if n > 0 {
+		p := s.peer
+		p.loop.post(func() {
+			p.consume(n)
+			p.grant()
+		})
+	}
+	if len(s.buf) > 0 {
+		s.signal()
+	}
+}
+
+// Write sends b, waiting for room until the write deadline: os.ErrDeadlineExceeded, and how much was sent. It may be read
+// long after Write has returned.
+func (s *Stream) Write(b []byte) (int, error) {
+	sent := 0
+	for sent < len(b) || len(b) == 0 {
+		s.mu.Lock()
+		shut := s.shut
+		s.mu.Unlock()
+		if shut {
+			return sent, net.ErrClosed
+		}
+		if len(b) == 0 {
+			return 0, nil
+		}
+		part := b[sent:min(len(b), sent+framing.FramePayloadLimit)]
+		if err := s.send(part); err != nil {
+			return sent, err
+		}
+		sent += len(part)
+	}
+	return sent, nil
+}
+
+// send queues one message within the write deadline.
+func (s *Stream) send(part []byte) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	passed := s.writeBy.passed()
+	for {
+		err := s.peer.trySend(laneBulk, opcode.BytesCode, 0, 0, part)
+		if !errors.Is(err, ErrSendBufferFull) {
+			return err
+		}
+		if s.peer.net.onLoop() {
+			return ErrOnLoop
+		}
+		stop := make(chan struct{})
+		go func() {
+			select {
+			case <-passed:
+				cancel()
+			case <-stop:
+			}
+		}()
+		err = s.peer.waitRoom(ctx)
+		close(stop)
+		switch {
+		case ctx.Err() != nil:
+			return os.ErrDeadlineExceeded
+		case err != nil && !errors.Is(err, ErrSendTimeout):
+			return err
+		}
+	}
+}
+
+// Close ends this side of the stream: the other side reads io.EOF after what was written before. What comes from there is
+// dropped from now on.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	was := s.shut
+	s.shut = true
+	left := len(s.buf) - s.at
+	s.readLocked(left)
+	s.mu.Unlock()
+	s.signal()
+	if was {
+		return nil
+	}
+	p := s.peer
+	err := p.sendWait(context.Background(), laneBulk, opcode.BytesCode, 0, 0, nil)
+	p.loop.post(func() {
+		if p.in != nil && p.in.stream == s {
+			p.in.stream = nil
+		}
+	})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// LocalAddr and RemoteAddr are the ends of the connection.
+func (s *Stream) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(s.peer.LocalAddr().AddrPort) }
+func (s *Stream) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.peer.RemoteAddr().AddrPort) }
+
+// SetDeadline sets both deadlines; the zero time means none.
+func (s *Stream) SetDeadline(t time.Time) error {
+	s.readBy.set(t)
+	s.writeBy.set(t)
+	return nil
+}
+
+// SetReadDeadline bounds Reads, those that wait now too.
+func (s *Stream) SetReadDeadline(t time.Time) error { s.readBy.set(t); return nil }
+
+// SetWriteDeadline bounds Writes, those that wait now too.
+func (s *Stream) SetWriteDeadline(t time.Time) error { s.writeBy.set(t); return nil }
+
+// A deadline closes a channel when its time comes.
+type deadline struct {
+	mu    sync.Mutex
+	timer *time.Timer
+	over  chan struct{}
+}
+
+func (d *deadline) init() { d.over = make(chan struct{}) }
+
+func (d *deadline) passed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.over
+}
+
+func (d *deadline) set(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil && !d.timer.Stop() {
+		<-d.over // the timer has fired or is about to
+	}
+	d.timer = nil
+	select {
+	case <-d.over:
+		d.over = make(chan struct{})
+	default:
+	}
+	if t.IsZero() {
+		return
+	}
+	if in := time.Until(t); in > 0 {
+		over := d.over
+		d.timer = time.AfterFunc(in, func() { close(over) })
+		return
+	}
+	close(d.over)
+}

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// A Target is whom to dial: an address, and who must answer there.
+type Target struct {
+	Addr transport.Addr
+	ID   identity.ID // zero: whoever answers
+}
+
+// String returns the form ParseTarget reads.
+func (t Target) String() string {
+	if t.ID.IsZero() {
+		return t.Addr.String()
+	}
+	return t.Addr.Proto.String() + "://" + t.ID.String() + "@" + t.Addr.AddrPort.String()
+}
+
+// ParseTarget reads "tcp://<id>@198.51.100.7:4001", or the same without "<id>@". The host must be an IP address; Dial
+// resolves names.
+func ParseTarget(s string) (Target, error) {
+	id, addr, err := splitTarget(s)
+	if err != nil {
+		return Target{}, err
+	}
+	a, err := transport.ParseAddr(addr)
+	return Target{Addr: a, ID: id}, err
+}
+
+// splitTarget takes the ID out of an address.
+func splitTarget(s string) (identity.ID, string, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return identity.ID{}, "", fmt.Errorf("%w: %q has no scheme such as tcp://", transport.ErrAddress, s)
+	}
+	name, host, ok := strings.Cut(rest, "@")
+	if !ok {
+		return identity.ID{}, s, nil
+	}
+	id, err := identity.ParseID(name)
+	if err != nil {
+		return identity.ID{}, "", fmt.Errorf("%w: %q: %w", transport.ErrAddress, s, err)
+	}
+	return id, scheme + "://" + host, nil
+}
+
+// resolve is ParseTarget for hosts that may be names. It may wait for a name server until ctx ends.
+func resolve(ctx context.Context, s string) (Target, error) {
+	id, addr, err := splitTarget(s)
+	if err != nil {
+		return Target{}, err
+	}
+	scheme, hostport, _ := strings.Cut(addr, "://")
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return Target{}, fmt.Errorf("%w: %q: %w", transport.ErrAddress, s, err)
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return Target{}, fmt.Errorf("engine: dial %s: %w", s, err)
+		}
+		addr = scheme + "://" + net.JoinHostPort(ips[0].Unmap().String(), port)
+	}
+	a, err := transport.ParseAddr(addr)
+	return Target{Addr: a, ID: id}, err
+}

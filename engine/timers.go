@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+)
+
+// A Loop is an event loop as components see it: a place where functions run one after the other, and a clock. What a
+// component keeps for one Loop needs no lock. Its methods may be called from any goroutine.
+type Loop struct{ loop *loop }
+
+// Loop is the loop the peer belongs to.
+func (p *PeerClient) Loop() Loop { return Loop{p.loop} }
+
+// HomeLoop is the loop for work that belongs to no peer. It exists once the network has started.
+func (n *Network) HomeLoop() Loop { return Loop{n.home()} }
+
+// Post has f run on the loop, soon, after what was posted before. It reports false if the network has stopped.
+func (l Loop) Post(f func()) bool {
+	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
+}
+
+// Now is the engine time.
+func (l Loop) Now() time.Duration { return l.loop.port.Now() }
+
+// A Timer is a function that waits for its time on a Loop.
+type Timer struct {
+	loop  *loop
+	timer timer.Timer
+}
+
+// After has f run on the loop when d has passed, to the millisecond.
+func (l Loop) After(d time.Duration, f func()) *Timer {
+	t := &Timer{loop: l.loop}
+	due := l.loop.port.Now() + d
+	t.timer.Fire = func(time.Duration) { t.loop.guard(t.loop.net.callbacks, f) }
+	l.loop.post(func() { t.loop.wheel.Set(&t.timer, due) })
+	return t
+}
+
+// Stop keeps the timer from firing if it has not. Called on the timer's own loop it takes effect at once; elsewhere the
+// timer may still fire a moment later.
+func (t *Timer) Stop() {
+	if t.loop.here() {
+		t.loop.wheel.Stop(&t.timer)
+		return
+	}
+	t.loop.post(func() { t.loop.wheel.Stop(&t.timer) })
+}
