@@ -199,8 +199,8 @@ func (p pattern) differs(offset int64, b []byte) (n int64) {
 	return n
 }
 
-// A pump writes size bytes of a pattern to an end, in writes of changing length, and goes on at each Writable. run may
-// be called by the test and by the recorder's onWritable.
+// A pump writes size bytes of a pattern to an end, in writes of changing length or all that is left at once, and goes on
+// at each Writable. run may be called by the test and by the recorder's onWritable.
 type pump struct {
 	e       *end
 	p       pattern
@@ -211,23 +211,17 @@ type pump struct {
 	err     error
 	done    func() // called once, when everything is written
 	scratch []byte
+	whole   []byte // if set, the filled pattern, offered as it is
 }
 
 func (p *pump) run() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.sent < p.size && p.err == nil {
-		// Lengths from 1 byte to 300 KiB, longer than any one socket buffer or read.
-		length := 1 + (p.sent*7919)%(300<<10)
-		length = min(length, p.size-p.sent)
-		if int64(cap(p.scratch)) < length {
-			p.scratch = make([]byte, length)
-		}
-		b := p.scratch[:length]
-		p.p.fill(p.sent, b)
+		b := p.next()
 		n, err := p.e.write(b)
 		p.sent += int64(n)
-		for i := range b {
+		for i := range n {
 			b[i] = spoil // Write keeps nothing of b
 		}
 		p.err = err
@@ -240,6 +234,21 @@ func (p *pump) run() {
 		p.done()
 		p.done = nil
 	}
+}
+
+// next is what the next write offers.
+func (p *pump) next() []byte {
+	if p.whole != nil {
+		return p.whole[p.sent:]
+	}
+	// Lengths from 1 byte to 300 KiB, longer than one read and not a multiple of anything.
+	length := min(1+(p.sent*7919)%(300<<10), p.size-p.sent)
+	if int64(cap(p.scratch)) < length {
+		p.scratch = make([]byte, length)
+	}
+	b := p.scratch[:length]
+	p.p.fill(p.sent, b)
+	return b
 }
 
 func (p *pump) state() (sent int64, shorts int, err error) {

@@ -71,6 +71,7 @@ func Run(t *testing.T, newNet func(t testing.TB) *Net) {
 		{"DialAfterStop", testDialAfterStop},
 		{"DialFromLoop", testDialFromLoop},
 		{"Order", testOrder},
+		{"ShortWrites", testShortWrites},
 		{"QueueLimit", testQueueLimit},
 		{"Owner", testOwner},
 		{"ManyLinks", testManyLinks},
