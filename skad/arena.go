@@ -5,19 +5,22 @@ import (
 	"time"
 )
 
-// A tick is engine time in sixteenths of a second: 8 years in four bytes. The table keeps its times in it, because there are hundreds of
-// contacts in a node and a hundred thousand nodes in a simulation.
-type tick uint32
+// A tick is engine time in sixteenths of a second: 4 years in four bytes, and as many before the start, for what a snapshot remembers. The table keeps
+// its times in it, because there are hundreds of contacts in a node and a hundred thousand nodes in a simulation.
+type tick int32
 
-const ticksPerSecond = 16
+const tickLength = time.Second / 16
 
 // tickOf rounds up, so that what is due at a tick is never early.
 func tickOf(d time.Duration) tick {
-	const length = time.Second / ticksPerSecond
-	return tick((d + length - 1) / length)
+	t := d / tickLength
+	if d%tickLength > 0 {
+		t++
+	}
+	return tick(t)
 }
 
-func (t tick) duration() time.Duration { return time.Duration(t) * (time.Second / ticksPerSecond) }
+func (t tick) duration() time.Duration { return time.Duration(t) * tickLength }
 
 // A mark is one thing that is so about a contact.
 type mark uint8

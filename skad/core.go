@@ -161,7 +161,7 @@ func (c *Core) Receive(now time.Duration, from Peer, m *Message) {
 func (c *Core) serve(to *Contact, m *Message) {
 	want := min(int(m.Count), ReplyLimit)
 	var s selection
-	closest(&tableRanking{c}, &c.self.ID, &m.Key, want+1, &s)
+	closest((*tableRanking)(c), &c.self.ID, &m.Key, want+1, &s)
 	from, size := len(c.reply), 0
 	for _, pos := range s.pos[:s.n] {
 		near := c.slots[c.members[pos].slot].contact

@@ -1,16 +1,16 @@
 // Package skad is one node of a secure Kademlia overlay (S/Kademlia, Baumgart and Mies 2007) as a machine without clock, socket, lock or
 // goroutine: events and the time go in, actions come out.
 //
-//	             Receive SendFailed Dialing Connected Disconnected     what happened
-//	             Lookup Route Bootstrap AskRecord SetSelf Restore      what is wanted
-//	                   │
-//	                   ▼                ┌─▶ Send      (a Message to a Contact, dialled if need be)
-//	  now, rnd ──▶  ┌──────┐            ├─▶ Lookup    (a Result)
-//	                │ Core │ ── Next ───┼─▶ Deliver   (a routed message arrived), Routed
-//	  Expire ────▶  └──────┘            ├─▶ Blame     (a peer broke a rule)
-//	     ▲             │                └─▶ Ready     (joined)
-//	     └─ Deadline ──┘
-//	                   └── View: the table at one moment, for other goroutines
+//	           Receive SendFailed Dialing Connected Disconnected     what happened
+//	           Lookup Route Bootstrap AskRecord SetSelf Restore      what is wanted
+//	                 │
+//	                 ▼                ┌─▶ Send      (a Message to a Contact, dialled if need be)
+//	now, rnd ──▶  ┌──────┐            ├─▶ Lookup    (a Result)
+//	              │ Core │ ── Next ───┼─▶ Deliver   (a routed message arrived), Routed
+//	Expire ────▶  └──────┘            ├─▶ Blame     (a peer broke a rule)
+//	   ▲             │                └─▶ Ready     (joined)
+//	   └─ Deadline ──┘
+//	                 └── View: the table at one moment, for other goroutines
 //
 // The same events at the same times with the same random numbers give the same actions in the same order: nothing is decided by the order of a map, an
 // address in memory or the clock. So one Core serves a node, a script, a fuzzer, and a simulation of a hundred thousand of them.

@@ -113,7 +113,7 @@ func (c *Core) Lookup(now time.Duration, key ID, opt LookupOptions) (LookupID, e
 	if err != nil {
 		return 0, err
 	}
-	return c.startLookup(key, opt, forUser, c.cfg.K)
+	return c.startLookup(key, opt, forUser, max(c.cfg.K, opt.Count))
 }
 
 // startLookup begins a lookup whose options are complete; each answer may hold ask contacts.
@@ -142,7 +142,7 @@ func (c *Core) startLookup(key ID, opt LookupOptions, why purpose, ask int) (Loo
 // deal gives the closest contacts of the table to the paths in turn, K of them; the next ones are kept in reserve.
 func (c *Core) deal(l *lookup) {
 	var s selection
-	closest(&tableRanking{c}, &c.self.ID, &l.key, min(shortlistLimit, CountLimit), &s)
+	closest((*tableRanking)(c), &c.self.ID, &l.key, min(shortlistLimit, CountLimit), &s)
 	starts := make([]candidate, 0, s.n+len(l.opt.From))
 	for _, d := range l.opt.From[:min(len(l.opt.From), PathLimit)] {
 		if i := c.find(&d.ID); d.ID != c.self.ID && (i == 0 || !c.slots[i].has(isMember)) {

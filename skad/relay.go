@@ -85,7 +85,7 @@ func (c *Core) routed(from Peer, m *Message) {
 // closestIsSelf reports whether no contact of the table is closer to key than we are.
 func (c *Core) closestIsSelf(key *ID) bool {
 	var s selection
-	r := &tableRanking{c}
+	r := (*tableRanking)(c)
 	closest(r, &c.self.ID, key, 1, &s)
 	return s.n == 0 || closer(key, &c.self.ID, r.id(int(s.pos[0])))
 }
@@ -119,7 +119,7 @@ func (c *Core) gone(r *relay) {
 // forward hands a relay to the next contact, and reports whether there was one. If there is none the message has arrived, as far as we can tell.
 func (c *Core) forward(r *relay) bool {
 	var s selection
-	ranking := &tableRanking{c}
+	ranking := (*tableRanking)(c)
 	closest(ranking, &c.self.ID, &r.msg.Key, CountLimit, &s)
 	for _, pos := range s.pos[:s.n] {
 		d := c.slots[c.members[pos].slot].contact

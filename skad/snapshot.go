@@ -64,7 +64,7 @@ func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
 
 // age returns the seconds since a tick.
 func (c *Core) age(at tick) uint32 {
-	return uint32(max(0, c.now-at.duration()) / time.Second)
+	return uint32(max(0, c.now-at.duration()) / time.Second) // 136 years fit
 }
 
 // Restore takes the contacts of a snapshot into the table before anybody else can come in, and returns them, ready for Bootstrap. down is how long ago the snapshot was made; those that are
@@ -85,8 +85,7 @@ func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Cont
 		}
 		if i := c.adopt(r.contact); i != 0 {
 			s := &c.slots[i]
-			// What is known about the past lies before engine time; the least tick stands for it.
-			s.firstAt, s.verifiedAt = tickOf(max(0, c.now-down-r.known)), tickOf(max(0, c.now-down-r.silent))
+			s.firstAt, s.verifiedAt = tickOf(c.now-down-min(r.known, knownLimit)), tickOf(c.now-down-r.silent)
 			c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(restoredPingWithin)))))
 			list = append(list, r.contact)
 		}
@@ -120,6 +119,9 @@ func (c *Core) adopt(d *Contact) uint16 {
 	}
 	return i
 }
+
+// knownLimit bounds how old an acquaintance a snapshot may claim, a year: what the coarse clock of the table holds.
+const knownLimit = 365 * 24 * time.Hour
 
 // A saved contact is an entry of a snapshot.
 type saved struct {

@@ -22,17 +22,17 @@ type bucket struct {
 	lookedAt tick // last lookup for a key in it
 }
 
-// tableRanking shows the members to closest.
-type tableRanking struct{ c *Core }
+// tableRanking shows the members to closest. It is the core itself by another name, so that making one allocates nothing.
+type tableRanking Core
 
-func (r *tableRanking) len() int          { return len(r.c.members) }
-func (r *tableRanking) word(i int) uint64 { return r.c.members[i].word }
-func (r *tableRanking) id(i int) *ID      { return &r.c.slots[r.c.members[i].slot].contact.ID }
+func (r *tableRanking) len() int          { return len(r.members) }
+func (r *tableRanking) word(i int) uint64 { return r.members[i].word }
+func (r *tableRanking) id(i int) *ID      { return &r.slots[r.members[i].slot].contact.ID }
 
 // Closest appends the n contacts of the table that are closest to key, closest first, n at most CountLimit. Nothing is allocated if dst has room.
 func (c *Core) Closest(key ID, n int, dst []*Contact) []*Contact {
 	var s selection
-	closest(&tableRanking{c}, &c.self.ID, &key, min(n, CountLimit), &s)
+	closest((*tableRanking)(c), &c.self.ID, &key, min(n, CountLimit), &s)
 	for _, pos := range s.pos[:s.n] {
 		dst = append(dst, c.slots[c.members[pos].slot].contact)
 	}
@@ -75,7 +75,7 @@ func (c *Core) bucketOf(prefix int) *bucket {
 
 // span returns the range of members that share exactly prefix bits with self.
 func (c *Core) span(prefix int) (from, to int) {
-	r := &tableRanking{c}
+	r := (*tableRanking)(c)
 	return prefixEnd(r, &c.self.ID, prefix), prefixEnd(r, &c.self.ID, prefix-1)
 }
 
