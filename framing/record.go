@@ -3,6 +3,7 @@ package framing
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
 
 	"github.com/carrier-p2p/carrier/framing/invariant"
 )
@@ -20,6 +21,14 @@ type Kind uint8
 // KindFrames is a record of whole frames, and the only kind of version 1. All others are held for later versions (announced
 // rekeying, closing) and are refused.
 const KindFrames Kind = 0
+
+// String names the kind.
+func (k Kind) String() string {
+	if k == KindFrames {
+		return "frames"
+	}
+	return "Kind(" + strconv.Itoa(int(k)) + ")"
+}
 
 // PutRecordHeader writes the header of a record at the front of b, which must have room for RecordHeaderSize bytes. bodyLen
 // is what follows, tag included.
