@@ -279,6 +279,9 @@ func (m *Machine) wipe() {
 	m.noise, m.static = nil, nil
 }
 
+// Format prints the state for every verb, since fmt would follow the pointers to the keys for some.
+func (m *Machine) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "handshake(%v)", m.state) }
+
 func (m *Machine) move(to state) {
 	if !allowed[m.state][to] {
 		invariant.Bug("handshake: bug: %v -> %v", m.state, to)

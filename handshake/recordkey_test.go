@@ -14,6 +14,8 @@ import (
 
 	"github.com/flynn/noise"
 	"pgregory.net/rapid"
+
+	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
 // record lays out plain as Seal wants it. kind goes into the header.
@@ -256,6 +258,13 @@ func TestRecordKeyIsPrivate(t *testing.T) {
 	texts := []string{log.String(), string(j)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d"} {
 		texts = append(texts, fmt.Sprintf(verb, k), fmt.Sprintf(verb, &k), fmt.Sprintf(verb, c), fmt.Sprintf(verb, struct{ K RecordKey }{k}))
+	}
+	m, err := NewInitiator(node(t, 1), 0, identity.ID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%v %s %x", m, m, m); got != "handshake(awaitReply) handshake(awaitReply) handshake(awaitReply)" {
+		t.Errorf("a machine prints %q", got)
 	}
 	for _, s := range texts {
 		if !strings.Contains(s, "(private)") || strings.Contains(strings.ToLower(s), "abcd") || strings.Contains(s, "171") {

@@ -106,9 +106,9 @@ func (id *Identity) appendFile(b []byte) []byte {
 	b = strconv.AppendInt(b, fileVersion, 10)
 	b = append(b, '\n')
 	b = append(b, fileWarning...)
-	b = appendLine(b, "id       ", id.s.id[:])
-	b = appendLine(b, "seed     ", id.s.key.Seed())
-	b = appendLine(b, "solution ", id.s.solution[24:])
+	b = appendLine(b, "id       ", id.s().id[:])
+	b = appendLine(b, "seed     ", id.s().key.Seed())
+	b = appendLine(b, "solution ", id.s().solution[24:])
 	sum := blake2b.Sum256(b)
 	return appendLine(b, "check    ", sum[:16])
 }
@@ -136,30 +136,30 @@ func parseFile(b []byte) (*Identity, error) {
 	case version > fileVersion:
 		return nil, fmt.Errorf("%w: %d, this carrier knows %d", ErrFileVersion, version, fileVersion)
 	}
-	var seed, solution, sum [32]byte
+	var seed, solution [32]byte
 	var claimedID ID
 	defer clear(seed[:])
 	rest, ok = bytes.CutPrefix(rest, []byte(fileWarning))
 	ok = ok && nextLine(&rest, "id       ", claimedID[:]) &&
 		nextLine(&rest, "seed     ", seed[:]) &&
 		nextLine(&rest, "solution ", solution[24:])
-	checkedLen := len(b) - len(rest)
-	ok = ok && nextLine(&rest, "check    ", sum[:16])
-	if !ok && len(b) < fileSize {
+	if len(b) < fileSize {
 		return nil, ErrFileTruncated
 	}
-	want := blake2b.Sum256(b[:checkedLen])
-	if !ok || len(rest) != 0 || !bytes.Equal(sum[:16], want[:16]) {
+	if !ok {
 		return nil, ErrFileCorrupt
 	}
+	// Writing it again proves the check, the ID and every other byte at once.
 	id := newIdentity(&seed, solution)
-	if id.s.id != claimedID {
+	again := id.appendFile(nil)
+	defer clear(again)
+	if !bytes.Equal(again, b) {
 		return nil, ErrFileCorrupt
 	}
 	return id, nil
 }
 
-// fileSize is the length of a file of version 1; a shorter one that does not parse has probably lost its end.
+// fileSize is the length of a file of version 1. A shorter one has probably lost its end.
 const fileSize = len(fileMagic) + 2 + len(fileWarning) + 4*10 + 64 + 64 + 16 + 32
 
 // nextLine takes the line "name value" off the front of rest.

@@ -22,11 +22,11 @@ const private = "(private)"
 // does not change after it is made and may be used from any goroutine.
 //
 // It does not give itself away: fmt with any verb, encoding/json and log/slog print "(private)", and == does not
-// compile. The keys lie behind a pointer because fmt cannot call methods on unexported fields of a struct, and prints a
-// pointer inside one as an address.
+// compile. The zero Identity is none.
 type Identity struct {
-	_ [0]func()
-	s *secret
+	// s returns the secrets. They lie behind a function because fmt calls no methods on unexported fields of other structs,
+	// and follows a pointer it finds there when the verb does not suit it; of a function it prints the address.
+	s func() *secret
 }
 
 type secret struct {
@@ -49,8 +49,10 @@ func newIdentity(seed *[32]byte, solution [32]byte) *Identity {
 		invariant.Bug("identity: bug: X25519 refuses 32 bytes: %v", err)
 	}
 	copy(s.staticPK[:], static.PublicKey().Bytes())
-	return &Identity{s: s}
+	return hide(s)
 }
+
+func hide(s *secret) *Identity { return &Identity{s: func() *secret { return s }} }
 
 // FromSeed rebuilds an identity from its 32-byte secret and searches for a solution of the dynamic puzzle of p (Solve). The static
 // puzzle is a property of the seed: if the seed does not solve it the error is ErrPuzzle, and only another seed helps.
@@ -59,24 +61,24 @@ func FromSeed(ctx context.Context, seed [32]byte, p Puzzle) (*Identity, error) {
 }
 
 // ID returns the node's name.
-func (id *Identity) ID() ID { return id.s.id }
+func (id *Identity) ID() ID { return id.s().id }
 
 // PublicKey returns the Ed25519 key that the name is made of.
-func (id *Identity) PublicKey() PublicKey { return id.s.public }
+func (id *Identity) PublicKey() PublicKey { return id.s().public }
 
 // Solution returns X of the dynamic puzzle.
-func (id *Identity) Solution() [32]byte { return id.s.solution }
+func (id *Identity) Solution() [32]byte { return id.s().solution }
 
 // StaticKey returns the X25519 private key for the handshake. It is a secret like the identity itself.
-func (id *Identity) StaticKey() [32]byte { return id.s.static }
+func (id *Identity) StaticKey() [32]byte { return id.s().static }
 
 // StaticPublic returns the X25519 public key, as it stands in the node's record.
-func (id *Identity) StaticPublic() [32]byte { return id.s.staticPK }
+func (id *Identity) StaticPublic() [32]byte { return id.s().staticPK }
 
 // Sign signs msg under a domain, a constant of 1 to 255 bytes that says what kind of thing is signed, so that a signature given in
 // one place means nothing in another. PublicKey.Verify checks it. About 25 us.
 func (id *Identity) Sign(domain string, msg []byte) (sig [64]byte) {
-	copy(sig[:], ed25519.Sign(id.s.key, appendSigned(nil, domain, msg)))
+	copy(sig[:], ed25519.Sign(id.s().key, appendSigned(nil, domain, msg)))
 	return sig
 }
 

@@ -65,9 +65,9 @@ type Record struct {
 // ParseRecord) are an error, which names the first. addrs is not kept.
 func (id *Identity) NewRecord(addrs []transport.Addr, seq uint64, flags Flags) (*Record, error) {
 	r := &Record{
-		PublicKey: id.s.public,
-		Solution:  id.s.solution,
-		Static:    id.s.staticPK,
+		PublicKey: id.s().public,
+		Solution:  id.s().solution,
+		Static:    id.s().staticPK,
 		Seq:       seq,
 		Flags:     flags,
 	}

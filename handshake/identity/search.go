@@ -79,20 +79,21 @@ func (id *Identity) Solve(ctx context.Context, p Puzzle, opts GenerateOptions) (
 
 func (id *Identity) solve(p Puzzle, s *search) (*Identity, error) {
 	static := Puzzle{StaticBits: p.StaticBits}
-	if err := static.Check(id.s.public, [32]byte{}); err != nil {
+	if err := static.Check(id.s().public, [32]byte{}); err != nil {
 		return nil, err
 	}
-	if p.Check(id.s.public, id.s.solution) == nil {
+	if p.Check(id.s().public, id.s().solution) == nil {
 		return id, nil
 	}
 	s.batch = hashBatch
-	i, err := s.run(p.DynamicBits, func(i uint64) bool { return dynamicZeros(&id.s.id, i+1) >= p.DynamicBits })
+	self := id.ID()
+	i, err := s.run(p.DynamicBits, func(i uint64) bool { return dynamicZeros(&self, i+1) >= p.DynamicBits })
 	if err != nil {
 		return nil, err
 	}
-	solved := *id.s
+	solved := *id.s()
 	solved.solution = solutionOf(i + 1)
-	return &Identity{s: &solved}, nil
+	return hide(&solved), nil
 }
 
 // candidate derives the i-th candidate seed. Numbering the candidates, instead of reading each from the random source, is what
