@@ -287,7 +287,7 @@ func (h *Host) Vanish() {
 func (h *Host) die(now time.Duration) {
 	h.halt(hostCrashed)
 	for _, l := range h.links {
-		l.state = linkDead
+		l.state, l.index = linkDead, 0
 		h.net.queue.stop(&l.closing)
 		h.net.queue.stop(&l.out.room)
 		l.out.loseUnsent(now)
