@@ -153,6 +153,7 @@ type part struct {
 	stop     chan struct{} // and here while they wait
 	count    atomic.Uint64 // for whoever watches
 	start    time.Time
+	lasted   time.Duration // set before stop is closed
 	finished chan struct{}
 	once     sync.Once
 	watching sync.WaitGroup
@@ -173,6 +174,7 @@ func (b *Bench) begin(ctx context.Context, name string, d time.Duration) *part {
 		case <-ctx.Done():
 		case <-p.finished:
 		}
+		p.lasted = time.Since(p.start)
 		p.stopped.Store(true)
 		close(p.stop)
 	})

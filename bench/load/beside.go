@@ -34,14 +34,14 @@ func (b *Bench) mixed(ctx context.Context) error {
 	clocks := clocks{NewRecorder(len(callers)), NewRecorder(len(callers))}
 	workers := b.startCallers(p, b.Config.Rate, callers, clocks)
 	for _, s := range senders {
-		s.table = timetable{}
-		workers.Go(func() { s.run(p, b.pattern) })
+		workers.Go(func() { s.run(p, b.pattern, nil) })
 	}
 	stuck := b.finish(p, workers)
 	out := requested{seconds: time.Since(p.start).Seconds()}
 	if err := b.answered(&out, callers, clocks, stuck); err != nil {
 		return err
 	}
+	out.unsent = unsent(p, b.Config.Rate, out.answered)
 	bulk, err := b.arrived(p.start, senders, stuck)
 	if err != nil {
 		return err

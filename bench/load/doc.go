@@ -14,8 +14,8 @@
 //	24     n    content  a window of the pattern, chosen by seq         Pattern.Check
 //
 // Closed loop (no rate): every worker has one message or request under way and begins the next at once. It shows
-// throughput; its latencies are those of a saturated system. Open loop (a rate): every worker has a timetable, and
-// latency counts from the planned time, so that a stall is charged to all who had to wait for it. The time from the
+// throughput; its latencies are those of a saturated system. Open loop (a rate): there is a timetable, whoever is free
+// takes the next place in it, and latency counts from the planned time, so that a stall is charged to all who had to wait for it. The time from the
 // actual sending is kept beside it as service time.
 //
 // Ownership: a Bench belongs to the goroutine that runs it. A Receiver belongs to whoever delivers its connection's

@@ -12,7 +12,6 @@ type sender struct {
 	stream uint32
 	buf    []byte
 	seq    uint64 // goes on from part to part
-	table  timetable
 
 	sent uint64 // in this part
 	late uint64
@@ -27,11 +26,11 @@ func (b *Bench) senders(size int) []*sender {
 	return all
 }
 
-// run sends until the part stops, then marks the end of the part.
-func (s *sender) run(p *part, pattern *Pattern) {
+// run sends until the part stops, then marks the end of the part. Without tickets it is a closed loop.
+func (s *sender) run(p *part, pattern *Pattern, tickets <-chan ticket) {
 	s.sent, s.late = 0, 0
-	if s.table.open() {
-		s.runPlanned(p, pattern)
+	if tickets != nil {
+		s.runPlanned(p, pattern, tickets)
 	} else {
 		s.runClosed(p, pattern)
 	}
@@ -51,25 +50,34 @@ func (s *sender) runClosed(p *part, pattern *Pattern) {
 	}
 }
 
-func (s *sender) runPlanned(p *part, pattern *Pattern) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+func (s *sender) runPlanned(p *part, pattern *Pattern, tickets <-chan ticket) {
 	for !p.stopped.Load() && s.err == nil {
-		now := time.Now()
-		planned, due := s.table.due(now)
-		if !due {
-			s.err = s.conn.Flush()
-			if !waitUntil(planned, timer, p.stop) {
-				return
-			}
-			continue
+		t, ok, waited := next(tickets, s.conn.Flush)
+		if s.err = waited; !ok || s.err != nil {
+			return
 		}
-		if now.Sub(planned) > lateAfter {
-			s.late++
+		if time.Since(t.at) > lateAfter {
+			s.late += uint64(t.n)
 		}
-		s.send(pattern, planned.UnixNano())
-		p.count.Add(1)
+		for i := 0; i < t.n && s.err == nil; i++ {
+			s.send(pattern, t.at.Add(time.Duration(i)*t.every).UnixNano())
+		}
+		p.count.Add(uint64(t.n))
 	}
+}
+
+// next takes a ticket. Before it waits for one it flushes, since there may be none for long.
+func next(tickets <-chan ticket, flush func() error) (t ticket, ok bool, err error) {
+	select {
+	case t, ok = <-tickets:
+		return t, ok, nil
+	default:
+	}
+	if err := flush(); err != nil {
+		return ticket{}, false, err
+	}
+	t, ok = <-tickets
+	return t, ok, nil
 }
 
 func (s *sender) send(pattern *Pattern, planned int64) {
@@ -94,29 +102,35 @@ type streamed struct {
 	seconds float64 // until the last arrival
 	end     [2]Usage
 	arrived Snapshot
+	sent    uint64
 	late    uint64
+	unsent  uint64
 }
 
 // stream runs the senders for d, waits until everything has arrived, and adds what went wrong to the result.
 func (b *Bench) stream(ctx context.Context, name string, d time.Duration, rate float64, senders []*sender) (out streamed, err error) {
 	p := b.begin(ctx, name, d)
+	var tickets <-chan ticket
+	if rate > 0 {
+		tickets = pace(p, rate, len(senders), true)
+	}
 	var workers sync.WaitGroup
-	for i, s := range senders {
-		s.table = newTimetable(p.start, rate, i, len(senders))
-		workers.Go(func() { s.run(p, b.pattern) })
+	for _, s := range senders {
+		workers.Go(func() { s.run(p, b.pattern, tickets) })
 	}
 	stuck := b.finish(p, &workers)
 	if out, err = b.arrived(p.start, senders, stuck); err != nil {
 		return out, err
 	}
+	out.unsent = unsent(p, rate, out.sent)
 	return out, b.Server.Reset()
 }
 
 // arrived waits for the marks and compares what was sent with what came.
 func (b *Bench) arrived(start time.Time, senders []*sender, stuck bool) (out streamed, err error) {
-	var sent, marks uint64
+	var marks uint64
 	for _, s := range senders {
-		sent += s.sent
+		out.sent += s.sent
 		out.late += s.late
 		if s.err != nil {
 			b.result.fault("send", 1)
@@ -135,7 +149,7 @@ func (b *Bench) arrived(start time.Time, senders []*sender, stuck bool) (out str
 	if out.end, out.arrived, err = b.usage(); err != nil {
 		return out, err
 	}
-	b.compare(sent, out.arrived.Counts)
+	b.compare(out.sent, out.arrived.Counts)
 	return out, nil
 }
 
@@ -174,7 +188,7 @@ func (b *Bench) oneWay(ctx context.Context) error {
 		return err
 	}
 	r := b.result
-	r.Seconds, r.Late = out.seconds, out.late
+	r.Seconds, r.Late, r.Unsent = out.seconds, out.late, out.unsent
 	r.Messages = out.arrived.Counts.Messages
 	r.BytesPerSecond = float64(out.arrived.Counts.Bytes) / out.seconds
 	r.LatencyMicros = Summarize(out.arrived.Latency)

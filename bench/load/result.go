@@ -11,8 +11,9 @@ type Result struct {
 	BytesPerSecond      float64            `json:"bytes_per_second"` // of messages, headers of protocols not included; requests: one way
 	LatencyMicros       *Latency           `json:"latency_us"`       // open loop: from the planned time; null: not measured
 	ServiceMicros       *Latency           `json:"service_us,omitempty"`
-	Late                uint64             `json:"late,omitempty"` // sendings that began more than 1 ms after their planned time
-	Errors              map[string]uint64  `json:"errors"`         // by kind; empty: everything sent was received and verified
+	Late                uint64             `json:"late,omitempty"`   // sendings that began more than 1 ms after their planned time
+	Unsent              uint64             `json:"unsent,omitempty"` // planned, and not begun when the time was up: the rate was too high
+	Errors              map[string]uint64  `json:"errors"`           // by kind; empty: everything sent was received and verified
 	Connections         int                `json:"connections"`
 	HandshakesPerSecond float64            `json:"handshakes_per_second"`
 	CPUPerMillion       float64            `json:"cpu_seconds_per_million"` // both sides, for each million messages

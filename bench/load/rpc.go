@@ -16,7 +16,6 @@ type caller struct {
 	buf    []byte
 	into   []byte
 	seq    uint64
-	table  timetable
 
 	answered uint64 // in this part, with the right bytes
 	late     uint64
@@ -40,10 +39,11 @@ type clocks struct {
 	service *Recorder // from when it was
 }
 
-func (c *caller) run(p *part, pattern *Pattern, clocks clocks) {
+// run makes requests until the part stops. Without tickets it is a closed loop.
+func (c *caller) run(p *part, pattern *Pattern, clocks clocks, tickets <-chan ticket) {
 	c.answered, c.late, c.wrong = 0, 0, 0
-	if c.table.open() {
-		c.runPlanned(p, pattern, clocks)
+	if tickets != nil {
+		c.runPlanned(p, pattern, clocks, tickets)
 		return
 	}
 	for begun := time.Now(); !p.stopped.Load(); {
@@ -57,26 +57,20 @@ func (c *caller) run(p *part, pattern *Pattern, clocks clocks) {
 	}
 }
 
-func (c *caller) runPlanned(p *part, pattern *Pattern, clocks clocks) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for !p.stopped.Load() {
+func (c *caller) runPlanned(p *part, pattern *Pattern, clocks clocks, tickets <-chan ticket) {
+	for t := range tickets {
 		begun := time.Now()
-		planned, due := c.table.due(begun)
-		if !due {
-			if !waitUntil(planned, timer, p.stop) {
-				return
-			}
-			continue
+		if p.stopped.Load() {
+			return
 		}
-		if begun.Sub(planned) > lateAfter {
+		if begun.Sub(t.at) > lateAfter {
 			c.late++
 		}
 		if !c.call(pattern) {
 			return
 		}
 		now := time.Now()
-		clocks.latency.Record(c.number, now.Sub(planned))
+		clocks.latency.Record(c.number, now.Sub(t.at))
 		clocks.service.Record(c.number, now.Sub(begun))
 		p.count.Add(1)
 	}
@@ -105,6 +99,7 @@ type requested struct {
 	counts   Counts
 	answered uint64
 	late     uint64
+	unsent   uint64
 	latency  *hdrhistogram.Histogram
 	service  *hdrhistogram.Histogram // empty in a closed loop
 }
@@ -116,17 +111,22 @@ func (b *Bench) request(ctx context.Context, name string, d time.Duration, rate 
 	workers := b.startCallers(p, rate, callers, clocks)
 	stuck := b.finish(p, workers)
 	out.seconds = time.Since(p.start).Seconds()
-	if err := b.answered(&out, callers, clocks, stuck); err != nil || b.Server == nil {
+	err = b.answered(&out, callers, clocks, stuck)
+	out.unsent = unsent(p, rate, out.answered)
+	if err != nil || b.Server == nil {
 		return out, err
 	}
 	return out, b.Server.Reset()
 }
 
 func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks clocks) *sync.WaitGroup {
+	var tickets <-chan ticket
+	if rate > 0 {
+		tickets = pace(p, rate, len(callers), false)
+	}
 	var workers sync.WaitGroup
-	for i, c := range callers {
-		c.table = newTimetable(p.start, rate, i, len(callers))
-		workers.Go(func() { c.run(p, b.pattern, clocks) })
+	for _, c := range callers {
+		workers.Go(func() { c.run(p, b.pattern, clocks, tickets) })
 	}
 	return &workers
 }
@@ -179,7 +179,7 @@ func (b *Bench) warmUp(ctx context.Context, callers []*caller) error {
 // keep puts a part of requests into the result as its messages and latencies.
 func (b *Bench) keep(out requested) {
 	r := b.result
-	r.Seconds, r.Messages, r.Late = out.seconds, out.answered, out.late
+	r.Seconds, r.Messages, r.Late, r.Unsent = out.seconds, out.answered, out.late, out.unsent
 	r.BytesPerSecond = float64(out.answered) * float64(b.Config.Size) / out.seconds
 	r.LatencyMicros, r.ServiceMicros = Summarize(out.latency), Summarize(out.service)
 }
