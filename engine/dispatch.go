@@ -19,6 +19,8 @@ type table struct {
 	sparse  map[opcode.Opcode]*row
 	silence []silenceRow
 	slots   []*slot // all components, in the order of their priority
+	rest    *row    // of opcodes that have no row; nil: nobody sees them
+	reply   row     // of replies that have no row
 }
 
 // A row is what the table knows of one opcode.
@@ -74,9 +76,9 @@ func newTable(reg *opcode.Registry, slots []*slot) *table {
 		}
 	})
 	if len(everyone) > 0 {
-		// What nobody has registered or named still goes to those who want to see everything.
-		t.put(opcode.UnregisteredCode, &row{limit: opcode.DefaultPayloadLimit, receivers: everyone})
+		t.rest = &row{limit: opcode.DefaultPayloadLimit, receivers: everyone}
 	}
+	t.reply.limit = opcode.DefaultPayloadLimit
 	return t
 }
 
@@ -94,6 +96,21 @@ func (t *table) row(c opcode.Opcode) *row {
 		return t.dense[c]
 	}
 	return t.sparse[c]
+}
+
+// find returns the row that a frame falls under, or nil. What nobody has registered or named goes to those who want to see
+// everything, and a reply to whoever has asked.
+func (t *table) find(f *framing.Frame) *row {
+	if f.Op == opcode.UnregisteredCode {
+		return nil
+	}
+	if r := t.row(f.Op); r != nil {
+		return r
+	}
+	if f.Flags&framing.FlagReply != 0 {
+		return &t.reply
+	}
+	return t.rest
 }
 
 func (t *table) each(f func(opcode.Opcode, *row)) {

@@ -82,12 +82,10 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 	if err := p.receipt.take(size); err != nil {
 		return err
 	}
-	r := p.loop.table.row(f.Op)
+	r := p.loop.table.find(f)
 	if r == nil {
-		if r = p.loop.table.row(opcode.UnregisteredCode); r == nil {
-			p.consume(size)
-			return p.unknown(f.Op)
-		}
+		p.consume(size)
+		return p.unknown(f.Op)
 	}
 	msg, whole, err := p.whole(f, r)
 	if err != nil {

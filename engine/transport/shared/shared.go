@@ -1,0 +1,309 @@
+// Package shared lets many Networks of one process dial through one transport.
+//
+// A transport has loops, a watcher, file descriptors of its own: a dozen or so. A process that stands for thousands of
+// nodes, such as a load generator, cannot afford that for each. Here each node gets a Port, which is a transport.Transport
+// to it, and all Ports share the loops, and the workers, of one real transport:
+//
+//	engine A ── Port ─┐
+//	engine B ── Port ─┼─ Hub ── transport (gnetio, …)
+//	engine C ── Port ─┘
+//
+// Ports dial; they do not listen. A connection that another node makes belongs to a node with a transport of its own.
+//
+// The Hub is the transport's Sink. A link's owner, as the transport knows it, is a *link, which knows its Port and keeps
+// the owner that the Port's engine sets. Everything of a loop is owned by that loop, except the list of Ports that want a
+// turn, which has a mutex.
+package shared
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
+)
+
+// ErrListen is returned by Start when a Port is asked to listen.
+var ErrListen = errors.New("shared: a port only dials")
+
+// A Hub shares one transport. Make it with New, end it with Close after all its Networks have been shut down.
+type Hub struct {
+	under transport.Transport
+	loops []*hubLoop
+	tasks chan func()
+	quit  chan struct{}
+	done  sync.WaitGroup
+	once  sync.Once
+}
+
+// taskLimit bounds the handshake steps that wait for the Hub's workers. A load generator starts them as fast as it dials;
+// 4096 is more than the dials a process can have in flight.
+const taskLimit = 4096
+
+// New starts under, which must be fresh, and shares it. workers compute the handshakes of all Ports; 0 means one per core.
+func New(under transport.Transport, workers int) (*Hub, error) {
+	h := &Hub{under: under, tasks: make(chan func(), taskLimit), quit: make(chan struct{})}
+	if _, err := under.Start((*sink)(h), nil); err != nil {
+		return nil, err
+	}
+	for _, l := range under.Loops() {
+		h.loops = append(h.loops, &hubLoop{real: l, wheel: timer.NewWheel(l.Now())})
+	}
+	if workers <= 0 {
+		workers = runtime.NumCPU()
+	}
+	for range workers {
+		h.done.Add(1)
+		go h.work()
+	}
+	return h, nil
+}
+
+func (h *Hub) work() {
+	defer h.done.Done()
+	for {
+		select {
+		case f := <-h.tasks:
+			f()
+		case <-h.quit:
+			return
+		}
+	}
+}
+
+// Close ends the transport and the workers.
+func (h *Hub) Close() error {
+	err := h.under.Stop()
+	h.once.Do(func() { close(h.quit) })
+	h.done.Wait()
+	return err
+}
+
+// A hubLoop is one loop of the transport, with the turns and alarms its Ports have asked for.
+type hubLoop struct {
+	real  transport.Loop
+	wheel *timer.Wheel // the Ports' alarms; owned by the loop
+
+	mu    sync.Mutex
+	wants []*portLoop // asked for a turn; under mu
+	spare []*portLoop // owned by the loop
+}
+
+// turn gives their turns to the Ports that asked, and to those whose alarm is due.
+func (l *hubLoop) turn() {
+	l.mu.Lock()
+	wants := l.wants
+	l.wants = l.spare[:0]
+	for _, p := range wants {
+		p.wanted = false
+	}
+	l.mu.Unlock()
+	for i, p := range wants {
+		wants[i] = nil
+		p.turn()
+	}
+	l.spare = wants[:0]
+	l.wheel.Advance(l.real.Now(), 1<<20)
+	l.arm()
+}
+
+func (l *hubLoop) arm() {
+	if at, ok := l.wheel.Next(); ok {
+		l.real.WakeAt(at)
+		return
+	}
+	l.real.WakeAt(transport.Never)
+}
+
+// A Port is one node's share of a Hub. It is a transport.Transport and a transport.Offloader.
+type Port struct {
+	hub   *Hub
+	sink  transport.Sink
+	loops []transport.Loop
+
+	mu      sync.Mutex
+	links   map[*link]struct{}
+	stopped bool
+	empty   *sync.Cond
+}
+
+var (
+	_ transport.Transport = (*Port)(nil)
+	_ transport.Offloader = (*Port)(nil)
+)
+
+// Port returns a transport for one more node.
+func (h *Hub) Port() *Port {
+	p := &Port{hub: h, links: map[*link]struct{}{}}
+	p.empty = sync.NewCond(&p.mu)
+	return p
+}
+
+// Start implements transport.Transport; listen must be empty.
+func (p *Port) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
+	if len(listen) > 0 {
+		return nil, ErrListen
+	}
+	p.sink = s
+	for _, l := range p.hub.loops {
+		pl := &portLoop{port: p, hub: l}
+		pl.alarm.Fire = func(time.Duration) { pl.turn() }
+		p.loops = append(p.loops, pl)
+	}
+	return nil, nil
+}
+
+// Loops implements transport.Transport.
+func (p *Port) Loops() []transport.Loop { return p.loops }
+
+// Dial implements transport.Transport.
+func (p *Port) Dial(ctx context.Context, to transport.Addr, tag any) {
+	p.hub.under.Dial(ctx, to, &dial{port: p, tag: tag})
+}
+
+// Offload implements transport.Offloader with the Hub's workers.
+func (p *Port) Offload(task func()) bool {
+	select {
+	case p.hub.tasks <- task:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop implements transport.Transport: it closes this Port's links and returns when the last is gone.
+func (p *Port) Stop() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	for l := range p.links {
+		l.Link.Close()
+	}
+	for len(p.links) > 0 {
+		p.empty.Wait()
+	}
+	return nil
+}
+
+// dial is the tag of a dial on the shared transport.
+type dial struct {
+	port *Port
+	tag  any
+}
+
+// A portLoop is a loop as one Port's engine sees it.
+type portLoop struct {
+	port   *Port
+	hub    *hubLoop
+	alarm  timer.Timer // owned by the loop
+	wanted bool        // under hub.mu
+}
+
+func (l *portLoop) Index() int         { return l.hub.real.Index() }
+func (l *portLoop) Now() time.Duration { return l.hub.real.Now() }
+
+// Wake asks for a turn. Any goroutine.
+func (l *portLoop) Wake() {
+	h := l.hub
+	h.mu.Lock()
+	fresh := !l.wanted
+	if fresh {
+		l.wanted = true
+		h.wants = append(h.wants, l)
+	}
+	h.mu.Unlock()
+	if fresh {
+		h.real.Wake()
+	}
+}
+
+// WakeAt sets the Port's alarm. On the loop.
+func (l *portLoop) WakeAt(at time.Duration) {
+	if at == transport.Never {
+		l.hub.wheel.Stop(&l.alarm)
+	} else {
+		l.hub.wheel.Set(&l.alarm, at)
+	}
+	l.hub.arm()
+}
+
+func (l *portLoop) turn() { l.port.sink.Turn(l) }
+
+// A link is a link as its Port's engine sees it.
+type link struct {
+	transport.Link
+	port  *Port
+	loop  *portLoop
+	owner any
+}
+
+func (l *link) Loop() transport.Loop { return l.loop }
+func (l *link) SetOwner(owner any)   { l.owner = owner }
+func (l *link) Owner() any           { return l.owner }
+
+// sink is the face the Hub shows the transport.
+type sink Hub
+
+func (s *sink) Opened(under transport.Link, tag any) {
+	d, ok := tag.(*dial)
+	if !ok { // nobody listens here
+		under.Close()
+		return
+	}
+	p := d.port
+	l := &link{Link: under, port: p, loop: p.loops[under.Loop().Index()].(*portLoop)}
+	under.SetOwner(l)
+	p.mu.Lock()
+	stopped := p.stopped
+	p.links[l] = struct{}{}
+	p.mu.Unlock()
+	if stopped {
+		under.Close()
+	}
+	p.sink.Opened(l, d.tag)
+}
+
+func (s *sink) DialFailed(tag any, err error) {
+	d := tag.(*dial)
+	d.port.sink.DialFailed(d.tag, err)
+}
+
+func (s *sink) Bytes(under transport.Link, b []byte) {
+	if l, ok := under.Owner().(*link); ok {
+		l.port.sink.Bytes(l, b)
+	}
+}
+
+func (s *sink) Writable(under transport.Link) {
+	if l, ok := under.Owner().(*link); ok {
+		l.port.sink.Writable(l)
+	}
+}
+
+func (s *sink) Closed(under transport.Link, err error) {
+	l, ok := under.Owner().(*link)
+	if !ok {
+		return
+	}
+	p := l.port
+	p.sink.Closed(l, err)
+	p.mu.Lock()
+	delete(p.links, l)
+	p.empty.Broadcast()
+	p.mu.Unlock()
+}
+
+func (s *sink) Turn(lp transport.Loop) {
+	if h := (*Hub)(s); lp.Index() < len(h.loops) {
+		h.loops[lp.Index()].turn()
+	}
+}
+
+// Refused cannot be: nothing is accepted here.
+func (s *sink) Refused(transport.Addr, error) {}
+
+// Failed is told to nobody: the Ports' links are closed one by one.
+func (s *sink) Failed(error) {}
