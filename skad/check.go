@@ -62,15 +62,15 @@ func (c *Core) checkMembers() error {
 			n++
 		}
 	}
-	if n != len(c.members) {
+	if n != len(c.members) || n != len(c.words) {
 		return fmt.Errorf("%d members, %d ranked", n, len(c.members))
 	}
 	for at, m := range c.members {
-		s := &c.slots[m.slot]
-		if !s.has(isMember) || m.word != s.contact.ID[0]^c.self.ID[0] {
-			return fmt.Errorf("rank %d: slot %d does not belong there", at, m.slot)
+		s := &c.slots[m]
+		if !s.has(isMember) || c.words[at] != s.contact.ID[0]^c.self.ID[0] {
+			return fmt.Errorf("rank %d: slot %d does not belong there", at, m)
 		}
-		if at > 0 && !closer(&c.self.ID, &c.slots[c.members[at-1].slot].contact.ID, &s.contact.ID) {
+		if at > 0 && !closer(&c.self.ID, &c.slots[c.members[at-1]].contact.ID, &s.contact.ID) {
 			return fmt.Errorf("rank %d is not sorted", at)
 		}
 	}
@@ -81,11 +81,11 @@ func (c *Core) checkMembers() error {
 func (c *Core) checkSiblings() error {
 	n := 0
 	for _, m := range c.members {
-		s := &c.slots[m.slot]
+		s := &c.slots[m]
 		if s.has(inSiblings) {
 			n++
 		} else if c.siblingRoom(s.contact) {
-			return fmt.Errorf("slot %d belongs into the sibling list", m.slot)
+			return fmt.Errorf("slot %d belongs into the sibling list", m)
 		}
 	}
 	if n != c.siblings || n > c.cfg.Siblings*c.cfg.Eta {
@@ -102,7 +102,7 @@ func (c *Core) checkBuckets() error {
 		from, to := c.span(prefix)
 		live := 0
 		for _, m := range c.members[from:to] {
-			if c.slots[m.slot].has(inBucket) {
+			if c.slots[m].has(inBucket) {
 				live++
 			}
 		}
@@ -131,14 +131,14 @@ func (c *Core) checkBuckets() error {
 func (c *Core) checkGroups() error {
 	var table, siblings []*Contact
 	for _, m := range c.members {
-		s := &c.slots[m.slot]
+		s := &c.slots[m]
 		if crowd(table, s.contact) >= c.cfg.GroupPerTable {
-			return fmt.Errorf("slot %d: too many of its IP group in the table", m.slot)
+			return fmt.Errorf("slot %d: too many of its IP group in the table", m)
 		}
 		table = append(table, s.contact)
 		if s.has(inSiblings) {
 			if crowd(siblings, s.contact) >= c.cfg.GroupPerSiblings {
-				return fmt.Errorf("slot %d: too many of its IP group in the sibling list", m.slot)
+				return fmt.Errorf("slot %d: too many of its IP group in the sibling list", m)
 			}
 			siblings = append(siblings, s.contact)
 		}
@@ -147,7 +147,7 @@ func (c *Core) checkGroups() error {
 		var here []*Contact
 		from, to := c.span(prefix)
 		for _, m := range c.members[from:to] {
-			if s := &c.slots[m.slot]; s.has(inBucket) {
+			if s := &c.slots[m]; s.has(inBucket) {
 				if crowd(here, s.contact) >= c.cfg.GroupPerBucket {
 					return fmt.Errorf("bucket %d: too many of one IP group", prefix)
 				}

@@ -133,7 +133,7 @@ func TestViewAgrees(t *testing.T) {
 	if c.View() != v {
 		t.Error("a view was made although nothing has changed")
 	}
-	c.expel(c.members[0].slot)
+	c.expel(c.members[0])
 	if c.View() == v || c.View().Len() != v.Len()-1 {
 		t.Error("the view is not made anew after a change")
 	}

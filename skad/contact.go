@@ -85,8 +85,11 @@ func (c *Contact) sameRecord(d *Contact) bool {
 
 func (c *Contact) inGroup(g uint64) bool {
 	for _, have := range c.groups {
+		if have == 0 {
+			break
+		}
 		if have == g {
-			return g != 0
+			return true
 		}
 	}
 	return false
@@ -96,7 +99,7 @@ func (c *Contact) inGroup(g uint64) bool {
 func (c *Contact) sharesGroup(d *Contact) bool {
 	for _, g := range c.groups {
 		if g == 0 {
-			return false
+			break
 		}
 		if d.inGroup(g) {
 			return true

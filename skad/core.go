@@ -30,7 +30,8 @@ type Core struct {
 	now  time.Duration
 
 	arena
-	members []member       // the table, closest to self first; see closest.go
+	members []uint16       // the table, by slot, closest to self first; see closest.go
+	words   []uint64       // of members: the first word of the distance to self
 	buckets []bucket       // by common prefix with self; as long as the deepest one in use
 	wake    schedule[tick] // next ping, by slot; members only
 
@@ -95,7 +96,7 @@ func (c *Core) SetSelf(now time.Duration, self *Contact) {
 		if n == c.siblings {
 			break
 		}
-		if s := &c.slots[c.members[i].slot]; s.has(inSiblings) {
+		if s := &c.slots[c.members[i]]; s.has(inSiblings) {
 			n++
 			c.emit(Action{Kind: ActionSend, To: s.contact, Message: Message{Op: opcode.RecordCode, Contacts: c.answer(self)}})
 		}
@@ -164,7 +165,7 @@ func (c *Core) serve(to *Contact, m *Message) {
 	closest((*tableRanking)(c), &c.self.ID, &m.Key, want+1, &s)
 	from, size := len(c.reply), 0
 	for _, pos := range s.pos[:s.n] {
-		near := c.slots[c.members[pos].slot].contact
+		near := c.slots[c.members[pos]].contact
 		if len(c.reply)-from == want || size+near.size+2 > replySizeLimit {
 			break
 		}

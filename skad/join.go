@@ -125,7 +125,7 @@ func (c *Core) depth() int {
 	if c.siblings < c.cfg.Siblings*c.cfg.Eta {
 		return 0 // there is nobody that we do not know
 	}
-	return c.prefixOf(c.slots[c.members[c.farthestSibling()].slot].contact)
+	return c.prefixOf(c.slots[c.members[c.farthestSibling()]].contact)
 }
 
 // sweep goes on with the round through the buckets: one lookup at a time, of a random key in the next bucket that needs it.

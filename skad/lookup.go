@@ -150,7 +150,7 @@ func (c *Core) deal(l *lookup) {
 		}
 	}
 	for _, pos := range s.pos[:s.n] {
-		starts = append(starts, l.candidate(c.slots[c.members[pos].slot].contact))
+		starts = append(starts, l.candidate(c.slots[c.members[pos]].contact))
 	}
 	n := min(len(starts), max(c.cfg.K, l.opt.Paths, len(l.opt.From)))
 	l.paths = make([]path, min(l.opt.Paths, max(1, n)))

@@ -122,7 +122,7 @@ func (c *Core) forward(r *relay) bool {
 	ranking := (*tableRanking)(c)
 	closest(ranking, &c.self.ID, &r.msg.Key, CountLimit, &s)
 	for _, pos := range s.pos[:s.n] {
-		d := c.slots[c.members[pos].slot].contact
+		d := c.slots[c.members[pos]].contact
 		if !closer(&r.msg.Key, &d.ID, &c.self.ID) {
 			break
 		}

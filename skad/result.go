@@ -85,7 +85,7 @@ func (c *Core) NetworkSize() float64 {
 	if c.siblings < estimateLeast {
 		return 0
 	}
-	last := c.slots[c.members[c.farthestSibling()].slot].contact
+	last := c.slots[c.members[c.farthestSibling()]].contact
 	// The n-th of N uniform points lies at n/N on average; (n-1)/distance is the unbiased estimate of N.
 	return float64(c.siblings-1) / max(last.ID.Xor(c.self.ID).fraction(), 1e-70)
 }

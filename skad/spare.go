@@ -33,7 +33,7 @@ func (c *Core) spareGroupRoom(d *Contact, prefix int) bool {
 	here := 0
 	from, to := c.span(prefix)
 	for _, m := range c.members[from:to] {
-		if s := &c.slots[m.slot]; s.has(inBucket) && s.contact.sharesGroup(d) {
+		if s := &c.slots[m]; s.has(inBucket) && s.contact.sharesGroup(d) {
 			here++
 		}
 	}
@@ -91,7 +91,7 @@ func (c *Core) refill(prefix int) {
 	b := &c.buckets[prefix]
 	from, to := c.span(prefix)
 	for at := from; at < to && int(b.live) < c.cfg.K; at++ {
-		i := c.members[at].slot
+		i := c.members[at]
 		if s := &c.slots[i]; !s.has(inBucket) && c.bucketRoom(s.contact) {
 			b.live++
 			s.marks |= inBucket

@@ -2,16 +2,11 @@ package skad
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/carrier-p2p/carrier/framing/invariant"
 )
-
-// A member is an entry of the table.
-type member struct {
-	word uint64 // first word of the distance to self
-	slot uint16
-}
 
 // A bucket counts the members that share a given number of bits with self and holds their stand-ins.
 //
@@ -26,15 +21,15 @@ type bucket struct {
 type tableRanking Core
 
 func (r *tableRanking) len() int          { return len(r.members) }
-func (r *tableRanking) word(i int) uint64 { return r.members[i].word }
-func (r *tableRanking) id(i int) *ID      { return &r.slots[r.members[i].slot].contact.ID }
+func (r *tableRanking) word(i int) uint64 { return r.words[i] }
+func (r *tableRanking) id(i int) *ID      { return &r.slots[r.members[i]].contact.ID }
 
 // Closest appends the n contacts of the table that are closest to key, closest first, n at most CountLimit. Nothing is allocated if dst has room.
 func (c *Core) Closest(key ID, n int, dst []*Contact) []*Contact {
 	var s selection
 	closest((*tableRanking)(c), &c.self.ID, &key, min(n, CountLimit), &s)
 	for _, pos := range s.pos[:s.n] {
-		dst = append(dst, c.slots[c.members[pos].slot].contact)
+		dst = append(dst, c.slots[c.members[pos]].contact)
 	}
 	return dst
 }
@@ -43,7 +38,7 @@ func (c *Core) Closest(key ID, n int, dst []*Contact) []*Contact {
 func (c *Core) Siblings(dst []*Contact) []*Contact {
 	left := c.siblings
 	for i := 0; left > 0; i++ {
-		if s := &c.slots[c.members[i].slot]; s.has(inSiblings) {
+		if s := &c.slots[c.members[i]]; s.has(inSiblings) {
 			dst, left = append(dst, s.contact), left-1
 		}
 	}
@@ -54,7 +49,7 @@ func (c *Core) Siblings(dst []*Contact) []*Contact {
 func (c *Core) Sharing(prefix int, dst []*Contact) []*Contact {
 	from, to := c.span(prefix)
 	for _, m := range c.members[from:to] {
-		dst = append(dst, c.slots[m.slot].contact)
+		dst = append(dst, c.slots[m].contact)
 	}
 	return dst
 }
@@ -82,26 +77,18 @@ func (c *Core) span(prefix int) (from, to int) {
 // rank returns where a contact stands among the members, or would stand.
 func (c *Core) rank(d *Contact) int {
 	word := d.ID[0] ^ c.self.ID[0]
-	at, _ := slices.BinarySearchFunc(c.members, word, func(m member, word uint64) int {
-		switch {
-		case m.word < word:
-			return -1
-		case m.word > word:
-			return 1
-		case closer(&c.self.ID, &c.slots[m.slot].contact.ID, &d.ID):
-			return -1
-		}
-		return 0
+	return sort.Search(len(c.members), func(i int) bool {
+		return c.words[i] > word || c.words[i] == word && !closer(&c.self.ID, &c.slots[c.members[i]].contact.ID, &d.ID)
 	})
-	return at
 }
 
-// mark sets marks of slot i that make it a member, and puts it into the ranking if it is new there.
+// enter sets marks of slot i that make it a member, and puts it into the ranking if it is new there.
 func (c *Core) enter(i uint16, m mark) {
 	s := &c.slots[i]
 	if !s.has(isMember) {
 		at := c.rank(s.contact)
-		c.members = slices.Insert(roomy(c.members), at, member{s.contact.ID[0] ^ c.self.ID[0], i})
+		c.members = slices.Insert(roomy(c.members), at, i)
+		c.words = slices.Insert(roomy(c.words), at, s.contact.ID[0]^c.self.ID[0])
 		c.view = nil
 		c.nextPing(i)
 	}
@@ -114,10 +101,11 @@ func (c *Core) leave(i uint16, m mark) {
 	s.marks &^= m
 	if !s.has(isMember) {
 		at := c.rank(s.contact)
-		if at >= len(c.members) || c.members[at].slot != i {
+		if at >= len(c.members) || c.members[at] != i {
 			invariant.Bug("skad: bug: slot %d is not where it is ranked", i)
 		}
 		c.members = slices.Delete(c.members, at, at+1)
+		c.words = slices.Delete(c.words, at, at+1)
 		c.view = nil
 		c.wake.stop(i)
 	}
@@ -157,7 +145,7 @@ func (c *Core) siblingRoom(d *Contact) bool {
 	leaving := -1
 	if c.siblings == limit {
 		leaving = c.farthestSibling()
-		if !closer(&c.self.ID, &d.ID, &c.slots[c.members[leaving].slot].contact.ID) {
+		if !closer(&c.self.ID, &d.ID, &c.slots[c.members[leaving]].contact.ID) {
 			return false
 		}
 	}
@@ -166,7 +154,7 @@ func (c *Core) siblingRoom(d *Contact) bool {
 	}
 	near, all, inTable := 0, 0, false
 	for at, m := range c.members {
-		s := &c.slots[m.slot]
+		s := &c.slots[m]
 		if s.contact.ID == d.ID {
 			inTable = true
 			continue
@@ -189,7 +177,7 @@ func (c *Core) farthestSibling() int {
 	at := -1
 	for left := c.siblings; left > 0; {
 		at++
-		if c.slots[c.members[at].slot].has(inSiblings) {
+		if c.slots[c.members[at]].has(inSiblings) {
 			left--
 		}
 	}
@@ -199,7 +187,7 @@ func (c *Core) farthestSibling() int {
 // addSibling puts slot i into the sibling list; whoever must leave it keeps its bucket, or becomes a spare. siblingRoom was asked before.
 func (c *Core) addSibling(i uint16) {
 	if c.siblings == c.cfg.Siblings*c.cfg.Eta {
-		out := c.members[c.farthestSibling()].slot
+		out := c.members[c.farthestSibling()]
 		c.leave(out, inSiblings)
 		c.siblings--
 		if !c.slots[out].has(isMember) {
@@ -218,11 +206,11 @@ func (c *Core) promote() {
 	full := c.siblings == c.cfg.Siblings*c.cfg.Eta
 	left := c.siblings
 	for at := 0; at < len(c.members) && (left > 0 || !full); at++ {
-		s := &c.slots[c.members[at].slot]
+		s := &c.slots[c.members[at]]
 		if s.has(inSiblings) {
 			left--
 		} else if c.siblingRoom(s.contact) {
-			c.addSibling(c.members[at].slot) // comes back here
+			c.addSibling(c.members[at]) // comes back here
 			return
 		}
 	}
@@ -242,7 +230,7 @@ func (c *Core) groupRoom(d *Contact, prefix int) bool {
 	here, all, inTable := 0, 0, false
 	from, to := c.span(prefix)
 	for at, m := range c.members {
-		s := &c.slots[m.slot]
+		s := &c.slots[m]
 		switch {
 		case s.contact.ID == d.ID:
 			inTable = true

@@ -14,7 +14,7 @@ func (c *Core) View() *View {
 	}
 	v := &View{self: c.self.ID, contacts: make([]*Contact, len(c.members))}
 	for i, m := range c.members {
-		v.contacts[i] = c.slots[m.slot].contact
+		v.contacts[i] = c.slots[m].contact
 	}
 	v.siblings = c.Siblings(make([]*Contact, 0, c.siblings))
 	c.view = v

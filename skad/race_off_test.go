@@ -1,0 +1,5 @@
+//go:build !race
+
+package skad
+
+const raceEnabled = false
