@@ -165,7 +165,7 @@ func (d *dial) fail(n *Net, err error) {
 	n.call.kind, n.call.host, n.call.tag, n.call.err = DialFailed, d.host, d.tag, d.wrap(err)
 }
 
-func (d *dial) wrap(err error) error { return fmt.Errorf("simnet: dial %v: %w", d.to, err) }
+func (d *dial) wrap(err error) error { return fmt.Errorf("dial %v: %w", d.to, err) }
 
 // remove takes the dial out of the queue and of its host's list, whose order is the order of dialling but for removals.
 func (d *dial) remove() {

@@ -53,6 +53,9 @@ func Example() {
 	net.Run(time.Minute)
 
 	// Output:
-	// 90ms a: got "I am b"
-	// ...
+	// 90ms b: got "I am a"
+	// 120ms a: got "I am b"
+	// 16.09s b: got "I am a"
+	// 16.12s a: got "I am b"
+	// a: dial tcp://192.0.2.2:4001: simnet: connection refused
 }

@@ -259,9 +259,9 @@ func (h *Host) halt(s hostState) {
 	h.dials, h.tasks = nil, nil
 }
 
-// Crash ends the process without a word: its Sink is never called again, what it had not yet sent is gone, and its peers
-// notice when they send, as the machine answers with a reset. Calls on the dead host do nothing; Write returns
-// transport.ErrClosed. A new Host at the same address is the restarted process.
+// Crash ends the process without a word: its Sink is not called again (a call being made runs to its end), what it had not
+// yet sent is gone, and its peers notice when they send, as the machine answers with a reset. Calls on the dead host do
+// nothing; Write returns transport.ErrClosed. A new Host at the same address is the restarted process.
 func (h *Host) Crash() {
 	n := h.net
 	n.mu.Lock()

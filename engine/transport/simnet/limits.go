@@ -41,6 +41,10 @@ const (
 	resetAfterDefault  = 924600 * time.Millisecond
 	dialTimeoutDefault = 127 * time.Second
 
+	// clockLimit is where the clock ends: a hundred years, a third of what a time.Duration holds, so that no sum with
+	// a span overflows.
+	clockLimit = 100 * 365 * 24 * time.Hour
+
 	// spanLimit bounds every span in a Weather, so that sums of them stay far from overflow.
 	spanLimit = 30 * 24 * time.Hour
 

@@ -43,17 +43,11 @@ func (lp *Loop) WakeAt(at time.Duration) {
 	n := lp.host.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if lp.host.state != hostRunning || at == transport.Never {
-		n.queue.stop(&lp.alarm)
+	if lp.host.state != hostRunning || at > clockLimit {
+		n.queue.stop(&lp.alarm) // at is Never, or might as well be
 		return
 	}
-	soonest := n.tick() + turnAfterMin
-	epoch := time.Duration(lp.host.epoch.Load())
-	if at > transport.Never-epoch {
-		n.queue.stop(&lp.alarm) // so late that the clock ends before it
-		return
-	}
-	n.schedule(&lp.alarm, max(at+epoch, soonest))
+	n.schedule(&lp.alarm, max(at+time.Duration(lp.host.epoch.Load()), n.tick()+turnAfterMin))
 }
 
 // fire tells the sink of a turn.

@@ -152,7 +152,7 @@ func TestStop(t *testing.T) {
 	}
 	at := now.String() + " "
 	want := []string{at + "task 1", at + "task 2",
-		at + "dial failed silent: simnet: dial tcp://10.0.0.99:4001: transport: closed",
+		at + "dial failed silent: dial tcp://10.0.0.99:4001: transport: closed",
 		at + "closed: <nil>", at + "closed: <nil>", at + "closed: <nil>", at + "closed: <nil>"}
 	if !slices.Equal(a.log, want) {
 		t.Errorf("told %q, want %q", a.log, want)
@@ -192,8 +192,13 @@ func TestRunUntil(t *testing.T) {
 	if !n.RunUntil(func() bool { return eb.got.Len() > 0 }, time.Hour) || n.Now()-start != time.Second {
 		t.Errorf("after %v: want a second", n.Now()-start)
 	}
-	if n.RunUntil(func() bool { return false }, transport.Never-time.Minute) || n.Step() {
+	if n.RunUntil(func() bool { return false }, transport.Never) || n.Step() {
 		t.Error("an idle net goes on")
+	}
+	n.Run(transport.Never)
+	ea.write([]byte("after the end of time"))
+	if n.Run(time.Hour); n.Step() || eb.got.Len() != 1 {
+		t.Error("an event after the end of time")
 	}
 }
 

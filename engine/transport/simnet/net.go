@@ -72,19 +72,17 @@ func New(seed uint64, w Weather) *Net {
 
 // Now is the virtual time since New. A host's own engine time starts at its Start.
 func (n *Net) Now() time.Duration {
-	if lp := n.current.Load(); lp == nil {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return n.tick()
-	}
-	return time.Duration(n.clock.Load())
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tick()
 }
 
-// Step carries out the next event, moving the clock to it, and reports whether there was one.
+// Step carries out the next event, moving the clock to it, and reports whether there was one. After a hundred years of
+// virtual time there is none.
 func (n *Net) Step() bool {
 	n.enter("Step")
 	defer n.leave()
-	return n.step(transport.Never)
+	return n.step(clockLimit)
 }
 
 // Run carries out everything due in the next d of virtual time, and moves the clock on by exactly d.
@@ -134,13 +132,10 @@ func (n *Net) busy() int {
 	return n.queue.busy
 }
 
-// after is the time d from now.
+// after is the time d from now, or the end of all time.
 func (n *Net) after(d time.Duration) time.Duration {
 	now := n.time()
-	if d > transport.Never-now {
-		return transport.Never
-	}
-	return now + d
+	return now + min(d, clockLimit-now)
 }
 
 // time is the clock as it stands.
@@ -233,13 +228,14 @@ func (n *Net) perform() {
 
 // handOver gives the sink what arrived, or what an interceptor made of it. Afterwards the memory is used again.
 func (n *Net) handOver(c *call) {
+	b := c.b
 	if f := n.interceptor(); f != nil {
-		c.b = f(c.link.remote, c.link.local, c.b)
+		b = f(c.link.remote, c.link.local, b)
 	}
-	if len(c.b) > 0 {
-		c.host.sink.Bytes(c.link, c.b)
+	if len(b) > 0 {
+		c.host.sink.Bytes(c.link, b)
 	}
-	invariant.Spoil(n.scratch)
+	invariant.Spoil(c.b)
 }
 
 func (n *Net) interceptor() func(from, to transport.Addr, b []byte) []byte {

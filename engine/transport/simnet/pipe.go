@@ -2,6 +2,8 @@ package simnet
 
 import (
 	"time"
+
+	"github.com/carrier-p2p/carrier/framing/invariant"
 )
 
 // A pipe is one direction of a connection: what one end has written and the other has not been given. It lies in the Link
@@ -91,6 +93,7 @@ func (p *pipe) send(now time.Duration, b []byte) {
 		p.append(segment{size, p.lineFree, p.lastAt})
 	}
 	p.arm()
+	p.check()
 }
 
 // makeRoom moves what is under way to the front of buf if more would not fit behind it and at least half of buf was given:
@@ -254,11 +257,13 @@ func (p *pipe) give(n *Net, now time.Duration) {
 		p.notBefore = now + n.between(0, cutAfterMax)
 	}
 	if to.state == linkOpen { // after Close nothing is handed over, even if it is here already
-		b := n.scratch[:copy(n.scratch, p.buf[p.off:p.off+size])]
+		b := n.scratch[:size:size]
+		copy(b, p.buf[p.off:])
 		n.call.kind, n.call.host, n.call.loop, n.call.link, n.call.b = Bytes, to.host, to.loop, to, b
 	}
 	p.take(size)
 	p.arm()
+	p.check()
 	p.unblock(now)
 }
 
@@ -292,6 +297,21 @@ func (p *pipe) drop() {
 	p.empty()
 	p.segs = nil
 	p.syn, p.done = false, true
+}
+
+// check holds the invariant of pipe, in checked builds.
+func (p *pipe) check() {
+	if !invariant.Enabled {
+		return
+	}
+	size, last := 0, time.Duration(0)
+	for _, s := range p.segs[p.gone:] {
+		invariant.Check(s.size > 0 && s.departs <= s.at && last <= s.at, "simnet: bug: segments out of order")
+		size, last = size+s.size, s.at
+	}
+	invariant.Check(size == p.length(), "simnet: bug: segments and bytes differ")
+	invariant.Check(p.length() <= p.from.host.sendBuffer, "simnet: bug: send buffer overfull")
+	invariant.Check(size == 0 || p.next.queued(), "simnet: bug: bytes under way and no arrival due")
 }
 
 // loseUnsent is what a crash does: only what has left the machine may still arrive.
