@@ -3,8 +3,10 @@ package gnetio
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -140,6 +142,8 @@ func (q *dialQueue) connect(d *dial) (net.Conn, error) {
 		return nil, d.ctx.Err()
 	case q.ctx.Err() != nil:
 		return nil, transport.ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, context.DeadlineExceeded // the dialer's own timer for it has been faster than the context's
 	}
 	return nil, err
 }

@@ -33,7 +33,7 @@ type link struct {
 	fd      int32      // fixed; this link's only while !released
 	ticket  uint32     // of the last order given to the watcher
 	lowat   int32      // TCP_NOTSENT_LOWAT as last set; 0 is the default
-	errno   int32      // what a write failed of; then nothing is written any more
+	errno   int16      // what a write failed of; then nothing is written any more. Errnos end below 4096
 	gone    bool       // Closed is under way or over: no writes. Written on the loop, under mu
 	ended   bool       // CloseWrite was called
 	watched bool       // fd is in the watcher's set
@@ -119,7 +119,7 @@ func writeFD(fd int, b []byte) (int, syscall.Errno) {
 // brokenLocked ends the writing side. A reset connection is left to the loop, which the kernel tells about it, and which
 // reads what had arrived before; after any other failure nobody else would end the link.
 func (l *link) brokenLocked(errno syscall.Errno) error {
-	l.errno = int32(errno)
+	l.errno = int16(errno)
 	if errno != unix.EPIPE && errno != unix.ECONNRESET {
 		l.lp.post(l)
 	}

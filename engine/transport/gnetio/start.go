@@ -25,10 +25,21 @@ func (t *Transport) Start(sink transport.Sink, listen []transport.Addr) ([]trans
 	case stopped:
 		return nil, transport.ErrClosed
 	}
+	t.sink, t.startedAt, t.hidden = sink, time.Now(), len(listen) == 0
+	bound, err := t.begin(listen)
+	if err != nil {
+		t.phase = stopped
+		t.dials.end()
+		return nil, err
+	}
+	t.phase = running
+	return bound, nil
+}
+
+func (t *Transport) begin(listen []transport.Addr) (bound []transport.Addr, err error) {
 	if err := t.cfg.Validate(); err != nil {
 		return nil, err
 	}
-	t.phase = stopped // unless all goes well
 	descriptors, err := descriptorCount()
 	if err != nil {
 		return nil, err
@@ -45,14 +56,12 @@ func (t *Transport) Start(sink transport.Sink, listen []transport.Addr) ([]trans
 	if t.watcher, err = newWatcher(); err != nil {
 		return nil, err
 	}
-	t.sink, t.startedAt, t.hidden = sink, time.Now(), len(listen) == 0
 	t.dials.begin()
-	bound := claims.bound()
+	bound = claims.bound()
 	if err := t.launch(claims); err != nil {
 		t.shutdown()
 		return nil, err
 	}
-	t.phase = running
 	return bound, nil
 }
 

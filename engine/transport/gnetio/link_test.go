@@ -1,0 +1,301 @@
+package gnetio
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carrier-p2p/carrier/engine/transport"
+)
+
+// TestLinkSize: there are very many links.
+func TestLinkSize(t *testing.T) {
+	if size := unsafe.Sizeof(link{}); size > 80 {
+		t.Errorf("a link is %d bytes, promised 80", size)
+	}
+}
+
+// linkHeapLimit is what an idle accepted link may cost in heap, gnet's 382 to 396 bytes, our 80, and room for the maps'
+// steps.
+const linkHeapLimit = 512
+
+// TestIdleLinkHeap: the heap that an idle accepted link costs, all in all.
+func TestIdleLinkHeap(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	const links = 4000
+	p := newProbe()
+	tr, bound := start(t, Config{Loops: 2}, p, loopback())
+	if tr.LinkLimit() < 2*links {
+		t.Skipf("only %d links possible", tr.LinkLimit())
+	}
+	sa, family, err := socketAddr(bound[0].AddrPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds := make([]int, 0, links)
+	defer func() {
+		for _, fd := range fds {
+			closeFD(fd)
+		}
+	}()
+	before := heapNow()
+	for range links {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+		if err := unix.Connect(fd, sa); err != nil {
+			t.Fatal(err)
+		}
+		get(t, "a link", p.opened)
+	}
+	each := float64(heapNow()-before) / links
+	t.Logf("%.0f bytes of heap per idle accepted link", each)
+	if each > linkHeapLimit {
+		t.Errorf("%.0f bytes of heap per idle link, at most %d are promised", each, linkHeapLimit)
+	}
+}
+
+func heapNow() int64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestWriteAllocs: writing allocates nothing, nor does a short write with its Writable.
+func TestWriteAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	pa, pb := newProbe(), newProbe()
+	var received atomic.Int64
+	pb.bytes = func(_ transport.Link, b []byte) { received.Add(int64(len(b))) }
+	room := make(chan struct{}, 1)
+	pa.room = func(transport.Link) { room <- struct{}{} }
+	_, bound := start(t, Config{Loops: 1}, pb, loopback())
+	a, _ := start(t, Config{Loops: 1}, pa)
+	la, _ := connect(t, a, pa, pb, bound[0])
+	small := make([]byte, 64)
+	if n := testing.AllocsPerRun(200, func() {
+		if n, err := la.Write(small); n != len(small) || err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+	}); n != 0 {
+		t.Errorf("a write: %v allocations, promised 0", n)
+	}
+	shorts := 0
+	large := make([]byte, 8<<20)
+	if n := testing.AllocsPerRun(20, func() {
+		n, err := la.Write(large)
+		if err != nil {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		if n < len(large) {
+			shorts++
+			<-room
+		}
+	}); n != 0 {
+		t.Errorf("a short write: %v allocations, promised 0", n)
+	}
+	if shorts == 0 {
+		t.Error("no short write")
+	}
+	if received.Load() == 0 {
+		t.Error("nothing arrived")
+	}
+}
+
+// TestReceiveAllocs: an echo through both ends allocates nothing.
+func TestReceiveAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	pa, pb := newProbe(), newProbe()
+	back := make(chan int, 1)
+	pb.bytes = func(l transport.Link, b []byte) { l.Write(b) }
+	pa.bytes = func(_ transport.Link, b []byte) { back <- len(b) }
+	_, bound := start(t, Config{Loops: 1}, pb, loopback())
+	a, _ := start(t, Config{Loops: 1}, pa)
+	la, _ := connect(t, a, pa, pb, bound[0])
+	out := make([]byte, 64)
+	if n := testing.AllocsPerRun(500, func() {
+		la.Write(out)
+		if n := <-back; n != len(out) {
+			t.Errorf("%d bytes came back", n)
+		}
+	}); n != 0 {
+		t.Errorf("an echo: %v allocations, promised 0", n)
+	}
+}
+
+// TestSetQueueLimit: the option is on the socket, and is set only when it changes.
+func TestSetQueueLimit(t *testing.T) {
+	pa, pb := newProbe(), newProbe()
+	_, bound := start(t, Config{Loops: 1}, pb, loopback())
+	a, _ := start(t, Config{Loops: 1}, pa)
+	la, _ := connect(t, a, pa, pb, bound[0])
+	get := func() int {
+		v, err := unix.GetsockoptInt(int(la.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, n := range []int{128 << 10, 0, 16 << 10} {
+		la.SetQueueLimit(n)
+		if got := get(); got != n {
+			t.Errorf("TCP_NOTSENT_LOWAT is %d, want %d", got, n)
+		}
+	}
+	setQueueLimit(int(la.fd), 99)
+	la.SetQueueLimit(16 << 10)
+	if got := get(); got != 99 {
+		t.Errorf("an unchanged limit was set again")
+	}
+	la.SetQueueLimit(-1)
+	if got := get(); got != 0 {
+		t.Errorf("TCP_NOTSENT_LOWAT is %d after a negative limit, want the default, 0", got)
+	}
+}
+
+// TestLocalAfterEnd: inside Closed the socket still knows its address, afterwards nobody does.
+func TestLocalAfterEnd(t *testing.T) {
+	p := &closeWatch{probe: newProbe()}
+	_, bound := start(t, Config{Loops: 1}, p, loopback())
+	strangers(t, bound[0], 1)[0].Close()
+	l := get(t, "an end", p.closed).Link
+	if p.local != bound[0] {
+		t.Errorf("inside Closed the local address is %v, want %v", p.local, bound[0])
+	}
+	waitUntil(t, func() bool { return l.Local().IsZero() })
+	if l.Remote().IsZero() {
+		t.Error("the remote address was forgotten")
+	}
+}
+
+type closeWatch struct {
+	*probe
+	local transport.Addr
+}
+
+func (p *closeWatch) Closed(l transport.Link, err error) {
+	p.local = l.Local()
+	p.probe.Closed(l, err)
+}
+
+// TestWriteAfterCloseWrite: our end is over, and nothing is written any more; the other end's is not.
+func TestWriteAfterCloseWrite(t *testing.T) {
+	p := newProbe()
+	_, bound := start(t, Config{Loops: 1}, p, loopback())
+	c := strangers(t, bound[0], 1)[0]
+	l := get(t, "a link", p.opened)
+	l.CloseWrite()
+	l.CloseWrite()
+	if n, err := l.Write([]byte("x")); n != 0 || !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the other end read %d, %v", n, err)
+	}
+	if len(p.closed) > 0 {
+		t.Error("the link is closed, it should be half closed")
+	}
+	c.Close()
+	want(t, "Closed", get(t, "an end", p.closed).err, io.EOF)
+}
+
+// TestManyCloses: more closes at once than one turn handles.
+func TestManyCloses(t *testing.T) {
+	const links = 2*postBatch + 10
+	p := newProbe()
+	_, bound := start(t, Config{Loops: 1}, p, loopback())
+	strangers(t, bound[0], links)
+	all := make([]transport.Link, links)
+	for i := range all {
+		all[i] = get(t, "a link", p.opened)
+	}
+	for _, l := range all {
+		l.Close()
+	}
+	for range all {
+		want(t, "Closed", get(t, "an end", p.closed).err, nil)
+	}
+}
+
+// TestStaleEvents: an event of an order that was replaced, or of a link that is gone, is not the link's.
+func TestStaleEvents(t *testing.T) {
+	lp := newLoop(New(Config{}), nil, 0)
+	l := &link{lp: lp, ticket: 7, blocked: true}
+	for _, c := range []struct {
+		name   string
+		prep   func()
+		ticket uint32
+		posts  int
+	}{
+		{"older ticket", func() {}, 6, 0},
+		{"its ticket", func() {}, 7, 1},
+		{"not blocked", func() { l.blocked = false }, 7, 1},
+		{"gone", func() { l.blocked, l.gone = true, true }, 7, 1},
+	} {
+		c.prep()
+		l.hasRoom(c.ticket)
+		if len(lp.posts) != c.posts {
+			t.Errorf("%s: %d posts, want %d", c.name, len(lp.posts), c.posts)
+		}
+	}
+}
+
+// TestBrokenWrites: which failures of a write end the link by themselves.
+func TestBrokenWrites(t *testing.T) {
+	for errno, posts := range map[syscall.Errno]int{
+		unix.EPIPE: 0, unix.ECONNRESET: 0, unix.ETIMEDOUT: 1, unix.ENOBUFS: 1, unix.EIO: 1,
+	} {
+		lp := newLoop(New(Config{}), nil, 0)
+		l := &link{lp: lp}
+		if err := l.brokenLocked(errno); err != transport.ErrClosed {
+			t.Errorf("%v: %v", errno, err)
+		}
+		if len(lp.posts) != posts {
+			t.Errorf("%v: %d posts, want %d", errno, len(lp.posts), posts)
+		}
+		if _, err := l.Write([]byte("x")); err != transport.ErrClosed {
+			t.Errorf("Write after %v: %v", errno, err)
+		}
+	}
+}
+
+// TestWriteFD: what write(2) may say.
+func TestWriteFD(t *testing.T) {
+	if n, errno := writeFD(-1, []byte("x")); n != 0 || errno != unix.EBADF {
+		t.Errorf("write to no descriptor: %d, %v", n, errno)
+	}
+	in, outer, err := newSocketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(outer)
+	defer in.Close()
+	block := make([]byte, 1<<16)
+	for range 1000 {
+		n, errno := writeFD(outer, block)
+		if errno == unix.EAGAIN && n == 0 {
+			return
+		}
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	t.Error("a socket that nobody reads never was full")
+}

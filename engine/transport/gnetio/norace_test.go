@@ -1,0 +1,5 @@
+//go:build !race
+
+package gnetio
+
+const raceEnabled = false
