@@ -126,6 +126,22 @@ func TestWhoOwnsTheMessage(t *testing.T) {
 	}
 }
 
+// The last fragment makes no more room than the message needs.
+func TestLastFragmentMakesNoRoomForMore(t *testing.T) {
+	var a framing.Assembler
+	var msg []byte
+	for _, f := range []framing.Frame{
+		{Op: 1000, ID: 1, Flags: framing.FlagMore, Payload: make([]byte, 100)},
+		{Op: 1000, ID: 1, Flags: framing.FlagMore, Payload: make([]byte, 100)},
+		{Op: 1000, ID: 1, Payload: make([]byte, 50)},
+	} {
+		msg, _, _ = a.Add(f, 1<<20)
+	}
+	if len(msg) != 250 || cap(msg) != 250 {
+		t.Errorf("message of %d bytes with room for %d, want 250 and 250", len(msg), cap(msg))
+	}
+}
+
 // The largest message comes together in the largest frames with few copies, and without a byte too many at the end.
 func TestLargestMessage(t *testing.T) {
 	var a framing.Assembler

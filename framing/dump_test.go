@@ -61,6 +61,22 @@ func TestDumpOfBrokenGreetings(t *testing.T) {
 	}
 }
 
+// Where neither reading gets through its first item, DumpStream shows the one that got further into it.
+func TestDumpStreamShowsTheBetterReading(t *testing.T) {
+	for hex, want := range map[string]string{
+		"2900 01*32 02 05*8": "handshake message 1 of another version",
+		"1c000001 c1*28":     framing.ErrRecordKind.Error(),
+	} {
+		b, err := unruns(hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := framing.DumpStream(b); !strings.Contains(got, "WRONG: "+want) {
+			t.Errorf("%s: got\n%swant %q", hex, got, want)
+		}
+	}
+}
+
 func TestDumpOfPayloads(t *testing.T) {
 	for _, c := range []struct{ name, hex, want string }{
 		{"control characters are not printed", "020000000a0000000000000061 1b", "payload   2 bytes"},

@@ -67,7 +67,7 @@ func ConsumeUint24(b []byte) (v uint32, n int) {
 	if len(b) < 3 {
 		return 0, Short
 	}
-	return Uint24(b), 3
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16, 3
 }
 
 // ConsumeUint32 reads four bytes.
@@ -84,18 +84,6 @@ func ConsumeUint64(b []byte) (v uint64, n int) {
 		return 0, Short
 	}
 	return binary.LittleEndian.Uint64(b), 8
-}
-
-// Uint24 reads the three bytes at the front of b, which must have them; encoding/binary has the other sizes.
-func Uint24(b []byte) uint32 {
-	_ = b[2]
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
-}
-
-// PutUint24 writes three bytes at the front of b, which must have room. Bits of v above the 24th are not written.
-func PutUint24(b []byte, v uint32) {
-	_ = b[2]
-	b[0], b[1], b[2] = byte(v), byte(v>>8), byte(v>>16)
 }
 
 // tooBig is kept out of line so that the appenders stay small enough to inline.
