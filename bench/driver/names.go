@@ -9,7 +9,7 @@ import (
 
 // All returns every contestant, in the order tables show them.
 func All() []load.Driver {
-	return []load.Driver{Gnet(), TLS(), TLSMLKEM(), TCP()}
+	return []load.Driver{Carrier(), Gnet(), TLS(), TLSMLKEM(), TCP()}
 }
 
 // Names returns the names of All.

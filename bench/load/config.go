@@ -101,4 +101,6 @@ func (c Config) WithDefaults() (Config, error) {
 }
 
 // Shape is what the drivers are told about the run.
-func (c Config) Shape() Shape { return Shape{Conns: c.Conns, Idle: c.Scenario == Hold} }
+func (c Config) Shape() Shape {
+	return Shape{Conns: c.Conns, Idle: c.Scenario == Hold, Churn: c.Scenario == Connect}
+}

@@ -21,6 +21,7 @@ type Driver interface {
 type Shape struct {
 	Conns int  // connections that will be open at once; 0: unknown
 	Idle  bool // connections will mostly be silent, and their memory is the question: choose small buffers
+	Churn bool // connections will come and go, each a stranger to the server
 }
 
 // A Server is the serving side of a driver.

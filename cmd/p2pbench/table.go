@@ -59,6 +59,9 @@ func printResult(w io.Writer, r *load.Result) {
 	if r.Late > 0 {
 		line("late", fmt.Sprintf("%d began more than 1 ms after their time", r.Late))
 	}
+	if r.Unsent > 0 {
+		line("unsent", fmt.Sprintf("%d were planned and never begun: the rate is more than this can take", r.Unsent))
+	}
 	line("dialling side", sideLine(&r.Client))
 	if r.Server != nil {
 		line("serving side", sideLine(r.Server))

@@ -1,0 +1,363 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/node"
+	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/shared"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+const (
+	opMessage = opcode.ApplicationOpCodeStart     // one way
+	opRequest = opcode.ApplicationOpCodeStart + 1 // answered with the same bytes
+
+	// churnNodes is how many nodes take turns where connections come and go. 2048 is twice what a node remembers of peers
+	// that it has checked, so that the serving side checks every newcomer's signature and puzzle anew.
+	churnNodes = 2048
+
+	// carrierPeersLimit lets a benchmark reach the limits of the machine before those of the node.
+	carrierPeersLimit = 1 << 20
+
+	// carrierStopLimit bounds the goodbyes at the end.
+	carrierStopLimit = 5 * time.Second
+)
+
+// noPuzzle asks for no proof of work: a network of one machine for the length of a run. What checking a proof costs,
+// under a microsecond, stays; what finding one costs is not what is measured.
+var noPuzzle = identity.Puzzle{}
+
+// Carrier is the engine of this module as a program embeds it, keepalive included.
+func Carrier() load.Driver { return carrierDriver{} }
+
+type carrierDriver struct{}
+
+func (carrierDriver) Name() string { return "carrier" }
+
+func newNode(id *identity.Identity, listen []string, change func(*engine.Config)) (*engine.Network, error) {
+	puzzle := noPuzzle
+	return node.New(node.Config{
+		Listen: listen, Identity: id, NetworkID: "bench", Puzzle: &puzzle, WeakPuzzle: true, Engine: change,
+		Peers: engine.PeerLimits{All: carrierPeersLimit},
+	})
+}
+
+func newIdentity() (*identity.Identity, error) {
+	return identity.Generate(context.Background(), noPuzzle, identity.GenerateOptions{Workers: 1})
+}
+
+func (carrierDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Server, error) {
+	id, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNode(id, []string{"tcp://" + addr}, nil)
+	if err != nil {
+		return nil, err
+	}
+	c := &carrierSink{sink: sink}
+	if err := n.AddComponent(c, engine.Opcodes(opMessage, opRequest)); err != nil {
+		return nil, err
+	}
+	if err := n.Start(context.Background()); err != nil {
+		return nil, err
+	}
+	return carrierServer{n}, nil
+}
+
+type carrierServer struct{ node *engine.Network }
+
+// Addr names the node, so that a dial insists on it.
+func (s carrierServer) Addr() string {
+	return fmt.Sprintf("tcp://%s@%s", s.node.ID(), s.node.Addrs()[0].AddrPort)
+}
+
+func (s carrierServer) Close() error { return stopNode(s.node) }
+
+func stopNode(n *engine.Network) error {
+	ctx, cancel := context.WithTimeout(context.Background(), carrierStopLimit)
+	defer cancel()
+	return n.Shutdown(ctx)
+}
+
+// carrierSink is the component that reports to the Sink. What it keeps for a loop belongs to that loop.
+type carrierSink struct {
+	engine.Component
+	sink *load.Sink
+
+	mu    sync.Mutex
+	loops atomic.Pointer[[]*carrierLoop] // grows under mu
+}
+
+type carrierLoop struct {
+	loop  engine.Loop
+	peers map[*engine.PeerClient]*load.Receiver
+
+	// Of the last message: the next one is most often from the same peer.
+	last     *engine.PeerClient
+	receiver *load.Receiver
+}
+
+// of returns what is kept for the peer's loop. On that loop.
+func (c *carrierSink) of(p *engine.PeerClient) *carrierLoop {
+	at := p.Loop()
+	if all := c.loops.Load(); all != nil {
+		for _, l := range *all {
+			if l.loop == at {
+				return l
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &carrierLoop{loop: at, peers: map[*engine.PeerClient]*load.Receiver{}}
+	var all []*carrierLoop
+	if old := c.loops.Load(); old != nil {
+		all = append(all, *old...)
+	}
+	all = append(all, l)
+	c.loops.Store(&all)
+	return l
+}
+
+func (c *carrierSink) PeerConnect(p *engine.PeerClient) {
+	c.of(p).peers[p] = c.sink.Open()
+}
+
+func (c *carrierSink) PeerDisconnect(p *engine.PeerClient) {
+	l := c.of(p)
+	if r := l.peers[p]; r != nil {
+		r.Close()
+		delete(l.peers, p)
+	}
+	l.last, l.receiver = nil, nil
+}
+
+func (c *carrierSink) Receive(ctx *engine.ComponentContext) error {
+	p := ctx.Client()
+	l := c.of(p)
+	if l.last != p {
+		l.last, l.receiver = p, l.peers[p]
+	}
+	if ctx.Opcode() == opMessage {
+		l.receiver.Message(ctx.Payload())
+		return engine.ErrIntercepted
+	}
+	if err := ctx.ReplyRaw(opRequest, l.receiver.Request(ctx.Payload())); err != nil {
+		return err
+	}
+	return engine.ErrIntercepted
+}
+
+// NewDialer makes a dialling side of which every connection is a node of its own, as the serving side allows one connection
+// to each. Where there is only one, it has a transport to itself, like any program; more share one.
+func (carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
+	d := &carrierDialer{limit: max(shape.Conns, 1)}
+	if shape.Churn {
+		d.limit = churnNodes
+	}
+	if d.limit > 1 {
+		hub, err := shared.New(gnetio.New(gnetio.Config{}), 0)
+		if err != nil {
+			return nil, err
+		}
+		d.hub = hub
+	}
+	d.nodes = make([]*engine.Network, d.limit+1) // one more for a reader that stops
+	for i := range d.nodes {
+		if err := d.prepare(i); err != nil {
+			_ = d.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+type carrierDialer struct {
+	limit int
+	hub   *shared.Hub
+	nodes []*engine.Network
+}
+
+// prepare makes and starts a node before the clock runs: that a program has an identity is not what is measured.
+func (d *carrierDialer) prepare(i int) error {
+	id, err := newIdentity()
+	if err != nil {
+		return err
+	}
+	n, err := newNode(id, nil, func(c *engine.Config) {
+		if d.hub != nil {
+			c.Transport = d.hub.Port()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.Start(context.Background()); err != nil {
+		return err
+	}
+	d.nodes[i] = n
+	return nil
+}
+
+func (d *carrierDialer) Close() error {
+	var first error
+	var stopping sync.WaitGroup
+	for _, n := range d.nodes {
+		if n != nil {
+			stopping.Go(func() { _ = stopNode(n) }) // a goodbye that nobody hears is no failure of the run
+		}
+	}
+	stopping.Wait()
+	if d.hub != nil {
+		first = d.hub.Close()
+	}
+	return first
+}
+
+func (d *carrierDialer) Dial(ctx context.Context, addr string, n int) (load.Conn, error) {
+	return dialFrom(ctx, d.nodes[n%d.limit], addr)
+}
+
+func dialFrom(ctx context.Context, n *engine.Network, addr string) (*carrierConn, error) {
+	peer, err := n.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &carrierConn{peer: peer}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+type carrierConn struct {
+	peer   *engine.PeerClient
+	ctx    context.Context // of all calls: ends with the connection
+	cancel context.CancelFunc
+}
+
+func (c *carrierConn) Send(msg []byte) error { return c.peer.SendRaw(c.ctx, opMessage, msg) }
+
+func (c *carrierConn) Flush() error { return nil } // the engine writes when its loop turns
+
+func (c *carrierConn) Call(req, into []byte) ([]byte, error) {
+	_, reply, err := c.peer.RequestRaw(c.ctx, opRequest, req, into[:0])
+	return reply, err
+}
+
+func (c *carrierConn) Close() error {
+	c.cancel()
+	return c.peer.Close()
+}
+
+// DialStopped implements load.Stopper. The engine always reads, so the peer that stops is a node behind a relay that does.
+func (d *carrierDialer) DialStopped(ctx context.Context, addr string, _, size int) (net.Conn, error) {
+	at, err := engine.ParseTarget(addr)
+	if err != nil {
+		return nil, err
+	}
+	relay, err := newStoppingRelay(ctx, at.Addr.AddrPort.String())
+	if err != nil {
+		return nil, err
+	}
+	c, err := dialFrom(ctx, d.nodes[d.limit], fmt.Sprintf("tcp://%s@%s", at.ID, relay.listener.Addr()))
+	if err != nil {
+		_ = relay.Close()
+		return nil, err
+	}
+	relay.stopReading()
+	relay.running.Go(func() {
+		defer c.Close()
+		request := make([]byte, size)
+		for {
+			err := c.peer.RequestRawAsync(opRequest, request, time.Minute, func(*engine.ComponentContext, error) {})
+			if err == nil {
+				continue
+			}
+			select {
+			case <-relay.closed:
+				return
+			case <-time.After(time.Millisecond): // full: as the engine means it to be
+			}
+		}
+	})
+	return relay, nil
+}
+
+// A stoppingRelay passes bytes between one connection and a server until it is told to read nothing more from the server.
+type stoppingRelay struct {
+	net.Conn // to the server
+	listener net.Listener
+	stop     chan struct{}
+	closed   chan struct{}
+	once     sync.Once
+	running  sync.WaitGroup
+}
+
+func newStoppingRelay(ctx context.Context, server string) (*stoppingRelay, error) {
+	var dialer net.Dialer
+	to, err := dialer.DialContext(ctx, "tcp", server)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		_ = to.Close()
+		return nil, err
+	}
+	r := &stoppingRelay{Conn: to, listener: listener, stop: make(chan struct{}), closed: make(chan struct{})}
+	r.running.Go(func() {
+		from, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		r.running.Go(func() {
+			<-r.closed
+			_ = from.Close()
+		})
+		r.running.Go(func() { _, _ = io.Copy(to, from) })
+		r.copyUntilStopped(from, to)
+	})
+	return r, nil
+}
+
+func (r *stoppingRelay) copyUntilStopped(to, from net.Conn) {
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buf)
+		select {
+		case <-r.stop:
+			return // what was read is lost, as on a host that hangs
+		default:
+		}
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// stopReading returns at once; the read that waits takes what comes next, and nothing after it is read.
+func (r *stoppingRelay) stopReading() { close(r.stop) }
+
+func (r *stoppingRelay) Close() error {
+	var err error
+	r.once.Do(func() {
+		close(r.closed)
+		_ = r.listener.Close()
+		err = r.Conn.Close()
+		r.running.Wait()
+	})
+	return err
+}
