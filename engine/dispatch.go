@@ -128,7 +128,14 @@ func (t *table) each(f func(opcode.Opcode, *row)) {
 func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 	l := p.loop
 	ctx := &l.ctx
-	*ctx = ComponentContext{peer: p, op: f.Op, flags: f.Flags, id: f.ID, payload: f.Payload, row: r}
+	// Field by field: a literal is built on the stack and copied, which costs more than all the rest of this function.
+	if ctx.peer != p {
+		ctx.peer = p
+	}
+	if ctx.row != r {
+		ctx.row = r
+	}
+	ctx.op, ctx.flags, ctx.id, ctx.payload, ctx.kept = f.Op, f.Flags, f.ID, f.Payload, false
 	for _, s := range r.receivers {
 		err := l.callReceive(s, ctx)
 		if err == nil {

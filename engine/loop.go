@@ -7,6 +7,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine/timer"
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing"
 )
 
 // A loop is the engine's half of a transport loop: it owns peers, timers and a dispatch table, and nobody else touches
@@ -23,6 +24,8 @@ type loop struct {
 	cursor   int // where the sweep goes on
 	table    *table
 	ctx      ComponentContext // lent to Receive, one message at a time
+	frame    framing.Frame    // being delivered
+	foreign  bool             // a component's code has run during this event
 	warm     peerList         // peers that hold ciphers or buffers, oldest use first
 	received tally
 	woke     bool          // a waiting goroutine was woken during this event
@@ -40,7 +43,7 @@ type loop struct {
 	spare      []*PeerClient // owned by the loop: the dirty list that is not in use
 	spareTasks []func()
 
-	inUserCode atomic.Bool // a component's code runs at this moment; see onLoop
+	inUserCode atomic.Bool // a component's code runs, or has run during this event; see onLoop
 	goid       atomic.Uint64
 }
 
@@ -63,6 +66,10 @@ func (l *loop) enter() {
 // leave ends an event: what was posted during it is done, who has something to say is flushed, the alarm is set.
 func (l *loop) leave() {
 	l.work(1)
+	if l.foreign {
+		l.foreign = false
+		l.inUserCode.Store(false)
+	}
 	l.received.addTo(&l.net.counts)
 	l.arm()
 	if took := l.port.Now() - l.began; took > slowTurn {
@@ -230,12 +237,14 @@ func (l *loop) guard(s *slot, f func()) {
 
 func (l *loop) begin(s *slot) {
 	l.handler = s
-	l.inUserCode.Store(true)
+	if !l.foreign {
+		l.foreign = true
+		l.inUserCode.Store(true)
+	}
 }
 
 // end is deferred around every call of a component.
 func (l *loop) end(s *slot) {
-	l.inUserCode.Store(false)
 	if r := recover(); r != nil {
 		l.net.panicked(s, r)
 	}

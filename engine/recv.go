@@ -54,13 +54,14 @@ func (p *PeerClient) frames(plain []byte) {
 			p.holdFrames(plain)
 			return
 		}
-		f, n, err := framing.NextFrame(plain)
+		f := &p.loop.frame
+		n, err := f.Next(plain)
 		if err != nil {
 			p.end(&Fault{Peers, Close, CodeProtocol, err})
 			return
 		}
 		plain = plain[n:]
-		if err := p.deliver(&f, n); err != nil {
+		if err := p.deliver(f, n); err != nil {
 			p.end(err)
 			return
 		}

@@ -299,3 +299,78 @@ func TestWriteFD(t *testing.T) {
 	}
 	t.Error("a socket that nobody reads never was full")
 }
+
+// TestNoStrayWrites: the number of a closed socket is the next one's. Who still holds the link that had it writes nothing
+// into the new one, shuts nothing down, and leaves its options alone.
+func TestNoStrayWrites(t *testing.T) {
+	p := newProbe()
+	_, bound := start(t, Config{Loops: 1}, p, loopback())
+	same := 0
+	for range 50 {
+		strangers(t, bound[0], 1)[0].Close()
+		old := get(t, "a link", p.opened).Link.(*link)
+		want(t, "Closed", get(t, "an end", p.closed).err, io.EOF)
+		waitUntil(t, func() bool { return old.Local().IsZero() })
+
+		c := strangers(t, bound[0], 1)[0]
+		next := get(t, "the next link", p.opened).Link.(*link)
+		if next.fd == old.fd {
+			same++
+		}
+		if n, err := old.Write([]byte("stray")); n != 0 || err != transport.ErrClosed {
+			t.Errorf("wrote %d into a link that is gone, %v", n, err)
+		}
+		old.CloseWrite()
+		old.SetQueueLimit(77)
+		old.Close()
+		next.Write([]byte("mine"))
+		b := make([]byte, 16)
+		if n, err := c.Read(b); string(b[:n]) != "mine" || err != nil {
+			t.Errorf("the next link's other end read %q, %v", b[:n], err)
+		}
+		if v, _ := unix.GetsockoptInt(int(next.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); v == 77 {
+			t.Error("the next link got an option of the one that is gone")
+		}
+		c.Close()
+		if e := get(t, "its end", p.closed); e.Link != transport.Link(next) {
+			t.Error("Closed twice for the link that was gone")
+		}
+	}
+	if same == 0 {
+		t.Error("no number was used again: this test shows nothing")
+	}
+}
+
+// TestWatcherForgets: a link that ends while its socket is full leaves nothing behind, and no Writable follows.
+func TestWatcherForgets(t *testing.T) {
+	p := newProbe()
+	p.room = func(transport.Link) { t.Error("Writable for a link that nobody reads") }
+	tr, bound := start(t, Config{Loops: 1}, p, loopback())
+	c := strangers(t, bound[0], 1)[0]
+	l := get(t, "a link", p.opened)
+	block := make([]byte, 1<<20)
+	for {
+		n, err := l.Write(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < len(block) {
+			break
+		}
+	}
+	orders := func() int {
+		tr.watcher.mu.Lock()
+		defer tr.watcher.mu.Unlock()
+		return len(tr.watcher.orders)
+	}
+	if n := orders(); n != 1 {
+		t.Errorf("%d orders for one full socket", n)
+	}
+	c.SetLinger(0)
+	c.Close() // resets, which also makes the socket writable, in a sense: the watcher's event and the end race
+	p.room = nil
+	get(t, "the end", p.closed)
+	if n := orders(); n != 0 {
+		t.Errorf("%d orders are left", n)
+	}
+}
