@@ -162,19 +162,32 @@ func (c *Core) Receive(now time.Duration, from Peer, m *Message) {
 func (c *Core) serve(to *Contact, m *Message) {
 	want := min(int(m.Count), ReplyLimit)
 	var s selection
-	closest((*tableRanking)(c), &c.self.ID, &m.Key, want+1, &s)
+	closest((*tableRanking)(c), &c.self.ID, &m.Key, want, &s)
+	if c.selected(&s, &to.ID) { // one more makes up for the asker; rarely needed, and often another group of the table to search
+		closest((*tableRanking)(c), &c.self.ID, &m.Key, want+1, &s)
+	}
 	from, size := len(c.reply), 0
 	for _, pos := range s.pos[:s.n] {
 		near := c.slots[c.members[pos]].contact
-		if len(c.reply)-from == want || size+near.size+2 > replySizeLimit {
+		if size += near.size + 2; size > replySizeLimit {
 			break
 		}
 		if near.ID != to.ID && crowd(c.reply[from:], near) < c.cfg.GroupPerReply {
-			c.reply, size = append(c.reply, near), size+near.size+2
+			c.reply = append(c.reply, near)
 		}
 	}
 	c.stats.Served++
 	c.send(to, Message{Op: opcode.LookupNodeResponseCode, Nonce: m.Nonce, Contacts: c.reply[from:len(c.reply):len(c.reply)]})
+}
+
+// selected reports whether the member with that ID is in s.
+func (c *Core) selected(s *selection, id *ID) bool {
+	for _, pos := range s.pos[:s.n] {
+		if c.slots[c.members[pos]].contact.ID == *id {
+			return true
+		}
+	}
+	return false
 }
 
 // crowd returns how many of list share an IP group with d.

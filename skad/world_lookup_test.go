@@ -9,7 +9,6 @@ import (
 func TestLookupFindsTheClosest(t *testing.T) {
 	w := newWorld(t, 300, 1, nil)
 	w.fill(2)
-	w.checked = true
 	rnd := newRand(3)
 	for _, opt := range []LookupOptions{{Paths: 1}, {Paths: 4}, {}, {Paths: 8, Width: 16}, {Count: 40}} {
 		for range 10 {
@@ -26,6 +25,7 @@ func TestLookupFindsTheClosest(t *testing.T) {
 				t.Errorf("%+v: result without faults: %+v", opt, r)
 			}
 			assertDisjoint(t, r)
+			verify(t, n.core)
 		}
 	}
 }
