@@ -53,5 +53,6 @@ func (m *Machine) checkProof(payload, static []byte) (*Result, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrAuthentication, err)
 	}
+	// A copy, or the record would keep the whole payload alive for as long as the peer.
 	return &Result{Remote: proven, RemoteRaw: bytes.Clone(raw), ID: claimedID, Params: params}, nil
 }

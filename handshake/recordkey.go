@@ -78,42 +78,32 @@ func (k *RecordKey) Open(c *Cipher, header, body []byte) (plain []byte, err erro
 		return nil, ErrNonceEnd
 	}
 	k.refresh(c)
-	plain, err = c.aead.Open(body[:0], c.nonceOf(k.counter), body, header)
-	if err != nil {
-		return nil, ErrOpen
+	if plain, err = c.open(k.counter, header, body); err == nil {
+		k.advance(c)
 	}
-	k.advance(c)
-	return plain, nil
+	return plain, err
 }
 
 // OpenAt opens a datagram that carries its own number, in place. Numbers may come in any order; that none comes twice is for a Window to
 // see to: Check before, Accept after. A datagram of the next key's turn is tried with that key, which then stays;
 // one from before the last change of keys is lost (ErrOpen), at worst WindowSize of RekeyEvery. ErrOpen concerns this
-// datagram alone.
+// datagram alone. A key opens either datagrams, with OpenAt, or a stream, with Open: OpenAt does not count.
 func (k *RecordKey) OpenAt(c *Cipher, counter uint64, ad, body []byte) (plain []byte, err error) {
 	if counter == math.MaxUint64 {
 		return nil, ErrNonceEnd
 	}
 	k.refresh(c)
-	use, next := c, RecordKey{}
 	switch counter / RekeyEvery {
 	case c.epoch:
+		return c.open(counter, ad, body)
 	case c.epoch + 1:
-		next = RecordKey{key: rekeyed(c), counter: counter}
-		use = next.Expand()
-	default:
-		return nil, ErrOpen
+		next := RecordKey{key: rekeyed(c), counter: counter}
+		if plain, err = next.Expand().open(counter, ad, body); err == nil {
+			*k = next // c follows with its next use
+		}
+		return plain, err
 	}
-	plain, err = use.aead.Open(body[:0], use.nonceOf(counter), body, ad)
-	if err != nil {
-		return nil, ErrOpen
-	}
-	if use != c {
-		k.key = next.key
-		*c = *use
-	}
-	k.counter = max(k.counter, counter) // names the epoch; a receiver of datagrams has no other use for it
-	return plain, nil
+	return nil, ErrOpen
 }
 
 // refresh makes c serve k again if k has changed its key since, through another Cipher.
@@ -138,6 +128,14 @@ func rekeyed(c *Cipher) (key [keySize]byte) {
 	var zeros [keySize]byte
 	copy(key[:], c.aead.Seal(nil, c.nonceOf(math.MaxUint64), zeros[:], nil))
 	return key
+}
+
+func (c *Cipher) open(counter uint64, ad, body []byte) ([]byte, error) {
+	plain, err := c.aead.Open(body[:0], c.nonceOf(counter), body, ad)
+	if err != nil {
+		return nil, ErrOpen // the cause says no more
+	}
+	return plain, nil
 }
 
 func (c *Cipher) nonceOf(counter uint64) []byte {

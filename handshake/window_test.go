@@ -67,6 +67,29 @@ func TestWindowEdges(t *testing.T) {
 	}
 }
 
+// After a jump of any length nothing of the round before may be left: what was not seen is new.
+func TestWindowJump(t *testing.T) {
+	const full = windowWords * 64
+	for jump := uint64(1); jump < 3*full; jump += 7 {
+		var w Window
+		for n := range uint64(full) {
+			if !w.Accept(n) {
+				t.Fatalf("number %d in order", n)
+			}
+		}
+		top := full - 1 + jump
+		if !w.Accept(top) {
+			t.Fatalf("jump of %d", jump)
+		}
+		for n := top - WindowSize - 2; n <= top+1; n++ {
+			want := n > top-WindowSize && n >= full && n != top
+			if w.Check(n) != want {
+				t.Fatalf("after a jump of %d to %d: Check(%d) = %v, want %v", jump, top, n, !want, want)
+			}
+		}
+	}
+}
+
 func BenchmarkWindow(b *testing.B) {
 	var w Window
 	n := uint64(0)

@@ -60,6 +60,22 @@ func TestPuzzleZeroIsNoSolution(t *testing.T) {
 	}
 }
 
+func TestLeadingZeros(t *testing.T) {
+	for n := range 256 {
+		var h [32]byte
+		h[n/8] = 0x80 >> (n % 8)
+		for i := n/8 + 1; i < len(h); i++ {
+			h[i] = 0xff
+		}
+		if got := leadingZeros(&h); got != n {
+			t.Errorf("%x: %d zeros, want %d", h, got, n)
+		}
+	}
+	if got := leadingZeros(new([32]byte)); got != 256 {
+		t.Errorf("zero: %d zeros, want 256", got)
+	}
+}
+
 func TestPuzzleValidate(t *testing.T) {
 	for _, p := range []Puzzle{{-1, 0}, {0, -1}, {PuzzleBitsLimit + 1, 0}, {0, PuzzleBitsLimit + 1}} {
 		if p.Validate() == nil {
