@@ -24,11 +24,7 @@ type anchor struct {
 // it is they that make the reactor choose another loop.
 func (t *Transport) anchorLoops() error {
 	var surplus []gnet.Conn
-	defer func() {
-		for _, c := range surplus {
-			_ = c.Close()
-		}
-	}()
+	defer func() { t.closeSurplus(surplus) }()
 	anchored := 0
 	for range t.cfg.Loops * anchorTries {
 		a, c, err := t.enrolAnchor()
@@ -44,6 +40,19 @@ func (t *Transport) anchorLoops() error {
 		}
 	}
 	return fmt.Errorf("gnetio: the reactor showed %d of %d loops", anchored, t.cfg.Loops)
+}
+
+// closeSurplus closes anchors that no loop took, unless the reactor has ended and closed them: then its task queue is not
+// to be touched any more.
+func (t *Transport) closeSurplus(surplus []gnet.Conn) {
+	select {
+	case <-t.over:
+		return
+	default:
+	}
+	for _, c := range surplus {
+		_ = c.Close()
+	}
 }
 
 // enrolAnchor makes an anchor and gives it to the reactor; OnOpen attaches it to its loop.

@@ -140,36 +140,6 @@ func TestReceiveAllocs(t *testing.T) {
 	}
 }
 
-// TestSetQueueLimit: the option is on the socket, and is set only when it changes.
-func TestSetQueueLimit(t *testing.T) {
-	pa, pb := newProbe(), newProbe()
-	_, bound := start(t, Config{Loops: 1}, pb, loopback())
-	a, _ := start(t, Config{Loops: 1}, pa)
-	la, _ := connect(t, a, pa, pb, bound[0])
-	get := func() int {
-		v, err := unix.GetsockoptInt(int(la.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	for _, n := range []int{128 << 10, 0, 16 << 10} {
-		la.SetQueueLimit(n)
-		if got := get(); got != n {
-			t.Errorf("TCP_NOTSENT_LOWAT is %d, want %d", got, n)
-		}
-	}
-	setQueueLimit(int(la.fd), 99)
-	la.SetQueueLimit(16 << 10)
-	if got := get(); got != 99 {
-		t.Errorf("an unchanged limit was set again")
-	}
-	la.SetQueueLimit(-1)
-	if got := get(); got != 0 {
-		t.Errorf("TCP_NOTSENT_LOWAT is %d after a negative limit, want the default, 0", got)
-	}
-}
-
 // TestLocalAfterEnd: inside Closed the socket still knows its address, afterwards nobody does.
 func TestLocalAfterEnd(t *testing.T) {
 	p := &closeWatch{probe: newProbe()}
@@ -328,7 +298,7 @@ func TestNoStrayWrites(t *testing.T) {
 		if n, err := c.Read(b); string(b[:n]) != "mine" || err != nil {
 			t.Errorf("the next link's other end read %q, %v", b[:n], err)
 		}
-		if v, _ := unix.GetsockoptInt(int(next.fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); v == 77 {
+		if v, ok := queueLimitOf(int(next.fd)); ok && v == 77 {
 			t.Error("the next link got an option of the one that is gone")
 		}
 		c.Close()

@@ -84,7 +84,9 @@ func (lp *loop) attach(wakeFD int) (taken bool) {
 // post asks the loop to look at l: to close it, or to tell the Sink that it is writable.
 func (lp *loop) post(l *link) {
 	lp.mu.Lock()
-	lp.posts = append(lp.posts, l)
+	if !lp.ended {
+		lp.posts = append(lp.posts, l)
+	}
 	lp.mu.Unlock()
 	lp.signal()
 }

@@ -142,6 +142,10 @@ func TestAttach(t *testing.T) {
 	lp.end()
 	lp.signalled.Store(false)
 	lp.Wake()
+	lp.post(new(link))
+	if len(lp.posts) > 0 {
+		t.Error("a post was kept after the end")
+	}
 	if lp.attach(outer) {
 		t.Error("an anchor was taken after the end")
 	}
