@@ -17,9 +17,11 @@ import (
 func TestCrash(t *testing.T) {
 	n, ea, eb := pair(t, 1, simnet.Weather{Latency: 10 * time.Millisecond})
 	b := eb.node
+	_, closing := ea.node.connect(b)
+	closing.Close()
 	b.Offload(func() { t.Error("a task of a dead host ran") })
 	b.Loops()[0].Wake()
-	b.Dial(context.Background(), tcp(ipA, port), "late")
+	b.Dial(t.Context(), tcp(ipA, port), "late")
 	lines := len(b.log)
 	b.Crash()
 	n.Run(24 * time.Hour)
@@ -195,6 +197,25 @@ func TestPartitionReset(t *testing.T) {
 	n.Quiesce(time.Minute)
 	if eb.err != simnet.ErrReset || eb.got.Len() != 0 {
 		t.Errorf("b closed with %v after %q", eb.err, eb.got.String())
+	}
+}
+
+// TestPartitionTwice: ResetAfter and the waits count from the last time that bytes came through.
+func TestPartitionTwice(t *testing.T) {
+	n, ea, eb := pair(t, 1, simnet.Weather{ResetAfter: 30 * time.Second})
+	for round := range 3 {
+		n.Partition([]netip.Addr{ipA})
+		start := n.Now()
+		ea.write([]byte("x"))
+		n.Run(20 * time.Second)
+		n.Heal()
+		n.Quiesce(time.Minute)
+		if ea.closed || len(eb.readAt) != round+1 {
+			t.Fatalf("round %d: closed %v with %v, %d reads", round, ea.closed, ea.err, len(eb.readAt))
+		}
+		if got, want := eb.readAt[round]-start, 25401*time.Millisecond; got != want {
+			t.Errorf("round %d: arrived after %v, want %v", round, got, want)
+		}
 	}
 }
 

@@ -155,7 +155,6 @@ func (d *dial) open(n *Net, now time.Duration) {
 	p := &near.out
 	p.syn = true
 	p.synAt = now + n.travel(p.weather(), 0, retransmitAfter)
-	p.lastAt = p.synAt
 	p.arm()
 	n.call.kind, n.call.host, n.call.loop, n.call.link, n.call.tag = Opened, h, near.loop, near, d.tag
 }

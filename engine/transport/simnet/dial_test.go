@@ -109,6 +109,32 @@ func TestDialContext(t *testing.T) {
 	}
 }
 
+// TestDialsEndInAnyOrder: dials that end out of order each have their one outcome.
+func TestDialsEndInAnyOrder(t *testing.T) {
+	n := simnet.New(1, simnet.Weather{})
+	n.Host(gone).Vanish()
+	a := newNode(t, n, ipA)
+	var cancels []context.CancelFunc
+	for i := range 6 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancels = append(cancels, cancel)
+		a.Dial(ctx, tcp(gone, port), i)
+	}
+	for _, i := range []int{2, 0, 5, 3} {
+		cancels[i]()
+		n.Run(50 * time.Millisecond)
+	}
+	if len(a.fails) != 4 {
+		t.Errorf("%d dials failed, want the 4 cancelled", len(a.fails))
+	}
+	a.Stop()
+	cancels[1]()
+	cancels[4]()
+	if len(a.fails) != 6 || !errors.Is(a.fails[4], transport.ErrClosed) || !errors.Is(a.fails[5], transport.ErrClosed) || n.Step() {
+		t.Errorf("%v, want the last two ended by Stop", a.fails)
+	}
+}
+
 // TestDialListenerGoes: a listener that stops before the dialler's first word leaves the dialler with a reset link.
 func TestDialListenerGoes(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{})

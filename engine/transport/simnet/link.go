@@ -127,7 +127,6 @@ func (l *Link) Close() {
 		return
 	}
 	l.state, l.closeErr = linkClosing, nil
-	n.queue.stop(&l.out.room)
 	n.schedule(&l.closing, n.tick())
 }
 
@@ -183,9 +182,9 @@ func (l *Link) ended(n *Net) {
 	l.closed(n, io.EOF)
 }
 
-// breakAt orders the end of an open link, with err. An end ordered before keeps its reason.
+// breakAt orders the end of an open link, with err.
 func (l *Link) breakAt(at time.Duration, err error) {
-	if l.state != linkOpen || l.closing.queued() {
+	if l.state != linkOpen {
 		return
 	}
 	l.closeErr = err

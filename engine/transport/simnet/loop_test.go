@@ -34,6 +34,19 @@ func TestWake(t *testing.T) {
 	a.onTurn = nil
 }
 
+// TestWakeSoon: further wakes do not put the turn off.
+func TestWakeSoon(t *testing.T) {
+	n := simnet.New(1, simnet.Weather{})
+	a := newNode(t, n, ipA)
+	for range 100 {
+		a.Loops()[0].Wake()
+		n.Run(500 * time.Nanosecond)
+	}
+	if a.turns < 2 {
+		t.Errorf("%d turns in 50 microseconds of waking", a.turns)
+	}
+}
+
 // TestWakeAt: an alarm rings once and exactly, can be moved both ways and cleared, and is past at once if its time is.
 func TestWakeAt(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{})
@@ -135,7 +148,7 @@ func TestStop(t *testing.T) {
 	half, _ := a.connect(b)
 	half.Close()
 	a.log = nil
-	a.Dial(context.Background(), tcp(gone, port), "silent")
+	a.Dial(t.Context(), tcp(gone, port), "silent")
 	a.Offload(func() { a.note("task 1") })
 	a.Offload(func() { a.note("task 2"); a.Loops()[0].Wake() })
 	a.onClosed = func(e *end) {

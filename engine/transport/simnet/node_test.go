@@ -92,6 +92,15 @@ func (nd *node) note(format string, args ...any) {
 
 func (nd *node) end(l transport.Link) *end { return l.Owner().(*end) }
 
+// open is end for calls that must not come after Closed.
+func (nd *node) open(l transport.Link) *end {
+	e := nd.end(l)
+	if e.closed {
+		nd.t.Errorf("%v: told of more after Closed", l)
+	}
+	return e
+}
+
 func (nd *node) Opened(l transport.Link, tag any) {
 	e := &end{Link: l, node: nd, tag: tag, openedAt: nd.net.Now()}
 	l.SetOwner(e)
@@ -108,7 +117,7 @@ func (nd *node) DialFailed(tag any, err error) {
 }
 
 func (nd *node) Bytes(l transport.Link, b []byte) {
-	e := nd.end(l)
+	e := nd.open(l)
 	e.got.Write(b)
 	e.reads = append(e.reads, len(b))
 	e.readAt = append(e.readAt, nd.net.Now())
@@ -120,7 +129,7 @@ func (nd *node) Bytes(l transport.Link, b []byte) {
 }
 
 func (nd *node) Writable(l transport.Link) {
-	e := nd.end(l)
+	e := nd.open(l)
 	e.writable++
 	e.blocked = false
 	nd.note("writable")

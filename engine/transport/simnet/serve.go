@@ -76,9 +76,9 @@ func (n *Net) untilNext() (wait time.Duration, some bool) {
 	return at - now, some
 }
 
-// schedule queues ev for at and, if it is the next of all, wakes Serve.
+// schedule queues ev for at, or for now if at is over, and wakes Serve if ev is now the next of all.
 func (n *Net) schedule(ev *pending, at time.Duration) {
-	n.queue.set(ev, at)
+	n.queue.set(ev, max(at, n.time()))
 	if n.wall.poke != nil && ev.pos == 1 {
 		select {
 		case n.wall.poke <- struct{}{}:

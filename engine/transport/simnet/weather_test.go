@@ -118,6 +118,24 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+// TestLossOfMany: a piece of twelve packets waits for the last of them.
+func TestLossOfMany(t *testing.T) {
+	n, ea, eb := pair(t, 1, simnet.Weather{})
+	n.SetWeather(simnet.Weather{Loss: 0.5})
+	prompt := 0
+	for range 100 {
+		start := n.Now()
+		ea.write(text(segment))
+		n.Quiesce(time.Hour)
+		if eb.readAt[len(eb.readAt)-1]-start == time.Millisecond {
+			prompt++
+		}
+	}
+	if prompt > 2 { // 1 in 4096 is
+		t.Errorf("%d of 100 came without a loss", prompt)
+	}
+}
+
 // TestLossTotal: where everything is lost things are late, and not for ever.
 func TestLossTotal(t *testing.T) {
 	n, ea, eb := pair(t, 1, simnet.Weather{})
