@@ -11,8 +11,8 @@ import (
 type identityCommand struct {
 	Path string `arg:"" help:"File of the identity. It is secret: whoever has it is the node."`
 	Make bool   `help:"Make one if there is none: a key, and proof of the work that the network asks for."`
-	C1   uint8  `help:"Static puzzle: leading zero bits that the key's ID must hash to." default:"16"`
-	C2   uint8  `help:"Dynamic puzzle: the same for the ID with a solution mixed in." default:"20"`
+	C1   uint8  `name:"c1" help:"Static puzzle: leading zero bits that the key's ID must hash to." default:"16"`
+	C2   uint8  `name:"c2" help:"Dynamic puzzle: the same for the ID with a solution mixed in." default:"20"`
 }
 
 func (identityCommand) Help() string {

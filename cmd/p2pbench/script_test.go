@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"p2pbench": main})
+}
+
+// The command line as people meet it; see testdata/script.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"result": checkResults,
+			"begin":  begin,
+			"signal": signalBegun,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Values["begun"] = new(begun)
+			return nil
+		},
+	})
+}
+
+// checkResults is the script command "result FILE SCENARIO DRIVER...": the file holds one fine run for each driver, in this order, and
+// for more than one line of conclusion.
+func checkResults(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: result FILE SCENARIO DRIVER...")
+	}
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(args[0])), "\n")
+	for i, driver := range args[2:] {
+		if i >= len(lines) {
+			ts.Fatalf("%d lines, want a run of %s", len(lines), driver)
+		}
+		var r load.Result
+		if err := json.Unmarshal([]byte(lines[i]), &r); err != nil {
+			ts.Fatalf("line %d: %v", i+1, err)
+		}
+		if r.Scenario != args[1] || r.Driver != driver || r.Messages == 0 || len(r.Errors) > 0 || r.Server == nil {
+			ts.Fatalf("line %d: %s", i+1, lines[i])
+		}
+	}
+	if len(args) == 3 {
+		return
+	}
+	var c comparison
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &c); err != nil || c.Scenario != args[1] || len(c.Ratios) != len(args)-3 {
+		ts.Fatalf("last line: %v: %s", err, lines[len(lines)-1])
+	}
+}
+
+// begun is a process that a script has started and will send a signal.
+type begun struct {
+	cmd    *exec.Cmd
+	stdout strings.Builder
+	stderr *os.File
+}
+
+// begin is the script command "begin WAITFOR ARGS...": starts p2pbench and returns when its standard error shows WAITFOR.
+func begin(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.Value("begun").(*begun)
+	r, w, err := os.Pipe()
+	ts.Check(err)
+	path, err := exec.LookPath("p2pbench")
+	if err != nil {
+		path = filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "p2pbench")
+	}
+	b.cmd = exec.Command(path, args[1:]...)
+	b.cmd.Stdout, b.cmd.Stderr, b.cmd.Dir = &b.stdout, w, ts.Getenv("WORK")
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ts.Check(b.cmd.Start())
+	ts.Check(w.Close())
+	b.stderr = r
+	ts.Defer(func() {
+		_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
+		_ = r.Close()
+	})
+	ts.Check(r.SetReadDeadline(time.Now().Add(30 * time.Second)))
+	var seen []byte
+	buf := make([]byte, 4096)
+	for !strings.Contains(string(seen), args[0]) {
+		n, err := r.Read(buf)
+		if err != nil {
+			ts.Fatalf("%v after %q, waiting for %q", err, seen, args[0])
+		}
+		seen = append(seen, buf[:n]...)
+	}
+}
+
+// signalBegun is the script command "signal EXITCODE WANT...": interrupts the whole process group, as a terminal does, waits for
+// the end, and wants every string in the output.
+func signalBegun(ts *testscript.TestScript, neg bool, args []string) {
+	b := ts.Value("begun").(*begun)
+	ts.Check(syscall.Kill(-b.cmd.Process.Pid, syscall.SIGINT))
+	err := b.cmd.Wait()
+	code := b.cmd.ProcessState.ExitCode()
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d (%v), want %s\n%s", code, err, args[0], b.stdout.String())
+	}
+	for _, want := range args[1:] {
+		if !strings.Contains(b.stdout.String(), want) {
+			ts.Fatalf("output lacks %q:\n%s", want, b.stdout.String())
+		}
+	}
+	if slices.Contains(args, "") {
+		ts.Fatalf("an empty string is in every output")
+	}
+}
