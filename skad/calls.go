@@ -209,35 +209,59 @@ func (c *Core) failed(k uint16) {
 	}
 }
 
-// missed notes that slot i did not answer. It counts only if somebody else has answered since it was asked: when nobody does, it is we who
-// are offline, and throwing away the table would make that permanent. The first miss may be any question, and is followed by a ping at once; from then
-// on only pings count, so that several questions lost together are one miss.
+// missed notes that slot i did not answer. A member is pinged once more at once, and from then on only pings count, so that several questions lost together are
+// one miss. It loses its place only if somebody else has answered since the last question to it: when nobody does it is we who are offline, and throwing
+// away the table would make that permanent. So that there is somebody, a witness is pinged along with it.
 func (c *Core) missed(i uint16, kind callKind, online bool) {
 	s := &c.slots[i]
-	if !online {
-		if s.has(isMember) && !c.wake.armed(i) {
-			c.wake.set(i, tickOf(c.now+c.cfg.PingLeast))
-		}
+	if !s.has(isMember) {
+		c.missedSpare(i)
 		return
 	}
-	if s.misses == 0 || kind == callPing || kind == callProbe {
-		s.misses = min(s.misses, 254) + 1
-	}
 	switch {
-	case s.has(isMember) && s.misses >= 2:
-		c.drop(i)
-	case s.has(isMember):
+	case s.misses == 0:
+		s.misses = 1
 		c.ping(i)
-	case s.has(isLost) && s.misses < lostMisses:
-		// stays where it is
-	case s.has(inSpares):
-		prefix, verified := c.prefixOf(s.contact), s.has(isVerified) && !s.has(isLost)
-		c.unspare(i)
-		if verified {
-			s.marks |= isLost
-			c.spare(i)
+		if !online {
+			c.pingWitness(i)
 		}
-		c.refill(prefix)
+	case kind != callPing:
+		// the ping will tell
+	case online:
+		c.drop(i)
+	default:
+		s.misses = 0
+		silent := c.now - max(c.lastAt, 0)
+		c.wake.set(i, tickOf(c.now+max(c.cfg.PingLeast, min(c.cfg.PingMost, silent))))
+	}
+}
+
+// missedSpare is missed for a contact outside the table.
+func (c *Core) missedSpare(i uint16) {
+	s := &c.slots[i]
+	s.misses = min(s.misses, 254) + 1
+	if !s.has(inSpares) || s.has(isLost) && s.misses < lostMisses {
+		return
+	}
+	prefix, lost := c.prefixOf(s.contact), s.has(isVerified) && !s.has(isLost)
+	c.unspare(i)
+	if lost {
+		s.marks |= isLost
+		c.spare(i)
+	}
+	c.refill(prefix)
+}
+
+// pingWitness pings the member other than i that answered last.
+func (c *Core) pingWitness(i uint16) {
+	best := uint16(0)
+	for _, j := range c.members {
+		if s := &c.slots[j]; j != i && s.refs == 0 && s.misses == 0 && (best == 0 || s.verifiedAt > c.slots[best].verifiedAt) {
+			best = j
+		}
+	}
+	if best != 0 {
+		c.ping(best)
 	}
 }
 

@@ -196,7 +196,7 @@ func crowd(list []*Contact, d *Contact) (n int) {
 		return 0
 	}
 	for _, c := range list {
-		if c.sharesGroup(d) {
+		if c != nil && c.sharesGroup(d) {
 			n++
 		}
 	}

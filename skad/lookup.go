@@ -2,6 +2,7 @@ package skad
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/opcode"
@@ -309,6 +310,10 @@ func (c *Core) mentions(by *Contact, list []*Contact, l *lookup, q *path, hops u
 			c.blame(by, CrowdedGroup)
 			continue
 		}
+		if d != nil && repeats(list[:i], d) {
+			c.blame(by, Duplicate)
+			continue
+		}
 		use, checked := c.mentioned(d, by)
 		if use == nil || l == nil {
 			continue
@@ -325,6 +330,11 @@ func (c *Core) mentions(by *Contact, list []*Contact, l *lookup, q *path, hops u
 		}
 		c.offer(&q.list, &l.key, candidate{contact: use, source: by, word: use.ID[0] ^ l.key[0], hops: min(hops, 254) + 1, checked: checked}, limit)
 	}
+}
+
+// repeats reports whether list holds the ID of d.
+func repeats(list []*Contact, d *Contact) bool {
+	return slices.ContainsFunc(list, func(c *Contact) bool { return c != nil && c.ID == d.ID })
 }
 
 // finalLimit bounds the merged list: twice what may be wanted.
