@@ -11,11 +11,6 @@ const (
 	digitBits = 6 // so that a level's slots in use are one uint64
 	slots     = 1 << digitBits
 	levels    = 8
-
-	// movesPerFire times max is how many timers one Advance may move down a level. A move writes to three timers, which are
-	// rarely in cache, and costs about what a quarter of a short Fire does; without a bound a slot in which a hundred
-	// thousand timers wait would hold up the loop for milliseconds.
-	movesPerFire = 4
 )
 
 // A Wheel holds timers and fires them. It takes 16 KiB, and its methods do not allocate. It belongs to one goroutine.
