@@ -107,13 +107,14 @@ func (b *Bench) hold(ctx context.Context) error {
 			return errors.New("load: the serving side has fewer connections than were dialled")
 		}
 	}
+	if b.Config.Warmup > 0 { // what a connection keeps at hand for its first seconds goes
+		b.rest(ctx, "warm-up", b.Config.Warmup)
+	}
 	start, _, err := b.usage()
 	if err != nil {
 		return err
 	}
-	p := b.begin(ctx, Hold, b.Config.Duration)
-	<-p.stop
-	p.end()
+	p := b.rest(ctx, Hold, b.Config.Duration)
 	b.result.Seconds = time.Since(p.start).Seconds()
 	end, s, err := b.usage()
 	if err != nil {
@@ -127,6 +128,14 @@ func (b *Bench) hold(ctx context.Context) error {
 		return err
 	}
 	return b.probe(ctx)
+}
+
+// rest does nothing for a while.
+func (b *Bench) rest(ctx context.Context, name string, d time.Duration) *part {
+	p := b.begin(ctx, name, d)
+	<-p.stop
+	p.end()
+	return p
 }
 
 // probe makes one request on some of the connections: what does not answer was not held.

@@ -41,7 +41,8 @@ var faultNames = [faultCount]string{"corrupt", "gap", "repeat", "misdelivered"}
 
 // Open reports that a connection is ready at this end: its handshake, if it has one, is finished.
 func (s *Sink) Open() *Receiver {
-	return &Receiver{sink: s, serial: s.opened.Add(1)}
+	s.opened.Add(1)
+	return &Receiver{sink: s, stream: noStream}
 }
 
 // Counts returns what has been seen since the last Reset.
@@ -81,18 +82,20 @@ type Counts struct {
 }
 
 // A Receiver is the serving side's view of one connection. It belongs to whoever delivers the connection's messages:
-// one call at a time. It keeps nothing of the slices it is shown.
+// one call at a time. It keeps nothing of the slices it is shown. It is small, 32 bytes, since it counts as memory of
+// the connection it watches.
 type Receiver struct {
 	sink   *Sink
-	serial uint64
-
-	stream uint32 // of the first message; all others must carry it
-	bound  bool
 	next   uint64 // the place the next message must have
+	stream uint32 // of the first message; all others must carry it
 
-	messages uint64 // not yet published
-	bytes    uint64
+	// Not yet published: at most publishEvery messages, so at most 256 MiB.
+	messages uint32
+	bytes    uint32
 }
+
+// noStream is no stream's number: the bit it has is a mark's.
+const noStream = markBit
 
 // Message reports a one-way message.
 func (r *Receiver) Message(msg []byte) {
@@ -101,8 +104,8 @@ func (r *Receiver) Message(msg []byte) {
 		r.sink.faults[faultCorrupt].Add(1)
 		return
 	}
-	if !r.bound {
-		r.stream, r.bound = h.Stream, true
+	if r.stream == noStream {
+		r.stream = h.Stream
 	}
 	switch {
 	case h.Stream != r.stream:
@@ -146,9 +149,9 @@ func (r *Receiver) Close() {
 
 func (r *Receiver) count(msg []byte, h Header) {
 	r.messages++
-	r.bytes += uint64(len(msg))
+	r.bytes += uint32(len(msg))
 	if h.Planned != 0 {
-		r.sink.latency.Record(int(r.serial), time.Duration(time.Now().UnixNano()-h.Planned))
+		r.sink.latency.Record(int(r.stream), time.Duration(time.Now().UnixNano()-h.Planned))
 	}
 	if r.messages == publishEvery {
 		r.publish()
@@ -156,7 +159,7 @@ func (r *Receiver) count(msg []byte, h Header) {
 }
 
 func (r *Receiver) publish() {
-	r.sink.messages.Add(r.messages)
-	r.sink.bytes.Add(r.bytes)
+	r.sink.messages.Add(uint64(r.messages))
+	r.sink.bytes.Add(uint64(r.bytes))
 	r.messages, r.bytes = 0, 0
 }

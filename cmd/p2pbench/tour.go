@@ -33,7 +33,8 @@ func (c *runCommand) Run(a *app) error {
 			return err
 		}
 		if steps[i].Scenario == load.Hold && c.Full {
-			steps[i].Duration = max(steps[i].Duration, 10*time.Second) // idle CPU needs a while to show
+			// Idle CPU needs a while to show, and what a peer has at hand after its handshake a while to go.
+			steps[i].Duration, steps[i].Warmup = max(steps[i].Duration, 10*time.Second), max(steps[i].Warmup, 10*time.Second)
 		}
 	}
 	if !c.Quiet {
