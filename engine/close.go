@@ -83,12 +83,12 @@ func (p *PeerClient) leave(why *CloseError) {
 
 	p.mu.Lock()
 	s := &p.send
-	s.goodbye = goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
-	if why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal {
-		s.goodbye.op, s.cut = opcode.ErrorCode, true
-	}
 	if s.out == nil {
 		s.out = &outbound{}
+	}
+	s.out.goodbye = goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
+	if why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal {
+		s.out.goodbye.op, s.out.cut = opcode.ErrorCode, true
 	}
 	start := s.startLocked()
 	p.mu.Unlock()
@@ -216,8 +216,7 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 		p.left(goodbye(f.Payload))
 	default: // Keepalive and its response cost no credit either, but belong to a component
 		if r := p.loop.table.row(f.Op); r != nil && len(r.receivers) > 0 {
-			p.message(f, r)
-			return p.receipt.fault()
+			return p.message(f, r)
 		}
 	}
 	return nil

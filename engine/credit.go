@@ -34,8 +34,6 @@ type receipt struct {
 	hungry   uint8  // grants in a row that found the peer's credit nearly used up
 	records  uint32 // opened, modulo 2^32; only compared with itself
 	unknown  uint32 // messages of unknown opcodes
-	held     int    // bytes of the message being handled that are consumed when Receive returns
-	verdict  error  // of the message being handled: ends the connection
 }
 
 // take books a frame that has come.
@@ -45,14 +43,6 @@ func (r *receipt) take(size int) error {
 		return &Fault{Peers, Close, CodeLimit, fmt.Errorf("engine: credit overrun by %d bytes", r.received-r.granted)}
 	}
 	return nil
-}
-
-func (r *receipt) blame(err error) { r.verdict = err }
-
-func (r *receipt) fault() error {
-	err := r.verdict
-	r.verdict = nil
-	return err
 }
 
 // consume books bytes that are done with.

@@ -81,20 +81,20 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive bool) bool {
 	}
 	p.recycleLocked(o)
 	credit := int(int64(s.allowed - s.spent))
-	if s.cut {
+	if o.cut {
 		credit = 0
 	}
 	ln := o.nextLocked(credit)
-	if ln == laneCount && s.goodbye.op != 0 && (s.cut || o.queued == 0) {
-		if o.lanes[laneControl].Append(p.net.bufs, s.goodbye.op, 0, 0, s.goodbye.payload) == nil {
+	if ln == laneCount && o.goodbye.op != 0 && (o.cut || o.queued == 0) {
+		if o.lanes[laneControl].Append(p.net.bufs, o.goodbye.op, 0, 0, o.goodbye.payload) == nil {
 			ln = o.nextLocked(credit)
 		}
-		s.goodbye, s.said = goodbyeFrame{}, true
+		o.goodbye, o.said = goodbyeFrame{}, true
 	}
 	if ln == laneCount {
 		s.flush = flushIdle
 		o.wakeLocked(p.net.cfg.SendBuffer)
-		ended := s.said
+		ended := o.said
 		p.mu.Unlock()
 		if ended {
 			p.link.CloseWrite()

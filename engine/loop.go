@@ -25,6 +25,7 @@ type loop struct {
 	table    *table
 	ctx      ComponentContext // lent to Receive, one message at a time
 	frame    framing.Frame    // being delivered
+	held     int              // bytes of the message being handled that are consumed when that is done
 	foreign  bool             // a component's code has run during this event
 	warm     peerList         // peers that hold ciphers or buffers, oldest use first
 	received tally

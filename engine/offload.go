@@ -74,8 +74,8 @@ func (o *offload) Receive(ctx *ComponentContext) error {
 	kept := *ctx
 	kept.payload = slices.Clone(ctx.payload)
 	kept.kept = true
-	kept.held = ctx.peer.receipt.held
-	ctx.peer.receipt.held = 0
+	kept.held = ctx.peer.loop.held
+	ctx.peer.loop.held = 0
 	id := ctx.peer.id
 	w := o.workers[binary.LittleEndian.Uint32(id[:])%uint32(len(o.workers))]
 	w.mu.Lock()

@@ -54,32 +54,34 @@ type PeerClient struct {
 	net      *Network
 	loop     *loop
 	link     transport.Link
-	dialled  bool
 	id       identity.ID
 	key      identity.PublicKey
 	instance uint64 // of the peer's process: a new one means that it has restarted
 
-	life    atomic.Uint32              // state; written by the loop
-	heardAt atomic.Int64               // when bytes last came, engine time; written by the loop
-	rtt     atomic.Int64               // smoothed, nanoseconds; 0: not measured
-	why     atomic.Pointer[CloseError] // how the connection ended
-	asked   atomic.Int64               // when a request last went either way, engine time
+	// Written by the loop, read by anybody.
+	why      atomic.Pointer[CloseError] // how the connection ended
+	heardAt  atomic.Int64               // when bytes last came, engine time
+	openedAt atomic.Int64               // engine time; 0: not open yet
+	life     atomic.Uint32              // state
 
-	// Owned by the loop.
-	index    int32 // in loop.peers; -1: not there
-	place    int32 // in the list of the ConnMgr, and under its lock
-	opened   bool  // PeerConnect has been called, PeerDisconnect not
-	speaks   bool  // the other side can open what we seal
-	probing  bool  // a Ping is under way to see whether the peer lives
-	parting  *parting
+	rtt   atomic.Int64 // smoothed, nanoseconds; 0: not measured; any goroutine
+	asked atomic.Int64 // when a request last went either way, engine time; any goroutine
+
+	// Owned by the loop; the first is fixed like those above.
+	dialled  bool      // by this node
+	opened   bool      // PeerConnect has been called, PeerDisconnect not
+	speaks   bool      // the other side can open what we seal
+	probing  bool      // a Ping is under way to see whether the peer lives
+	index    int32     // in loop.peers; -1: not there
+	place    int32     // in the list of the ConnMgr, and under its lock
 	greet    *greeting // until open
+	parting  *parting  // after our goodbye
+	in       *inbound  // while messages are gathered, gated or awaited
 	recv     session.Receiver
-	in       *inbound // while messages are gathered, gated or awaited
 	receipt  receipt
 	usedAt   time.Duration // when ciphers or buffers were last used
-	warmNext *PeerClient
+	warmNext *PeerClient   // in loop.warm
 	warmPrev *PeerClient
-	openedAt atomic.Int64 // engine time; 0: not open yet
 
 	mu   sync.Mutex
 	send sending // under mu, except what sending says

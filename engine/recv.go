@@ -92,14 +92,13 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 	if err != nil {
 		return messageFault(f.Op, err)
 	}
-	p.receipt.held = size
+	p.loop.held = size
 	if whole {
 		f.Payload = msg
-		p.message(f, r)
+		err = p.message(f, r)
 	}
-	p.consume(p.receipt.held)
-	p.receipt.held = 0
-	return p.receipt.fault()
+	p.consume(p.loop.held)
+	return err
 }
 
 // afterwards takes frames that come after our goodbye: only credit for what is still queued, and the peer's own goodbye.
@@ -137,26 +136,24 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 	return msg, whole, err
 }
 
-// message hands a whole message to the one who waits for it, or else to the components.
-func (p *PeerClient) message(f *framing.Frame, r *row) {
+// message hands a whole message to the one who waits for it, or else to the components. An error ends the connection.
+func (p *PeerClient) message(f *framing.Frame, r *row) error {
 	p.loop.received.messages++
 	if f.Flags&framing.FlagReply != 0 {
 		p.answered(f)
-		return
+		return nil
 	}
 	if f.ID != 0 && f.ID&fragmentID == 0 {
 		p.asked.Store(int64(p.loop.now))
 	}
 	if p.in != nil && p.in.awaited(p, f) {
-		return
+		return nil
 	}
 	if len(r.receivers) == 0 {
 		p.loop.received.unhandled++
-		return
+		return nil
 	}
-	if err := p.dispatch(r, f); err != nil {
-		p.receipt.blame(err)
-	}
+	return p.dispatch(r, f)
 }
 
 // unknown counts a message of an opcode nobody here has heard of. It is dropped; a peer that says nothing else is closed.

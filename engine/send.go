@@ -33,13 +33,10 @@ const fragmentID = 1 << 31
 // say otherwise: they belong to whoever owns the flush.
 type sending struct {
 	sealer  session.Sender
-	out     *outbound    // nil while there is nothing to send and nothing asked
-	err     error        // why nothing can be sent any more
-	open    bool         // messages may be sent; before that only control
-	dead    bool         // the link is gone
-	cut     bool         // what is queued is not sent any more, only control
-	goodbye goodbyeFrame // the last thing to say, after what is queued
-	said    bool         // it has been said: half-close when it is written
+	out     *outbound // nil while there is nothing to send and nothing asked
+	err     error     // why nothing can be sent any more
+	open    bool      // messages may be sent; before that only control
+	dead    bool      // the link is gone
 	flush   flushing
 	allowed uint64 // the peer's credit: bytes of frames we may have sent
 	spent   uint64 // bytes of frames sealed; written by the flush owner, under mu
@@ -68,6 +65,10 @@ type outbound struct {
 	room   chan struct{} // closed when there is room; nil while nobody waits
 	calls  callTable
 
+	goodbye goodbyeFrame // the last thing to say, after what is queued
+	cut     bool         // what is queued is not sent any more, only control
+	said    bool         // goodbye has been said: half-close when it is written
+
 	// Owned by the flush.
 	taken  [laneCount][]byte // taken from the lane and not sealed yet
 	memory [laneCount][]byte // what taken is the rest of
@@ -77,7 +78,7 @@ type outbound struct {
 
 // busy reports whether anything is queued or asked.
 func (o *outbound) busy() bool {
-	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || len(o.ready) > 0
+	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || len(o.ready) > 0 || o.goodbye.op != 0
 }
 
 // startLocked makes the caller the one who has to see to the flush, if nobody has to yet and there is something to do.

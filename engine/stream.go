@@ -75,7 +75,7 @@ func (s *Stream) take(b []byte) {
 		s.failLocked(io.EOF)
 	case s.err == nil && !s.shut:
 		s.buf = append(s.buf, b...)
-		s.peer.receipt.held -= len(b)
+		s.peer.loop.held -= len(b)
 	}
 	s.mu.Unlock()
 	s.signal()

@@ -8,6 +8,9 @@
 //	   │──────────────────┤ Keepalive ─▶ … again … ├─ disconnect (timeout)
 //	                        ◀─ KeepaliveResponse: the clock starts anew
 //
+// The side that dialled asks first. The other one asks only if nothing comes, two thirds later, so that a pair of idle
+// nodes exchanges one question and not two: the node that thousands have dialled answers, and sends nothing by itself.
+//
 // The engine looks at each peer every five seconds, so both times are kept to within that.
 //
 // The component keeps no state of its own for a peer, no timer and no goroutine: the engine knows when a peer was last
@@ -69,6 +72,9 @@ func (c *Component) timeout() time.Duration {
 func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
 	if silent >= c.timeout() {
 		p.Disconnect(engine.CodeTimeout, "silent for too long")
+		return
+	}
+	if !p.Dialled() && silent < c.SilentAfter()*5/3 {
 		return
 	}
 	var asked [8]byte
