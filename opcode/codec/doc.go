@@ -35,7 +35,9 @@
 //
 // A count is compared with the bytes that remain, at the least each element can take, before anything is allocated for
 // it; so an input of n bytes makes Parse keep at most n*size/least bytes, size being what an element takes in memory and
-// least on the wire: 4 times the input for strings, 6 for slices. Pointers, slices and maps nest at most depthLimit deep.
+// least on the wire: 4 times the input for strings, 6 for slices, somewhat more for maps, which keep room. What a struct needs
+// at the least is kept back for it while its earlier fields are read, so that counts inside counts cannot claim the same
+// bytes twice. Pointers, slices and maps nest at most depthLimit deep.
 // Errors wrap opcode.ErrPayload together with one of this package's, and say at which byte.
 //
 // There is no version in the bytes and no skipping of unknown fields: a changed struct is another message and wants

@@ -29,7 +29,7 @@ func ExampleLittleEndian() {
 	// Output:
 	// 020000006869030000 <nil>
 	// hi 3 <nil>
-	// true codec: parse *codec_test.Greeting: byte 0: opcode: payload does not parse: payload ends too early
+	// true codec: parse *codec_test.Greeting: byte 0: opcode: payload does not parse: codec: payload ends too early
 }
 
 // A type on a hot path codes itself and is then neither looked at nor walked.

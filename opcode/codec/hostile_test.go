@@ -238,7 +238,9 @@ func FuzzParse(f *testing.F) {
 			f.Add(uint8(len(types)-1), b)
 		}
 	}
-	f.Add(uint8(6), claims(64))
+	for i := range types {
+		f.Add(uint8(i), claims(64))
+	}
 	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
 		typ := types[int(which)%len(types)]
 		into := reflect.New(typ).Interface()

@@ -19,7 +19,7 @@ type Appender = encoding.BinaryAppender
 // of a Network the same one. Any goroutine may use it.
 //
 // Its Append takes no notice of a limit for the whole payload; opcode.Entry does. Encoding a struct behind a pointer into
-// a dst with room allocates nothing unless the struct contains maps.
+// a dst with room allocates nothing, unless there are maps in it or parts whose own methods allocate.
 func LittleEndian() opcode.Codec { return new(littleEndian) }
 
 type littleEndian struct {

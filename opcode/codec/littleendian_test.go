@@ -1,10 +1,12 @@
 package codec_test
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +57,10 @@ func samples() []any {
 	n := tree{Name: "root", Kids: []tree{{Name: "a", Kids: []tree{{}}}, {Name: "b"}}, Next: &tree{Next: &tree{Name: "end"}}}
 	return []any{
 		&fixed{1, 2, 3, 4, -5, true, [4]byte{6, 7, 8, 9}, math.Pi},
+		&gaps{A: 1, B: 2, C: struct {
+			X uint64
+			Y uint8
+		}{3, 4}, D: 5, E: 6},
 		&ints{math.MinInt32, math.MaxUint32, [2]int{-1, 1}, []uint{0, 7}},
 		&floats{math.MaxFloat32, []float64{0, math.Inf(-1), math.Copysign(0, -1)}, 1 + 2i, [2]complex128{-1i, 3}},
 		&note{"grüß dich\x00\xff", []byte{0, 1, 2}, []string{"", "x", strings.Repeat("long", 100)}},
@@ -299,6 +305,13 @@ func TestLengthLimit(t *testing.T) {
 	if b, err := le.Append(nil, ptr(make([]bool, opcode.MaxPayloadLimit))); err != nil || len(b) != opcode.MaxPayloadLimit+4 {
 		t.Errorf("at the limit: %d bytes, %v", len(b), err)
 	}
+	in := append([]byte{1, 0, 0, 1}, make([]byte, opcode.MaxPayloadLimit+1)...)
+	if err := le.Parse(in, new(string)); !errors.Is(err, codec.ErrLength) {
+		t.Errorf("parse above the limit: %v", err)
+	}
+	if err := le.Parse(append([]byte{0, 0, 0, 1}, in[5:]...), new(string)); err != nil {
+		t.Errorf("parse at the limit: %v", err)
+	}
 }
 
 // TestConcurrentFirstUse: many goroutines meet all types for the first time at once; the race detector watches.
@@ -350,5 +363,46 @@ func TestAllocs(t *testing.T) {
 				t.Errorf("parse: %v allocations, promised %v", n, c.parse)
 			}
 		})
+	}
+}
+
+// TestWords: an int has 8 bytes on every machine, and where memory has 4 of them a larger number is refused, not cut.
+func TestWords(t *testing.T) {
+	le := codec.LittleEndian()
+	for _, c := range []struct {
+		in   []byte
+		into any
+		fits int // bits that the number needs
+	}{
+		{[]byte{0, 0, 0, 0x80, 0xff, 0xff, 0xff, 0xff}, new(int), 32},
+		{[]byte{0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0}, new(int), 32},
+		{[]byte{0, 0, 0, 0x80, 0, 0, 0, 0}, new(int), 64},
+		{[]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, new(uint), 32},
+		{[]byte{0, 0, 0, 0, 1, 0, 0, 0}, new(uint), 64},
+	} {
+		err := le.Parse(c.in, c.into)
+		if c.fits > strconv.IntSize {
+			if !errors.Is(err, codec.ErrRange) || !errors.Is(err, opcode.ErrPayload) {
+				t.Errorf("%T of %x: %v; want ErrRange", c.into, c.in, err)
+			}
+			continue
+		}
+		if b, appendErr := le.Append(nil, c.into); err != nil || appendErr != nil || !bytes.Equal(b, c.in) {
+			t.Errorf("%T of %x: %v; written as %x, %v", c.into, c.in, err, b, appendErr)
+		}
+	}
+}
+
+// TestNaN: the bits of a NaN come through, also of a signalling one, which arithmetic would change.
+func TestNaN(t *testing.T) {
+	le := codec.LittleEndian()
+	var v floats
+	in := []byte{1, 0, 0xa0, 0x7f, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0xf4, 0xff}
+	in = append(in, make([]byte, 8+32)...)
+	if err := le.Parse(in, &v); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := le.Append(nil, &v); err != nil || !bytes.Equal(b, in) {
+		t.Errorf("parsed %x\nwrote  %x, %v", in, b, err)
 	}
 }

@@ -210,8 +210,7 @@ func (s *step) parseMap(in *input, at unsafe.Pointer, depth int) error {
 }
 
 func (s *step) parseEntry(in *input, key, value reflect.Value, depth int) error {
-	key.Elem().SetZero()
-	value.Elem().SetZero()
+	value.Elem().SetZero() // a key needs none: its parts are all written over
 	in.kept += s.elem.least
 	if err := s.key.parse(in, key.UnsafePointer(), depth); err != nil {
 		return err

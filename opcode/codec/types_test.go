@@ -21,6 +21,18 @@ type fixed struct {
 	H float64
 }
 
+// gaps has numbers of one width that are neighbours on the wire and not in memory.
+type gaps struct {
+	A    uint32
+	Skip uint32 `carrier:"-"`
+	B    uint32
+	C    struct {
+		X uint64
+		Y uint8
+	}
+	D, E uint8
+}
+
 type ints struct {
 	I    int
 	U    uint

@@ -168,4 +168,4 @@ func (c *codec) decode(b []byte, x reflect.Value) error {
 }
 
 // errMisread: the library, or a type that codes itself, took fewer bytes than the value has.
-var errMisread = errors.New("value read only in part")
+var errMisread = errors.New("msgpack: value read only in part")

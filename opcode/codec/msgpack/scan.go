@@ -11,12 +11,12 @@ const depthLimit = 100
 
 // What scan finds wrong. Parse wraps these together with opcode.ErrPayload.
 var (
-	ErrTruncated = errors.New("payload ends too early")
-	ErrTrailing  = errors.New("bytes left over")
-	ErrLength    = errors.New("length above the bytes that remain")
-	ErrDepth     = errors.New("nested too deeply")
-	ErrExtension = errors.New("extension types are not supported")
-	ErrCode      = errors.New("a byte that MessagePack never uses")
+	ErrTruncated = errors.New("msgpack: payload ends too early")
+	ErrTrailing  = errors.New("msgpack: bytes left over")
+	ErrLength    = errors.New("msgpack: length above the bytes that remain")
+	ErrDepth     = errors.New("msgpack: nested too deeply")
+	ErrExtension = errors.New("msgpack: extension types are not supported")
+	ErrCode      = errors.New("msgpack: a byte that MessagePack never uses")
 )
 
 // scan reports whether b is exactly one MessagePack value in which every length is true: what is claimed is there. After
