@@ -5,11 +5,11 @@
 //	initiator                                                              responder
 //	    │ 1  e, hello: u8 version, 8 bytes network tag             41 bytes    │
 //	    ├─────────────────────────────────────────────────────────────────────▶│ version? network? else refused before any DH
-//	    │ 2  e, ee, s, es, proof: record, parameters          ~340 bytes       │
+//	    │ 2  e, ee, s, es, proof: record, parameters          ~300 bytes       │
 //	    │◀─────────────────────────────────────────────────────────────────────┤
 //	    │ responder's record: static key is Noise's? not me? whom I wanted?    │
 //	    │ puzzles? signature? Only then it says who it is:                     │
-//	    │ 3  s, se, proof: record, parameters                 ~310 bytes       │
+//	    │ 3  s, se, proof: record, parameters                 ~250 bytes       │
 //	    ├─────────────────────────────────────────────────────────────────────▶│ the same questions of the initiator's record
 //	    ▼                                                                      ▼
 //	  done: two RecordKeys, the other's record and ID, a binding that both ends share and nobody else has had

@@ -81,7 +81,7 @@ func NewInitiator(c *Config, now time.Duration, expect identity.ID) (*Machine, e
 	return m, nil
 }
 
-// NewResponder waits for message 1 from engine time now. It computes nothing yet and takes some 200 bytes, since whoever opens a
+// NewResponder waits for message 1 from engine time now. It computes nothing yet and takes 144 bytes, since whoever opens a
 // connection can have one. c is kept.
 func NewResponder(c *Config, now time.Duration) (*Machine, error) {
 	if err := c.check(); err != nil {

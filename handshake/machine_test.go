@@ -477,8 +477,8 @@ func TestUnknownParamsInHandshake(t *testing.T) {
 }
 
 func TestHalfOpenIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Machine{}); size > 192 {
-		t.Errorf("a machine has %d bytes, promised some 200 with what the allocator rounds up", size)
+	if size := unsafe.Sizeof(Machine{}); size > 144 {
+		t.Errorf("a machine has %d bytes, promised 144, a size of the allocator", size)
 	}
 	c := node(t, 1)
 	c.Rand = nil
