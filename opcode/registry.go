@@ -1,9 +1,11 @@
 package opcode
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -110,6 +112,11 @@ func (r *Registry) ByCode(c Opcode) (*Entry, bool) {
 func (r *Registry) ByType(v any) (*Entry, bool) {
 	e, ok := r.table.Load().byType[reflect.TypeOf(v)]
 	return e, ok
+}
+
+// Entries returns all entries in the order of their codes, in a slice of the caller's own.
+func (r *Registry) Entries() []*Entry {
+	return slices.SortedFunc(maps.Values(r.table.Load().byCode), func(a, b *Entry) int { return cmp.Compare(a.Code, b.Code) })
 }
 
 // Append appends the payload for v to dst and tells the code to send it under. The errors wrap ErrNotRegistered,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -280,6 +281,27 @@ func TestRegistryModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEntries: all entries, by rising code, also codes that a signed number would take for negative.
+func TestEntries(t *testing.T) {
+	r := opcode.NewRegistry()
+	if got := r.Entries(); len(got) != 0 {
+		t.Errorf("an empty registry has %v", got)
+	}
+	for i, code := range []opcode.Opcode{1<<32 - 1, 1000, 1 << 31, 1<<31 - 1} {
+		typ := reflect.ArrayOf(i+1, reflect.TypeFor[byte]())
+		if _, err := r.Register(code, reflect.Zero(typ).Interface(), empty{}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []opcode.Opcode
+	for _, e := range r.Entries() {
+		got = append(got, e.Code)
+	}
+	if want := []opcode.Opcode{1000, 1<<31 - 1, 1 << 31, 1<<32 - 1}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 // TestConcurrentUse registers and reads from many goroutines at once; the race detector watches. Of all that register one
