@@ -58,6 +58,14 @@ func TestReactorDies(t *testing.T) {
 	tr.Dial(context.Background(), addrOf(ln.Addr().(*net.TCPAddr).AddrPort()), nil)
 	want(t, "dial to a listener", get(t, "a failed dial", p.failed), ErrReactor)
 	tr.Stop()
+	if n := tr.links.Load(); n != 0 {
+		t.Errorf("%d links are still counted", n)
+	}
+	for _, lp := range tr.Loops() {
+		if n := lp.(*loop).links.Load(); n != 0 {
+			t.Errorf("loop %d still counts %d links", lp.Index(), n)
+		}
+	}
 	if n := len(p.died); n != 0 {
 		t.Errorf("Failed was called %d times more", n)
 	}

@@ -146,13 +146,39 @@ func TestDialSpreads(t *testing.T) {
 	pa, pb := newProbe(), newProbe()
 	_, bound := start(t, Config{Loops: 1}, pb, loopback())
 	tr, _ := start(t, Config{Loops: 3}, pa)
-	for range 30 {
-		connect(t, tr, pa, pb, bound[0])
-	}
-	for _, lp := range tr.Loops() {
-		if n := lp.(*loop).links.Load(); n != 10 {
-			t.Errorf("loop %d has %d of 30 links", lp.Index(), n)
+	each := func(want int64) {
+		for _, lp := range tr.Loops() {
+			if n := lp.(*loop).links.Load(); n != want {
+				t.Errorf("loop %d has %d links, want %d", lp.Index(), n, want)
+			}
 		}
+	}
+	var links []*link
+	for range 30 {
+		la, _ := connect(t, tr, pa, pb, bound[0])
+		links = append(links, la)
+	}
+	each(10)
+	for _, l := range links {
+		l.Close()
+		get(t, "its end", pa.closed)
+	}
+	each(0)
+}
+
+// TestExpireTooLate: a context that ends at the moment its dial leaves the queue does not end it a second time.
+func TestExpireTooLate(t *testing.T) {
+	p := newProbe()
+	tr := New(Config{DialLimit: 1})
+	tr.sink = p
+	q := &tr.dials
+	q.begin()
+	q.running = 1
+	q.add(context.Background(), loopback(), nil)
+	d := q.next()
+	q.expire(d)
+	if len(p.failed) != 0 || d.place != nil {
+		t.Error("a dial that is under way was failed by the queue")
 	}
 }
 

@@ -73,7 +73,8 @@ func (l *link) writableLocked() bool {
 	return !l.gone && !l.ended && l.errno == 0 && !l.closing.Load()
 }
 
-// Write is transport.Link's. A write that fails returns transport.ErrClosed; the reason is that of Closed.
+// Write is transport.Link's. A write that fails returns transport.ErrClosed; the reason is that of Closed. After a short
+// write Writable may come, on the loop, before Write has returned to another goroutine.
 func (l *link) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
