@@ -231,6 +231,9 @@ func TestPartitionDial(t *testing.T) {
 	if len(a.links) != 1 || len(b.links) != 1 || len(a.fails) != 0 {
 		t.Fatalf("after Heal: %d and %d links, %v", len(a.links), len(b.links), a.fails)
 	}
+	if got, want := a.links[0].openedAt, 3002*time.Millisecond; got != want {
+		t.Errorf("opened at %v, want at the second retransmission, after 1 s and 2 s: %v", got, want)
+	}
 	a.Dial(context.Background(), tcp(ipB, port), 2)
 	n.Run(1500 * time.Microsecond) // the answer is on its way
 	n.Partition([]netip.Addr{ipB})

@@ -212,6 +212,21 @@ func TestSeveralAtOneAddress(t *testing.T) {
 	}
 }
 
+// TestPortsOfAFailedStart: a host that could not start has no say over the ports it asked for.
+func TestPortsOfAFailedStart(t *testing.T) {
+	n := simnet.New(1, simnet.Weather{})
+	c, first := newNode(t, n, ipC), &node{Host: n.Host(ipA), t: t, net: n}
+	if _, err := first.Start(first, []transport.Addr{tcp(ipA, port), tcp(ipB, port)}); err == nil {
+		t.Fatal("started at another's address")
+	}
+	second := newNode(t, n, ipA)
+	if _, err := first.Start(first, nil); err != nil {
+		t.Fatal(err)
+	}
+	first.Stop()
+	c.connect(second)
+}
+
 // TestHostAddress: a host has the address of one machine.
 func TestHostAddress(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{})

@@ -187,6 +187,7 @@ func (n *Net) fireNext(end time.Duration) bool {
 	if !ok || at > end {
 		return false
 	}
+	invariant.Check(at >= n.time() || n.wall.poke != nil, "simnet: bug: an event in the past")
 	_, ev := n.queue.pop()
 	n.moveToLocked(at)
 	n.call = call{}
