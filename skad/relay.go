@@ -43,8 +43,8 @@ func (c *Core) Route(now time.Duration, key ID, payload []byte, copies int) (rou
 		m.Copy = uint8(i)
 		r := c.keep(m, nil)
 		r.own = true
-		if !c.forward(r) && i > 0 {
-			break // no more first hops: as many copies as there are ways
+		if !c.forward(r) {
+			break // no more first hops: as many copies as there are ways, and none if we are the closest
 		}
 	}
 	return m.Route, nil

@@ -74,12 +74,15 @@ func (c *Core) age(at tick) uint32 {
 func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Contact, error) {
 	c.begin(now)
 	defer c.end()
-	saved, err := parseSnapshot(b, c.cfg.Scope)
+	entries, err := parseSnapshot(b, c.cfg.Scope)
 	if err != nil {
 		return nil, err
 	}
-	var list []*Contact
-	for _, r := range saved {
+	return c.restore(entries, down), nil
+}
+
+func (c *Core) restore(entries []saved, down time.Duration) (list []*Contact) {
+	for _, r := range entries {
 		if down = max(down, 0); r.silent+down > restoredAgeLimit || c.cfg.Verifier.Puzzle(r.contact) != nil || c.cfg.Verifier.Signature(r.contact) != nil {
 			continue
 		}
@@ -90,7 +93,7 @@ func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Cont
 			list = append(list, r.contact)
 		}
 	}
-	return list, nil
+	return list
 }
 
 // Adopt takes a contact into the table as if it had just answered, and reports whether there was room for it. It is for contacts that the caller vouches for: a simulator that

@@ -1,0 +1,268 @@
+package skad
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// delivered returns the routed messages that the nodes of a world have got.
+func (w *world) delivered() (at []*node, list []Action) {
+	for _, n := range w.order {
+		for _, a := range n.actions {
+			if a.Kind == ActionDeliver {
+				at, list = append(at, n), append(list, a)
+			}
+		}
+		n.actions = nil
+	}
+	return at, list
+}
+
+// closestNode returns the living node closest to key.
+func (w *world) closestNode(key ID) *node {
+	return w.nodes[w.nearest(key, 1, nil)[0].ID]
+}
+
+// TestRouteReachesTheClosest: a message arrives once, whole, at the node closest to its key, however many copies were sent.
+func TestRouteReachesTheClosest(t *testing.T) {
+	w := newWorld(t, 300, 1, nil)
+	w.fill(2)
+	rnd := newRand(3)
+	for i := range 60 {
+		n, key := w.order[rnd.IntN(300)], randomID(rnd)
+		copies := 1 + i%8
+		payload := fmt.Appendf(nil, "message %d", i)
+		for _, x := range w.order {
+			x.actions = nil
+		}
+		route, err := n.core.Route(w.now, key, payload, copies)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.take(n)
+		w.run(2 * time.Second)
+		routed := 0
+		for _, a := range n.actions {
+			if a.Kind == ActionRouted && a.Message.Route == route && a.To != nil {
+				routed++
+			}
+		}
+		at, list := w.delivered()
+		if len(at) != 1 || at[0] != w.closestNode(key) {
+			t.Fatalf("message %d: %d deliveries", i, len(at))
+		}
+		m := list[0].Message
+		if !bytes.Equal(m.Payload, payload) || m.Origin != n.core.Self().ID || m.Key != key || m.Route != route {
+			t.Errorf("message %d arrived as %+v", i, m)
+		}
+		if (list[0].To == nil) != (at[0] == n) {
+			t.Errorf("message %d: last hop %v", i, list[0].To)
+		}
+		if at[0] != n && (routed == 0 || routed > copies) {
+			t.Errorf("message %d: %d of %d copies were taken over", i, routed, copies)
+		}
+	}
+	for _, n := range w.order {
+		verify(t, n.core)
+		if n.core.relayed != 0 {
+			t.Errorf("%d messages are still under way", n.core.relayed)
+		}
+	}
+}
+
+// TestRouteAroundTheDead: with a third of the nodes gone from one moment to the next, and still in every table, a message reaches the closest that is left.
+func TestRouteAroundTheDead(t *testing.T) {
+	w := newWorld(t, 200, 11, nil)
+	w.fill(12)
+	rnd := newRand(13)
+	for _, k := range rnd.Perm(199)[:66] {
+		w.order[k+1].down = true
+	}
+	arrived := 0
+	for range 30 {
+		key := randomID(rnd)
+		if _, err := w.order[0].core.Route(w.now, key, nil, 1); err != nil {
+			t.Fatal(err)
+		}
+		w.take(w.order[0])
+		w.run(8 * time.Second)
+		if at, _ := w.delivered(); len(at) == 1 && at[0] == w.closestNode(key) {
+			arrived++
+		} else if len(at) > 1 {
+			t.Errorf("delivered %d times", len(at))
+		}
+	}
+	if arrived < 29 {
+		t.Errorf("%d of 30 messages reached the closest living node", arrived)
+	}
+}
+
+// TestCopiesAmongDroppers: nodes that take messages over and drop them. Eight copies over distinct first hops get through where one does not.
+func TestCopiesAmongDroppers(t *testing.T) {
+	drop := func(w *world, n, from *node, m *Message) bool {
+		if m.Op == opcode.RouteCode {
+			w.respond(n, from, Message{Op: opcode.RouteAckCode, Nonce: m.Nonce})
+			return true
+		}
+		return false
+	}
+	got := map[int]int{}
+	const messages = 100
+	for _, copies := range []int{1, 8} {
+		w := newWorld(t, 400, 21, nil)
+		w.fill(22)
+		bad := w.corrupt(.3, 23, drop)
+		rnd := newRand(24)
+		for range messages {
+			key := randomID(rnd)
+			for bad[w.closestNode(key).core.Self().ID] || w.closestNode(key) == w.order[0] {
+				key = randomID(rnd)
+			}
+			if _, err := w.order[0].core.Route(w.now, key, nil, copies); err != nil {
+				t.Fatal(err)
+			}
+			w.take(w.order[0])
+			w.run(2 * time.Second)
+			if at, _ := w.delivered(); len(at) == 1 {
+				got[copies]++
+			}
+		}
+	}
+	t.Logf("of %d messages among 30 %% droppers %d arrived with one copy, %d with eight", messages, got[1], got[8])
+	if got[8] < 97 || got[1] > 90 {
+		t.Errorf("of %d messages %d arrived with one copy, %d with eight", messages, got[1], got[8])
+	}
+}
+
+// arriving hands c a routed message and returns the verdict and what else happened.
+func arriving(t *testing.T, c *Core, from *Contact, m Message) (ack *Message, rest []Action) {
+	t.Helper()
+	m.Op, m.Nonce = opcode.RouteCode, 77
+	c.Receive(0, Peer{from, true}, &m)
+	for _, a := range drain(c) {
+		if a.Kind == ActionSend && a.Message.Op == opcode.RouteAckCode {
+			if a.To != from || a.Message.Nonce != 77 || ack != nil {
+				t.Fatalf("acknowledged to %v: %+v", a.To, a.Message)
+			}
+			ack = &a.Message
+		} else if a.Kind != ActionSend || a.Message.Op != opcode.PingCode {
+			rest = append(rest, a)
+		}
+	}
+	verify(t, c)
+	return ack, rest
+}
+
+// TestHop: what one node does with a message of each kind.
+func TestHop(t *testing.T) {
+	c := newCore(t, 1, nil)
+	rnd := newRand(2)
+	key := randomID(rnd)
+	from := fakeContact(randomID(rnd), 1)
+	origin := fakeContact(randomID(rnd), 4)
+	near, nearer := fakeContact(key.randomIn(20, rnd), 2), fakeContact(key.randomIn(30, rnd), 3)
+	c.Adopt(0, near)
+	c.Adopt(0, nearer)
+	m := Message{Route: 1, Origin: origin.ID, Key: key, TTL: 3, Payload: []byte("x")}
+
+	ack, rest := arriving(t, c, from, m)
+	if ack == nil || ack.Refused || len(rest) != 1 || rest[0].To != nearer || rest[0].Message.TTL != 2 || string(rest[0].Message.Payload) != "x" {
+		t.Fatalf("ack %+v, then %+v", ack, rest)
+	}
+	if ack, rest := arriving(t, c, from, m); ack == nil || ack.Refused || len(rest) != 0 || c.Stats().Dropped[Seen] != 1 {
+		t.Errorf("the same copy again: ack %+v, then %+v", ack, rest)
+	}
+	m.Copy = 1
+	if _, rest := arriving(t, c, from, m); len(rest) != 1 {
+		t.Errorf("another copy goes its own way: %+v", rest)
+	}
+	// The next hop refuses: the second best gets it; that is silent: we are the closest alive.
+	nonce := rest[0].Message.Nonce
+	c.Receive(0, Peer{nearer, true}, &Message{Op: opcode.RouteAckCode, Nonce: nonce, Refused: true})
+	again := drain(c)
+	if len(again) != 1 || again[0].To != near {
+		t.Fatalf("after a refusal: %+v", again)
+	}
+	c.SendFailed(0, near)
+	delivered := 0
+	for _, a := range drain(c) {
+		if a.Kind == ActionDeliver && a.To == from && a.Message.Key == key {
+			delivered++
+		}
+	}
+	if delivered != 1 {
+		t.Errorf("delivered %d times although nobody closer answers", delivered)
+	}
+	// Out of hops.
+	if ack, rest := arriving(t, c, from, Message{Route: 2, Key: key, TTL: 0}); ack == nil || len(rest) != 0 || c.Stats().Dropped[Expired] != 1 {
+		t.Errorf("without hops left: ack %+v, then %+v", ack, rest)
+	}
+	// For us, two copies.
+	mine := Message{Route: 3, Key: c.self.ID, TTL: 0, Payload: []byte("y")}
+	if _, rest := arriving(t, c, from, mine); len(rest) != 1 || rest[0].Kind != ActionDeliver || string(rest[0].Message.Payload) != "y" {
+		t.Errorf("for ourselves: %+v", rest)
+	}
+	mine.Copy = 5
+	if ack, rest := arriving(t, c, from, mine); ack == nil || len(rest) != 0 {
+		t.Errorf("the second copy for ourselves: %+v, %+v", ack, rest)
+	}
+	// Too much.
+	if ack, _ := arriving(t, c, from, Message{Route: 4, Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit+1)}); ack == nil || !ack.Refused {
+		t.Error("too large a payload is taken over")
+	}
+	for i := range 80 {
+		ack, _ = arriving(t, c, from, Message{Route: uint64(100 + i), Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit)})
+	}
+	if ack == nil || !ack.Refused || c.relayBytes > relayBytesLimit || c.Stats().Dropped[Busy] == 0 {
+		t.Errorf("after 80 large messages %d bytes are kept", c.relayBytes)
+	}
+}
+
+// TestRouteArguments: limits are errors, and a message for ourselves stays at home.
+func TestRouteArguments(t *testing.T) {
+	c := newCore(t, 1, nil)
+	for _, tt := range []struct{ size, copies int }{{RoutePayloadLimit + 1, 1}, {0, RouteCopyLimit + 1}} {
+		if _, err := c.Route(0, ID{}, make([]byte, tt.size), tt.copies); !containsText(err, "options") {
+			t.Errorf("%d bytes, %d copies: %v", tt.size, tt.copies, err)
+		}
+	}
+	c.Adopt(0, fakeContact(randomID(newRand(2)), 1))
+	payload := []byte("home")
+	route, err := c.Route(0, c.self.ID, payload, 3)
+	payload[0] = 'X'
+	list := drain(c)
+	if err != nil || len(list) != 1 || list[0].Kind != ActionDeliver || list[0].To != nil || string(list[0].Message.Payload) != "home" || list[0].Message.Route != route {
+		t.Errorf("a message for ourselves: %v, %+v", err, list)
+	}
+	verify(t, c)
+}
+
+// TestCopiesTakeDistinctFirstHops: and there are no more copies than first hops.
+func TestCopiesTakeDistinctFirstHops(t *testing.T) {
+	c := newCore(t, 1, nil)
+	rnd := newRand(2)
+	key := randomID(rnd)
+	for i := range 5 {
+		c.Adopt(0, fakeContact(key.randomIn(20+i, rnd), i))
+	}
+	if _, err := c.Route(0, key, nil, 8); err != nil {
+		t.Fatal(err)
+	}
+	hops, unsent := map[ID]bool{}, 0
+	for _, a := range drain(c) {
+		switch {
+		case a.Kind == ActionSend:
+			hops[a.To.ID] = true
+		case a.Kind == ActionRouted && a.To == nil:
+			unsent++
+		}
+	}
+	if len(hops) != 5 || unsent != 1 {
+		t.Errorf("%d first hops, %d copies without one", len(hops), unsent)
+	}
+	verify(t, c)
+}
