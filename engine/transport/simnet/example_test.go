@@ -11,39 +11,40 @@ import (
 )
 
 // A talker prints what it is told. The engine is such a Sink, only larger.
-type talker struct {
-	name  string
-	hello string
+type talker struct{ name, hello string }
+
+func (s talker) Opened(l transport.Link, _ any) { l.Write([]byte(s.hello)) }
+
+func (s talker) Bytes(l transport.Link, b []byte) {
+	fmt.Printf("%v %s: got %q\n", l.Loop().Now(), s.name, b)
 }
 
-func (s talker) Opened(l transport.Link, _ any)     { l.Write([]byte(s.hello)) }
-func (s talker) Bytes(l transport.Link, b []byte)   { s.say(l.Loop(), "got %q", b) }
-func (s talker) Closed(l transport.Link, err error) { s.say(l.Loop(), "closed: %v", err) }
-func (s talker) DialFailed(_ any, err error)        { fmt.Printf("%s: %v\n", s.name, err) }
-func (s talker) Writable(transport.Link)            {}
-func (s talker) Turn(transport.Loop)                {}
-func (s talker) Refused(transport.Addr, error)      {}
-func (s talker) Failed(error)                       {}
-func (s talker) say(lp transport.Loop, f string, v any) {
-	fmt.Printf("%v %s: "+f+"\n", lp.Now(), s.name, v)
+func (s talker) Closed(l transport.Link, err error) {
+	fmt.Printf("%v %s: closed: %v\n", l.Loop().Now(), s.name, err)
 }
 
-// Two hosts, a slow path, a partition and a crash, in two virtual minutes and no time at all. The times are the same on
-// every machine.
+func (s talker) DialFailed(_ any, err error)   { fmt.Printf("%s: %v\n", s.name, err) }
+func (s talker) Writable(transport.Link)       {}
+func (s talker) Turn(transport.Loop)           {}
+func (s talker) Refused(transport.Addr, error) {}
+func (s talker) Failed(error)                  {}
+
+// Two hosts, a slow path, a partition and a crash: two virtual minutes in no time at all. The times are the same on every
+// machine.
 func Example() {
 	net := simnet.New(42, simnet.Weather{Latency: 30 * time.Millisecond})
 	a := net.Host(netip.MustParseAddr("192.0.2.1"))
 	b := net.Host(netip.MustParseAddr("192.0.2.2"))
 
-	a.Start(talker{name: "a", hello: "I am a"}, nil)
-	at, _ := transport.ParseAddr("tcp://192.0.2.2:4001")
-	b.Start(talker{name: "b", hello: "I am b"}, []transport.Addr{at})
+	at := transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(b.Addr(), 4001)}
+	a.Start(talker{"a", "I am a"}, nil)
+	b.Start(talker{"b", "I am b"}, []transport.Addr{at})
 
 	a.Dial(context.Background(), at, nil)
 	net.Run(time.Second)
 
 	net.Partition([]netip.Addr{a.Addr()})
-	a.Dial(context.Background(), at, nil) // waits
+	a.Dial(context.Background(), at, nil) // asks again and again
 	net.Run(10 * time.Second)
 	net.Heal()
 	net.Run(time.Minute)
