@@ -20,7 +20,7 @@ type Config struct {
 	Puzzle    identity.Puzzle    // asked of every peer, and the same in all the network; the zero value asks nothing
 	Params    Params             // what we say of ourselves; Machine.Observe sets Observed for one handshake
 	Timeout   time.Duration      // for the whole handshake; 0 means DefaultTimeout
-	Rand      io.Reader          // gives ephemeral keys; nil means crypto/rand. Machines read it whenever they run
+	Rand      io.Reader          // gives ephemeral keys; nil means crypto/rand. Read by all machines, on their goroutines
 	Cache     *identity.Cache    // of records checked before; nil means none
 }
 
