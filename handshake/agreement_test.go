@@ -8,9 +8,9 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// An adversary who owns the network carries messages between several machines of three nodes as it likes: to anyone, twice, late,
-// changed. Law (injective agreement): a responder that is done has exactly one initiator that is done with the same binding, and each
-// has proven the other's node; no binding belongs to two initiators or to two responders.
+// An adversary who owns the network carries messages between several machines of three nodes as it likes: to anyone,
+// twice, late, changed. Law (injective agreement): a responder that is done has exactly one initiator that is done with
+// the same binding, and each has proven the other's node; no binding belongs to two initiators or to two responders.
 // One number, the seed, replays a failure.
 func TestAgreementUnderAdversary(t *testing.T) {
 	configs := []*Config{node(t, 1), node(t, 2), node(t, 3)}

@@ -27,7 +27,8 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
-// What a stranger can make a responder spend: with a connection alone, with a hello of another network, and with a good hello.
+// What a stranger can make a responder spend: with a connection alone, with a hello of another network, and with a good
+// hello.
 func BenchmarkResponder(b *testing.B) {
 	ca, cb := node(b, 1), node(b, 2)
 	ca.Rand, cb.Rand = nil, nil

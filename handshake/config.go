@@ -86,8 +86,8 @@ func (c *Config) prologue() []byte {
 	return b.Bytes()
 }
 
-// networkTag tells networks apart in message 1. It is a hash, so that a network's name is not sent in clear; a name that can be
-// guessed can still be recognised.
+// networkTag tells networks apart in message 1. It is a hash, so that a network's name is not sent in clear; a name
+// that can be guessed can still be recognised.
 func networkTag(prologue []byte) (tag [8]byte) {
 	h := identity.Hash(prologue)
 	copy(tag[:], h[:])

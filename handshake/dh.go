@@ -25,8 +25,8 @@ func (curve25519) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
 	return noise.DHKey{Private: private[:], Public: public[:]}, nil
 }
 
-// DH refuses public keys of low order. Noise allows an all-zero secret (section 12.1) but then a peer could fix a part of the key
-// schedule without knowing anybody's secret; RFC 7748 6.1 lets us look.
+// DH refuses public keys of low order. Noise allows an all-zero secret (section 12.1) but then a peer could fix a part
+// of the key schedule without knowing anybody's secret; RFC 7748 6.1 lets us look.
 func (curve25519) DH(privateKey, publicKey []byte) ([]byte, error) {
 	if len(privateKey) != keySize || len(publicKey) != keySize {
 		invariant.Bug("handshake: bug: DH of %d and %d bytes", len(privateKey), len(publicKey))

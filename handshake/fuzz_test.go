@@ -81,8 +81,8 @@ func FuzzMachine(f *testing.F) {
 	})
 }
 
-// Law: a peer that follows Noise and says anything at all in its payload is accepted only with the one record that it owns, and what is kept of it is
-// bounded.
+// Law: a peer that follows Noise and says anything at all in its payload is accepted only with the one record that it
+// owns, and what is kept of it is bounded.
 func FuzzProof(f *testing.F) {
 	ca, cb := node(f, 1), node(f, 2)
 	static := cb.Identity.StaticPublic()

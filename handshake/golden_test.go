@@ -29,9 +29,9 @@ var goldenErrors = map[string]error{
 	"low-order": ErrLowOrder, "puzzle": ErrPuzzle, "mismatch": ErrPeerMismatch, "self": ErrSelf,
 }
 
-// Whole handshakes, byte for byte, with everything that goes into them. The good ones are run at both ends and must give the same
-// messages, keys and binding; the bad ones are given to the end that must refuse them, at the named message, for the
-// named reason, and not before.
+// Whole handshakes, byte for byte, with everything that goes into them. The good ones are run at both ends and must
+// give the same messages, keys and binding; the bad ones are given to the end that must refuse them, at the named
+// message, for the named reason, and not before.
 func TestGolden(t *testing.T) {
 	if *update {
 		writeGolden(t)

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// MessageLimit bounds one handshake message without its length. The longest that this version writes has 666 bytes; 4 KiB
-	// leaves room for parameters of later versions, and is what a half-open connection can make us keep.
+	// MessageLimit bounds one handshake message without its length. The longest that this version writes has 666 bytes;
+	// 4 KiB leaves room for parameters of later versions, and is what a half-open connection can make us keep.
 	MessageLimit = 4 << 10
 
 	// ParamsSizeLimit bounds the encoded parameters: 16 times what is used today, so that an old node can skip what a
@@ -25,8 +25,9 @@ const (
 	// serves a satellite path with two lost packets; a stranger holds a half-open place no longer.
 	DefaultTimeout = 5 * time.Second
 
-	// RekeyEvery is the number of records after which a direction changes its key. 2^20 records of at most 64 KiB are 2^32
-	// AES blocks under one key; the bound of RFC 8446 5.5 for AES-GCM is about 2^24.5 full-size records of 16 KiB, 2^34.5 blocks.
+	// RekeyEvery is the number of records after which a direction changes its key. 2^20 records of at most 64 KiB are
+	// 2^32 AES blocks under one key; the bound of RFC 8446 5.5 for AES-GCM is about 2^24.5 full-size records of 16 KiB,
+	// 2^34.5 blocks.
 	RekeyEvery = 1 << 20
 
 	// WindowSize is how far, in datagrams, reordering may reach back. 960 at 1 KiB are 1 MB, which at 1 Gbit/s is

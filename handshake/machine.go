@@ -67,8 +67,8 @@ type Result struct {
 	Binding   [32]byte         // hash of the whole handshake: both ends have the same, no other handshake ever will (Noise 11.2)
 }
 
-// NewInitiator starts a handshake at engine time now. Message 1 is ready at once: it costs one key, 20 us. The peer must prove to be
-// expect, if that is not zero. c is kept.
+// NewInitiator starts a handshake at engine time now. Message 1 is ready at once: it costs one key, 20 us. The peer
+// must prove to be expect, if that is not zero. c is kept.
 func NewInitiator(c *Config, now time.Duration, expect identity.ID) (*Machine, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -90,13 +90,13 @@ func NewResponder(c *Config, now time.Duration) (*Machine, error) {
 	return &Machine{c: c, deadline: now + c.timeout(), state: awaitHello}, nil
 }
 
-// Observe sets the address under which the peer is seen, to be told to it: Params.Observed. It has an effect until our record is
-// sent: before the first Receive.
+// Observe sets the address under which the peer is seen, to be told to it: Params.Observed. It has an effect until our
+// record is sent: before the first Receive.
 func (m *Machine) Observe(a transport.Addr) { m.observed = a }
 
-// Receive takes the peer's next message, whole and without its length. Up to 200 us of work, so it runs off the loop when there are
-// many. msg is not kept. Any error ends the handshake: nothing more is taken or written, and later calls return ErrState.
-// So does a call on a machine that is done, which stays done.
+// Receive takes the peer's next message, whole and without its length. Up to 200 us of work, so it runs off the loop
+// when there are many. msg is not kept. Any error ends the handshake: nothing more is taken or written, and later calls
+// return ErrState. So does a call on a machine that is done, which stays done.
 func (m *Machine) Receive(now time.Duration, msg []byte) error {
 	if m.state == done || m.state == failed {
 		return ErrState
@@ -268,8 +268,8 @@ func (m *Machine) fail() {
 	m.wipe()
 }
 
-// wipe clears the private keys that this handshake has copied or made. What Noise and the collector have moved elsewhere stays
-// until it is overwritten.
+// wipe clears the private keys that this handshake has copied or made. What Noise and the collector have moved
+// elsewhere stays until it is overwritten.
 func (m *Machine) wipe() {
 	if m.noise == nil {
 		return

@@ -6,9 +6,9 @@ import (
 	"github.com/carrier-p2p/carrier/framing/wire"
 )
 
-// NextMessage takes one message from the front of a stream: u16 length, little endian, and that many bytes. n is how much of b
-// it took; n = 0 without an error means that it is not whole yet. A length of zero or above MessageLimit is an error as
-// soon as the length is there. msg aliases b.
+// NextMessage takes one message from the front of a stream: u16 length, little endian, and that many bytes. n is how
+// much of b it took; n = 0 without an error means that it is not whole yet. A length of zero or above MessageLimit is
+// an error as soon as the length is there. msg aliases b.
 func NextMessage(b []byte) (msg []byte, n int, err error) {
 	size, head := wire.ConsumeUint16(b)
 	switch {
@@ -29,8 +29,8 @@ func appendHello(dst []byte, tag [8]byte) []byte {
 	return append(append(dst, helloVersion), tag[:]...)
 }
 
-// checkHello looks at message 1 before any of it is believed or computed with. The version comes first: another version may have
-// another form.
+// checkHello looks at message 1 before any of it is believed or computed with. The version comes first: another version
+// may have another form.
 func checkHello(msg []byte, tag [8]byte) error {
 	switch {
 	case len(msg) <= offHello:

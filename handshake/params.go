@@ -63,8 +63,8 @@ func (p *Params) Append(dst []byte) []byte {
 	return dst
 }
 
-// ParseParams reads parameters in any order. Unknown types are skipped. A known type that comes twice, a value of the wrong form and
-// more than ParamsSizeLimit bytes are errors that wrap ErrMessage. Nothing of b is kept.
+// ParseParams reads parameters in any order. Unknown types are skipped. A known type that comes twice, a value of the
+// wrong form and more than ParamsSizeLimit bytes are errors that wrap ErrMessage. Nothing of b is kept.
 func ParseParams(b []byte) (Params, error) {
 	var p Params
 	if len(b) > ParamsSizeLimit {

@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// A proof is the payload of messages 2 and 3. Noise proves that the sender has the static key; the record, that the owner of the
-// identity has chosen this static key. Neither says anything without the other.
+// A proof is the payload of messages 2 and 3. Noise proves that the sender has the static key; the record, that the
+// owner of the identity has chosen this static key. Neither says anything without the other.
 
 func (m *Machine) appendProof(dst []byte) []byte {
 	params := m.c.Params
@@ -21,8 +21,8 @@ func (m *Machine) appendProof(dst []byte) []byte {
 	return params.Append(dst)
 }
 
-// checkProof decides whether the sender of payload, who has shown to have the private key of static, is who it claims to be. What costs
-// nothing comes first, the signature last.
+// checkProof decides whether the sender of payload, who has shown to have the private key of static, is who it claims
+// to be. What costs nothing comes first, the signature last.
 func (m *Machine) checkProof(payload, static []byte) (*Result, error) {
 	raw, n := wire.ConsumeBytes16(payload, identity.RecordSizeLimit)
 	if n < 0 {

@@ -17,9 +17,10 @@ const headerSize = 4
 // A RecordKey is one direction of a session: a key and the number of the next record. That is all an idle peer keeps: 40
 // bytes. It belongs to one goroutine at a time, and is moved, not copied: two copies that seal would use a nonce twice.
 //
-// Record n is sealed with AES-256-GCM under the nonce of Noise: four zero bytes and n, big endian. After every RekeyEvery records
-// the key is replaced by REKEY(key) (Noise 4.2: the first 32 bytes of ENCRYPT(key, 2^64-1, "", 32 zero bytes)), on both sides by
-// counting. The counter goes on and does not start again, so that n alone says which key a record has.
+// Record n is sealed with AES-256-GCM under the nonce of Noise: four zero bytes and n, big endian. After every
+// RekeyEvery records the key is replaced by REKEY(key) (Noise 4.2: the first 32 bytes of ENCRYPT(key, 2^64-1, "", 32
+// zero bytes)), on both sides by counting. The counter goes on and does not start again, so that n alone says which key
+// a record has.
 //
 // fmt prints "(private)". A struct that holds a RecordKey in an unexported field must not be printed with fmt, which then
 // cannot know.
@@ -29,8 +30,8 @@ type RecordKey struct {
 	counter uint64 // of the next record. Invariant: key has been replaced counter/RekeyEvery times
 }
 
-// A Cipher is a RecordKey made ready for use: about 800 bytes, made in half a microsecond. It serves the key it was expanded
-// from and no other, and belongs to one goroutine at a time.
+// A Cipher is a RecordKey made ready for use: about 800 bytes, made in half a microsecond. It serves the key it was
+// expanded from and no other, and belongs to one goroutine at a time.
 type Cipher struct {
 	aead  cipher.AEAD
 	epoch uint64   // counter/RekeyEvery of the key inside
@@ -45,8 +46,9 @@ func (k *RecordKey) Expand() *Cipher {
 // Counter returns the number of the next record.
 func (k *RecordKey) Counter() uint64 { return k.counter }
 
-// Seal seals a record in place as the next one. rec is the 4-byte header, the plaintext, and 16 bytes of room for the tag; the
-// header is authenticated. Does not allocate, except once in RekeyEvery records. After 2^64-1 records, ErrNonceEnd.
+// Seal seals a record in place as the next one. rec is the 4-byte header, the plaintext, and 16 bytes of room for the
+// tag; the header is authenticated. Does not allocate, except once in RekeyEvery records. After 2^64-1 records,
+// ErrNonceEnd.
 func (k *RecordKey) Seal(c *Cipher, rec []byte) error {
 	if len(rec) < headerSize {
 		invariant.Bug("handshake: bug: sealing a record of %d bytes", len(rec))
@@ -54,8 +56,8 @@ func (k *RecordKey) Seal(c *Cipher, rec []byte) error {
 	return k.SealWith(c, rec[:headerSize], rec[headerSize:])
 }
 
-// SealWith is Seal with any authenticated data ad; body is the plaintext and 16 bytes of room. Datagrams put Counter into ad
-// before the call, for OpenAt. ad and body must not overlap.
+// SealWith is Seal with any authenticated data ad; body is the plaintext and 16 bytes of room. Datagrams put Counter
+// into ad before the call, for OpenAt. ad and body must not overlap.
 func (k *RecordKey) SealWith(c *Cipher, ad, body []byte) error {
 	if len(body) < tagSize {
 		invariant.Bug("handshake: bug: sealing %d bytes, no room for the tag", len(body))
@@ -84,10 +86,11 @@ func (k *RecordKey) Open(c *Cipher, header, body []byte) (plain []byte, err erro
 	return plain, err
 }
 
-// OpenAt opens a datagram that carries its own number, in place. Numbers may come in any order; that none comes twice is for a Window to
-// see to: Check before, Accept after. A datagram of the next key's turn is tried with that key, which then stays;
-// one from before the last change of keys is lost (ErrOpen), at worst WindowSize of RekeyEvery. ErrOpen concerns this
-// datagram alone. A key opens either datagrams, with OpenAt, or a stream, with Open: OpenAt does not count.
+// OpenAt opens a datagram that carries its own number, in place. Numbers may come in any order; that none comes twice
+// is for a Window to see to: Check before, Accept after. A datagram of the next key's turn is tried with that key,
+// which then stays; one from before the last change of keys is lost (ErrOpen), at worst WindowSize of RekeyEvery.
+// ErrOpen concerns this datagram alone. A key opens either datagrams, with OpenAt, or a stream, with Open: OpenAt does
+// not count.
 func (k *RecordKey) OpenAt(c *Cipher, counter uint64, ad, body []byte) (plain []byte, err error) {
 	if counter == math.MaxUint64 {
 		return nil, ErrNonceEnd

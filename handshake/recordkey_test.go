@@ -38,8 +38,8 @@ func TestRecordKeyIsSmall(t *testing.T) {
 	}
 }
 
-// Any stream of records opens in order to what was sealed, also when ciphers are dropped in between, on either side, and across
-// changes of the key.
+// Any stream of records opens in order to what was sealed, also when ciphers are dropped in between, on either side,
+// and across changes of the key.
 func TestRecordsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := rapid.SampledFrom([]uint64{0, RekeyEvery - 3, 7*RekeyEvery - 2, 1 << 40}).Draw(t, "start")
@@ -293,8 +293,8 @@ func TestSealBugs(t *testing.T) {
 func BenchmarkSeal(b *testing.B) { benchmarkRecords(b, true, false) }
 func BenchmarkOpen(b *testing.B) { benchmarkRecords(b, false, true) }
 
-// benchmarkRecords times one half of sealing and opening; the other is what makes the input. Opening needs a fresh record each time, so its
-// input is copied: a copy of 64 KiB takes 2 us, and is in the figure.
+// benchmarkRecords times one half of sealing and opening; the other is what makes the input. Opening needs a fresh
+// record each time, so its input is copied: a copy of 64 KiB takes 2 us, and is in the figure.
 func benchmarkRecords(b *testing.B, sealing, opening bool) {
 	for _, size := range []int{64, 1 << 10, 16 << 10, 64 << 10} {
 		b.Run(fmt.Sprintf("payload=%d", size), func(b *testing.B) {

@@ -2,12 +2,12 @@ package handshake
 
 import "math"
 
-// A Window tells datagrams that were seen from new ones. It remembers which of the last WindowSize numbers have come, and treats
-// everything older as seen: the ring of RFC 6479. The zero Window has seen nothing. It belongs to one goroutine
-// at a time.
+// A Window tells datagrams that were seen from new ones. It remembers which of the last WindowSize numbers have come,
+// and treats everything older as seen: the ring of RFC 6479. The zero Window has seen nothing. It belongs to one
+// goroutine at a time.
 //
-// Call Check before a datagram is opened, which is cheap, and Accept only after it has opened: otherwise anyone could move the
-// window with a forged number.
+// Call Check before a datagram is opened, which is cheap, and Accept only after it has opened: otherwise anyone could
+// move the window with a forged number.
 type Window struct {
 	next  uint64              // one above the highest number seen
 	words [windowWords]uint64 // bit n%64 of word n/64%windowWords: n was seen

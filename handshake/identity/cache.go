@@ -11,8 +11,8 @@ import (
 // several nodes) costs a hash and a lookup instead of a signature check. It knows records by the BLAKE2b-256 hash of
 // their bytes, holds a fixed number of them and forgets those unused longest.
 //
-// Failures are not remembered: they are cheap to find again, or else a stranger could push good records out with bad ones for
-// the price of random bytes. May be used from any goroutine.
+// Failures are not remembered: they are cheap to find again, or else a stranger could push good records out with bad
+// ones for the price of random bytes. May be used from any goroutine.
 type Cache struct {
 	lru *lru.Cache[[32]byte, checked]
 }
@@ -32,9 +32,9 @@ func NewCache(n int) *Cache {
 	return &Cache{lru: c}
 }
 
-// Verify parses raw and verifies it under p, or finds that this was done before. The record is shared between all who ask for the
-// same bytes: it must not be changed. Nothing of raw is kept. Errors are those of ParseRecord and Record.Verify. A nil
-// Cache works and remembers nothing.
+// Verify parses raw and verifies it under p, or finds that this was done before. The record is shared between all who
+// ask for the same bytes: it must not be changed. Nothing of raw is kept. Errors are those of ParseRecord and
+// Record.Verify. A nil Cache works and remembers nothing.
 func (c *Cache) Verify(raw []byte, p Puzzle) (*Record, error) {
 	var key [32]byte
 	if c != nil && len(raw) <= RecordSizeLimit {

@@ -50,8 +50,8 @@ var (
 )
 
 // Save writes the identity to path with mode 0600: into a temporary file beside it, synced, renamed over path, and the
-// directory synced. After a crash path holds the old content or the new. It replaces an older file of the same key, for instance after Solve;
-// anything else at path stays, and the error is ErrFileTaken: a key that is overwritten is lost.
+// directory synced. After a crash path holds the old content or the new. It replaces an older file of the same key, for
+// instance after Solve; anything else at path stays, and the error is ErrFileTaken: a key that is overwritten is lost.
 func (id *Identity) Save(path string) error {
 	old, err := Load(path)
 	switch {
@@ -68,8 +68,8 @@ func (id *Identity) Save(path string) error {
 	return nil
 }
 
-// Load reads a file that Save has written. Errors wrap fs.ErrNotExist and the like, ErrFileTruncated, ErrFileCorrupt or ErrFileVersion, and
-// name the file. Load does not judge who else may read the file: see CheckMode.
+// Load reads a file that Save has written. Errors wrap fs.ErrNotExist and the like, ErrFileTruncated, ErrFileCorrupt or
+// ErrFileVersion, and name the file. Load does not judge who else may read the file: see CheckMode.
 func Load(path string) (*Identity, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -88,8 +88,9 @@ func Load(path string) (*Identity, error) {
 	return id, nil
 }
 
-// CheckMode returns ErrFileMode if others than the owner have any right to the file: worth a warning at start, not a refusal,
-// since containers and network file systems often cannot do better. On Windows, where modes mean nothing, it returns nil.
+// CheckMode returns ErrFileMode if others than the owner have any right to the file: worth a warning at start, not a
+// refusal, since containers and network file systems often cannot do better. On Windows, where modes mean nothing, it
+// returns nil.
 func CheckMode(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -23,8 +23,8 @@ var goldenErrors = map[string]error{
 	"form": ErrRecord, "version": ErrRecordVersion, "key": ErrKey, "puzzle": ErrPuzzle, "signature": ErrSignature,
 }
 
-// Records byte for byte, with everything that goes into them. The good ones must come out of the named seed again, the bad ones must be
-// refused for the named reason and no other.
+// Records byte for byte, with everything that goes into them. The good ones must come out of the named seed again, the
+// bad ones must be refused for the named reason and no other.
 func TestGolden(t *testing.T) {
 	if *update {
 		writeGolden(t)
@@ -86,7 +86,8 @@ func goldenInt(t *testing.T, s string) int {
 	return n
 }
 
-// checkGoldenRecord makes the record anew. Ed25519 signatures are deterministic (RFC 8032), and so is the search for a solution.
+// checkGoldenRecord makes the record anew. Ed25519 signatures are deterministic (RFC 8032), and so is the search for a
+// solution.
 func checkGoldenRecord(t *testing.T, v map[string]string, p Puzzle, raw []byte) {
 	seed, err := hex.DecodeString(v["seed"])
 	if err != nil {

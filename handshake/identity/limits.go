@@ -21,7 +21,7 @@ const (
 	// than machines of today have.
 	workerLimit = 256
 
-	// fileSizeLimit bounds what Load reads. An identity file is 320 bytes; a wrong path may be a disk image.
+	// fileSizeLimit bounds what Load reads. An identity file has 280 bytes; a wrong path may be a disk image.
 	fileSizeLimit = 1024
 )
 

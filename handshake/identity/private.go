@@ -18,8 +18,8 @@ const staticDomain = "carrier/1 x25519 static key"
 // private is what the key material shows of itself, whoever asks.
 const private = "(private)"
 
-// An Identity is a node's secret: its Ed25519 key, the X25519 key derived from it, and its solution of the dynamic puzzle. It
-// does not change after it is made and may be used from any goroutine.
+// An Identity is a node's secret: its Ed25519 key, the X25519 key derived from it, and its solution of the dynamic
+// puzzle. It does not change after it is made and may be used from any goroutine.
 //
 // It does not give itself away: fmt with any verb, encoding/json and log/slog print "(private)", and == does not
 // compile. The zero Identity is none.
@@ -54,8 +54,9 @@ func newIdentity(seed *[32]byte, solution [32]byte) *Identity {
 
 func hide(s *secret) *Identity { return &Identity{s: func() *secret { return s }} }
 
-// FromSeed rebuilds an identity from its 32-byte secret and searches for a solution of the dynamic puzzle of p (Solve). The static
-// puzzle is a property of the seed: if the seed does not solve it the error is ErrPuzzle, and only another seed helps.
+// FromSeed rebuilds an identity from its 32-byte secret and searches for a solution of the dynamic puzzle of p (Solve).
+// The static puzzle is a property of the seed: if the seed does not solve it the error is ErrPuzzle, and only another
+// seed helps.
 func FromSeed(ctx context.Context, seed [32]byte, p Puzzle) (*Identity, error) {
 	return newIdentity(&seed, [32]byte{}).Solve(ctx, p, GenerateOptions{})
 }
@@ -75,8 +76,8 @@ func (id *Identity) StaticKey() [32]byte { return id.s().static }
 // StaticPublic returns the X25519 public key, as it stands in the node's record.
 func (id *Identity) StaticPublic() [32]byte { return id.s().staticPK }
 
-// Sign signs msg under a domain, a constant of 1 to 255 bytes that says what kind of thing is signed, so that a signature given in
-// one place means nothing in another. PublicKey.Verify checks it. About 25 us.
+// Sign signs msg under a domain, a constant of 1 to 255 bytes that says what kind of thing is signed, so that a
+// signature given in one place means nothing in another. PublicKey.Verify checks it. About 25 us.
 func (id *Identity) Sign(domain string, msg []byte) (sig [64]byte) {
 	copy(sig[:], ed25519.Sign(id.s().key, appendSigned(nil, domain, msg)))
 	return sig

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The canary for Check: crypto/ed25519 takes one constant signature, made without any secret, for many messages under each key of low
-// order. This also proves that the keys in the table are of low order.
+// The canary for Check: crypto/ed25519 takes one constant signature, made without any secret, for many messages under
+// each key of low order. This also proves that the keys in the table are of low order.
 func TestLowOrderKeysAreForgeable(t *testing.T) {
 	forged := [64]byte{1} // R is the neutral point, S is 0
 	for _, y := range lowOrderY {
@@ -35,24 +35,17 @@ func TestLowOrderKeysAreForgeable(t *testing.T) {
 }
 
 func TestKeyCheck(t *testing.T) {
-	nearP := func(first byte) (k PublicKey) {
-		for i := range k {
-			k[i] = 0xff
-		}
-		k[0], k[31] = first, 0x7f
-		return k
-	}
 	for first := 0xed; first <= 0xff; first++ {
 		for _, sign := range []byte{0, 0x80} {
-			k := nearP(byte(first))
+			k := PublicKey(nearP(byte(first)))
 			k[31] |= sign
 			if err := k.Check(); !errors.Is(err, ErrKey) {
 				t.Errorf("y = p+%d, sign %x: %v, want ErrKey", first-0xed, sign, err)
 			}
 		}
 	}
-	good := []PublicKey{nearP(0xeb), {2}, {3, 31: 0x80}}
-	inner := nearP(0xff)
+	good := []PublicKey{PublicKey(nearP(0xeb)), {2}, {3, 31: 0x80}}
+	inner := PublicKey(nearP(0xff))
 	inner[17] = 0xfe
 	for _, k := range append(good, inner) {
 		if err := k.Check(); err != nil {

@@ -35,8 +35,8 @@ func (p Puzzle) Validate() error {
 	return nil
 }
 
-// Check reports, with an error that wraps ErrPuzzle, whether the ID of pub and x solve p: three hashes, below a microsecond. Hence
-// it comes before anything that costs more.
+// Check reports, with an error that wraps ErrPuzzle, whether the ID of pub and x solve p: three hashes, below a
+// microsecond. Hence it comes before anything that costs more.
 func (p Puzzle) Check(pub PublicKey, x [32]byte) error {
 	id := pub.ID()
 	if got := staticZeros(id); got < p.StaticBits {

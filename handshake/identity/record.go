@@ -61,8 +61,8 @@ type Record struct {
 	Signature [64]byte
 }
 
-// NewRecord makes and signs a record of id. IPv4 addresses inside IPv6 are unmapped; addresses that a record cannot hold (see
-// ParseRecord) are an error, which names the first. addrs is not kept.
+// NewRecord makes and signs a record of id. IPv4 addresses inside IPv6 are unmapped; addresses that a record cannot
+// hold (see ParseRecord) are an error, which names the first. addrs is not kept.
 func (id *Identity) NewRecord(addrs []transport.Addr, seq uint64, flags Flags) (*Record, error) {
 	r := &Record{
 		PublicKey: id.s().public,
@@ -87,9 +87,9 @@ func (id *Identity) NewRecord(addrs []transport.Addr, seq uint64, flags Flags) (
 // ID returns the name that belongs to the record's public key.
 func (r *Record) ID() ID { return r.PublicKey.ID() }
 
-// Verify reports whether the record may be believed: its form, then the puzzles of p, then the signature, which is a hundred times
-// as expensive as the rest. Errors wrap ErrRecord, ErrKey, ErrPuzzle or ErrSignature. About 55 us for a good record, below
-// 1 us for one that skipped the puzzles.
+// Verify reports whether the record may be believed: its form, then the puzzles of p, then the signature, which is a
+// hundred times as expensive as the rest. Errors wrap ErrRecord, ErrKey, ErrPuzzle or ErrSignature. About 55 us for a
+// good record, below 1 us for one that skipped the puzzles.
 func (r *Record) Verify(p Puzzle) error {
 	if err := r.checkForm(); err != nil {
 		return err
@@ -174,10 +174,10 @@ func (r *Record) appendUnsigned(dst []byte) []byte {
 	return dst
 }
 
-// ParseRecord reads a record and requires the whole of b to be one. It takes exactly what Append writes: an address has a transport
-// number other than 0 (unknown ones are kept, so that later transports do not make records unreadable), an IPv4 or IPv6
-// address that is one host's, without zone, never IPv4 inside IPv6, and a port; none stands twice.
-// Errors wrap ErrRecord, ErrRecordVersion or ErrKey. Nothing of b is kept; the addresses are one allocation.
+// ParseRecord reads a record and requires the whole of b to be one. It takes exactly what Append writes: an address has
+// a transport number other than 0 (unknown ones are kept, so that later transports do not make records unreadable), an
+// IPv4 or IPv6 address that is one host's, without zone, never IPv4 inside IPv6, and a port; none stands twice. Errors
+// wrap ErrRecord, ErrRecordVersion or ErrKey. Nothing of b is kept; the addresses are one allocation.
 func ParseRecord(b []byte) (Record, error) {
 	if len(b) > 0 && b[0] != recordVersion {
 		return Record{}, fmt.Errorf("%w: %d", ErrRecordVersion, b[0])
@@ -215,8 +215,8 @@ func ParseRecord(b []byte) (Record, error) {
 	return r, nil
 }
 
-// AppendAddr appends an address as it stands in records: u8 transport | u8 4 or 6 | 4 or 16 bytes IP | u16 port. IPv4 inside
-// IPv6 is written as IPv4, and a zone is lost.
+// AppendAddr appends an address as it stands in records: u8 transport | u8 4 or 6 | 4 or 16 bytes IP | u16 port. IPv4
+// inside IPv6 is written as IPv4, and a zone is lost.
 func AppendAddr(dst []byte, a transport.Addr) []byte {
 	ip := a.Addr().Unmap()
 	if ip.Is4() {
@@ -229,8 +229,9 @@ func AppendAddr(dst []byte, a transport.Addr) []byte {
 	return binary.LittleEndian.AppendUint16(dst, a.Port())
 }
 
-// ConsumeAddr reads an address from the front of b and returns how many bytes it took, negative if there is none. It takes only
-// what AppendAddr writes, so IPv4 inside IPv6 is refused, but it does not ask whether the address makes sense.
+// ConsumeAddr reads an address from the front of b and returns how many bytes it took, negative if there is none. It
+// takes only what AppendAddr writes, so IPv4 inside IPv6 is refused, but it does not ask whether the address makes
+// sense.
 func ConsumeAddr(b []byte) (a transport.Addr, n int) {
 	if len(b) < 2 {
 		return transport.Addr{}, -1

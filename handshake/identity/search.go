@@ -68,8 +68,9 @@ func Generate(ctx context.Context, p Puzzle, opts GenerateOptions) (*Identity, e
 	return newIdentity(&seed, [32]byte{}).solve(p, &s)
 }
 
-// Solve returns the same identity with a solution of the dynamic puzzle of p: for a network that has raised c2, or another
-// network. If the identity's solution is already good it returns id itself. ErrPuzzle means that the static puzzle is not solved.
+// Solve returns the same identity with a solution of the dynamic puzzle of p: for a network that has raised c2, or
+// another network. If the identity's solution is already good it returns id itself. ErrPuzzle means that the static
+// puzzle is not solved.
 func (id *Identity) Solve(ctx context.Context, p Puzzle, opts GenerateOptions) (*Identity, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -96,8 +97,9 @@ func (id *Identity) solve(p Puzzle, s *search) (*Identity, error) {
 	return hide(&solved), nil
 }
 
-// candidate derives the i-th candidate seed. Numbering the candidates, instead of reading each from the random source, is what
-// makes the result independent of the number of workers, and the source need not be safe for several goroutines.
+// candidate derives the i-th candidate seed. Numbering the candidates, instead of reading each from the random source,
+// is what makes the result independent of the number of workers, and the source need not be safe for several
+// goroutines.
 func candidate(master *[32]byte, i uint64) [32]byte {
 	var b [len(candidateDomain) + 32 + 8]byte
 	n := copy(b[:], candidateDomain)
