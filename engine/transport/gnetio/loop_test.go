@@ -47,7 +47,6 @@ func TestAlarmDue(t *testing.T) {
 	tr := New(Config{})
 	tr.startedAt = time.Now()
 	lp := newLoop(tr, nil, 0)
-	defer lp.end()
 	far := lp.Now() + time.Hour
 
 	if lp.alarmDue() {
@@ -85,6 +84,11 @@ func TestAlarmDue(t *testing.T) {
 	lp.ring()
 	if lp.alarmDue() {
 		t.Error("an alarm was due twice")
+	}
+	lp.WakeAt(far)
+	lp.end()
+	if lp.timer.Stop() {
+		t.Error("the timer was still running after the end")
 	}
 }
 

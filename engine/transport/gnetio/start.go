@@ -139,9 +139,7 @@ func (t *Transport) run(addrs []string) {
 	t.runErr = err
 	close(t.over)
 	if !t.stopping.Load() && t.begun() {
-		err := t.endError()
-		t.cfg.Logger.Error("gnetio: the reactor has ended by itself", "error", err)
-		t.sink.Failed(err)
+		t.sink.Failed(t.endError())
 	}
 }
 
