@@ -1,0 +1,48 @@
+# What .ci/run does all of, in pieces for daily use. "make help" lists them.
+
+FUZZ_SECONDS ?= 20
+COUNT ?= 5
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: check
+check: ## is it good? format, vet, and the tests of the checked build, which hold floors and documents too
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; exit 1; }
+	go vet ./...
+	go vet -tags invariant ./...
+	go test -tags invariant ./...
+
+.PHONY: test
+test: ## the tests as users build them
+	go test ./...
+
+.PHONY: race
+race: ## the tests under the race detector
+	go test -race -timeout 20m ./...
+
+.PHONY: lint
+lint: ## golangci-lint, at the version that .ci/run pins
+	STEPS="tools lint" .ci/run
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_SECONDS (20)
+	STEPS=fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TOTAL=1000000 .ci/run
+
+.PHONY: bench
+bench: ## Go benchmarks, COUNT (5) times each
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./bench
+
+.PHONY: measure
+measure: ## the tables of docs/measuring.md: two processes, baselines in turns; most of an hour
+	go run ./cmd/p2pbench run --full --against gnet,tls --rounds 5 --json results.jsonl
+
+.PHONY: cover
+cover: ## what the tests reach, by package; writes cover.out
+	go test -short -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -func cover.out | tail -1
+
+.PHONY: ci
+ci: ## everything
+	.ci/run
