@@ -341,6 +341,40 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A stall is charged to everybody who had to wait for it: in an open loop latency counts from the planned time. Here one answer of
+// one worker takes 60 ms, for which 120 requests are planned; a closed loop, and service time, see one slow request.
+func TestNoCoordinatedOmission(t *testing.T) {
+	stall := func(n int, right []byte) ([]byte, error) {
+		if n == 20 {
+			<-time.After(60 * time.Millisecond)
+		}
+		return right, nil
+	}
+	const tenth = 10_000.0 // 10 ms in us
+	open := run(t, &fake{answer: stall}, load.Config{Scenario: load.RPC, Rate: 2000, Duration: 150 * time.Millisecond})
+	if l := open.LatencyMicros; l.P90 < tenth {
+		t.Errorf("open loop: latency %+v, want a p90 of 10 ms or more", l)
+	}
+	if s := open.ServiceMicros; s.P90 >= tenth || s.Max < 6*tenth {
+		t.Errorf("open loop: service time %+v, want one slow request", s)
+	}
+	closed := run(t, &fake{answer: stall}, load.Config{Scenario: load.RPC, Duration: 150 * time.Millisecond})
+	if l := closed.LatencyMicros; l.P90 >= tenth || l.Max < 6*tenth || closed.ServiceMicros != nil {
+		t.Errorf("closed loop: latency %+v, service %v; want one slow request", l, closed.ServiceMicros)
+	}
+}
+
+// A rate beyond what the driver takes is said: places in the timetable that nobody got to.
+func TestOverload(t *testing.T) {
+	r := run(t, &fake{answer: func(_ int, right []byte) ([]byte, error) {
+		<-time.After(time.Millisecond)
+		return right, nil
+	}}, load.Config{Scenario: load.RPC, Rate: 100_000, Duration: 30 * time.Millisecond})
+	if r.Unsent < 2000 || r.Unsent+r.Messages > 200_000 || r.Late == 0 {
+		t.Errorf("%d sent, %d late, %d unsent of 3000 or so", r.Messages, r.Late, r.Unsent)
+	}
+}
+
 // storm takes the others' handshakes and errors into the result, and compares with the quiet part.
 func TestStorm(t *testing.T) {
 	f := &fake{}

@@ -151,7 +151,7 @@ func (r *Receiver) count(msg []byte, h Header) {
 	r.messages++
 	r.bytes += uint32(len(msg))
 	if h.Planned != 0 {
-		r.sink.latency.Record(int(r.stream), time.Duration(time.Now().UnixNano()-h.Planned))
+		r.sink.latency.Record(int(r.stream%shardLimit), time.Duration(time.Now().UnixNano()-h.Planned))
 	}
 	if r.messages == publishEvery {
 		r.publish()

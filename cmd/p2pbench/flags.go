@@ -25,6 +25,7 @@ type runFlags struct {
 	Against  []string      `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME,..."`
 	Rounds   int           `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
 	Label    string        `hidden:"" help:"Shown in front of progress."`
+	Follow   bool          `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
 	NoTable  bool          `hidden:"" help:"Progress, but no table: whoever started this prints one."`
 }
 
@@ -32,6 +33,7 @@ type runFlags struct {
 type loadFlags struct {
 	runFlags
 	Target  string `help:"Address that 'p2pbench serve' printed; none: a child process serves." placeholder:"ADDR"`
+	Profile string `help:"Write CPU profiles of both sides to PREFIX-dialling.pprof and PREFIX-serving.pprof." placeholder:"PREFIX"`
 	Control string `help:"Control address that 'p2pbench serve' printed; without it a target cannot be asked." placeholder:"ADDR"`
 }
 
@@ -64,7 +66,7 @@ func (f *runFlags) rounds() int {
 // arguments is the command line of one run of c with one driver, for a process of its own.
 func arguments(c load.Config, driverName, label string) []string {
 	args := []string{
-		c.Scenario, "--driver", driverName, "--json", "-", "--label", label,
+		c.Scenario, "--driver", driverName, "--json", "-", "--label", label, "--follow",
 		"--duration", c.Duration.String(), "--warmup", max(c.Warmup, 0).String(), "--conns", strconv.Itoa(c.Conns),
 	}
 	has := func(flag string, value string, scenarios ...string) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"time"
 
@@ -30,6 +31,9 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 		return fmt.Errorf("%w: --control without --target", errUsage)
 	}
 	if len(names) > 1 || f.rounds() > 1 {
+		if f.Profile != "" {
+			return fmt.Errorf("%w: --profile is for one run", errUsage)
+		}
 		if f.Target != "" {
 			return fmt.Errorf("%w: --against and --rounds start serving nodes of their own: no --target", errUsage)
 		}
@@ -104,6 +108,11 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 		return nil, err
 	}
 	defer done()
+	profiled, err := startProfile(f.Profile, "dialling")
+	if err != nil {
+		return nil, err
+	}
+	defer profiled()
 	dialer, err := d.NewDialer(c.Shape())
 	if err != nil {
 		return nil, err
@@ -116,7 +125,23 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 		Beside: func(ctx context.Context) (*load.Result, error) { return a.stormFrom(ctx, f.Driver, addr, c) },
 		Watch:  show.tick, WatchEvery: show.every,
 	}
-	return bench.Run(a.ctx)
+	ctx := a.ctx
+	if f.Follow {
+		ctx = a.follow()
+	}
+	return bench.Run(ctx)
+}
+
+// follow returns a context that ends with standard input. An interrupt at the terminal reaches the whole process group; the
+// one who started this process hears it and decides, and a second one must not cost the result.
+func (a *app) follow() context.Context {
+	signal.Ignore(os.Interrupt)
+	ctx, cancel := context.WithCancel(a.ctx)
+	go func() { // ends with the input, at the latest with the process
+		_, _ = io.Copy(io.Discard, a.stdin)
+		cancel()
+	}()
+	return ctx
 }
 
 // serving finds the serving side, or starts it. control is nil if it cannot be asked.
@@ -124,7 +149,7 @@ func (a *app) serving(f *loadFlags, c load.Config) (addr string, control load.Co
 	if f.Target == "" {
 		child, err := load.StartChild(a.self(
 			"serve", "--child", "--listen", "127.0.0.1:0", "--driver", f.Driver,
-			"--conns", strconv.Itoa(c.Shape().Conns), "--idle="+strconv.FormatBool(c.Shape().Idle)))
+			"--conns", strconv.Itoa(c.Shape().Conns), "--idle="+strconv.FormatBool(c.Shape().Idle), "--profile", f.Profile))
 		if err != nil {
 			return "", nil, nil, err
 		}
@@ -171,10 +196,14 @@ func (a *app) stormFrom(ctx context.Context, driverName, addr string, c load.Con
 	return a.runSelf(ctx, args)
 }
 
-// runSelf runs this program and reads the result it prints. When ctx ends it is interrupted, and its result is what it
-// had until then.
+// runSelf runs this program and reads the result it prints. When ctx ends it is told to end, and its result is what it had
+// until then.
 func (a *app) runSelf(ctx context.Context, args []string) (*load.Result, error) {
 	cmd := a.self(args...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -182,7 +211,7 @@ func (a *app) runSelf(ctx context.Context, args []string) (*load.Result, error) 
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	stop := context.AfterFunc(ctx, func() { _ = stdin.Close() })
 	defer stop()
 	result := new(load.Result)
 	decodeErr := json.NewDecoder(stdout).Decode(result)

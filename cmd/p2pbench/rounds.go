@@ -54,6 +54,9 @@ func (a *app) allRounds(f *runFlags, configs []load.Config, names []string, out 
 				args := arguments(c, name, label)
 				args = append(args, "--quiet="+fmt.Sprint(f.Quiet), "--no-table")
 				result, err := a.runSelf(a.ctx, args)
+				if err != nil && a.ctx.Err() != nil {
+					break // it had nothing yet
+				}
 				if err != nil {
 					return err
 				}
@@ -63,6 +66,9 @@ func (a *app) allRounds(f *runFlags, configs []load.Config, names []string, out 
 					return err
 				}
 			}
+		}
+		if len(compared.runs) == 0 {
+			break // interrupted before the first of them
 		}
 		if err := a.conclude(f, compared, out); err != nil {
 			return err
@@ -109,7 +115,7 @@ func (c *comparison) summarize() {
 	for _, name := range c.Drivers[1:] {
 		c.Ratios[name] = map[string]float64{}
 		for metric, s := range c.Spreads[name] {
-			if ours, ok := first[metric]; ok && s.Median != 0 && metric != allocsDialling && metric != allocsServing {
+			if ours, ok := first[metric]; ok && s.Median > 0 && ours.Median > 0 && metric != allocsDialling && metric != allocsServing {
 				c.Ratios[name][metric] = ours.Median / s.Median
 			}
 		}

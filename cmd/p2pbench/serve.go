@@ -23,6 +23,8 @@ type serveCommand struct {
 	Child bool `hidden:"" help:"Speak control lines on standard input and output, and end with the input."`
 	Conns int  `hidden:"" help:"Connections to expect."`
 	Idle  bool `hidden:"" help:"Expect them to be idle."`
+
+	Profile string `help:"Write a CPU profile to PREFIX-serving.pprof at the end." placeholder:"PREFIX"`
 }
 
 func (serveCommand) Help() string {
@@ -42,6 +44,11 @@ func (c *serveCommand) Run(a *app) error {
 			return err
 		}
 	}
+	profiled, err := startProfile(c.Profile, "serving")
+	if err != nil {
+		return err
+	}
+	defer profiled()
 	sink := load.NewSink(load.NewPattern())
 	server, err := d.Serve(c.Listen, load.Shape{Conns: c.Conns, Idle: c.Idle}, sink)
 	if err != nil {
