@@ -137,7 +137,9 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 	}
 	ctx.op, ctx.flags, ctx.id, ctx.payload, ctx.kept = f.Op, f.Flags, f.ID, f.Payload, false
 	for _, s := range r.receivers {
-		err := l.callReceive(s, ctx)
+		l.begin(s)
+		err := s.component.Receive(ctx) // deliverAll catches its panic
+		l.inside = false
 		if err == nil {
 			continue
 		}
@@ -155,11 +157,4 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 		invariant.Spoil(f.Payload)
 	}
 	return nil
-}
-
-// callReceive is the one place where a component's Receive is called. Its deferred end catches a panic.
-func (l *loop) callReceive(s *slot, ctx *ComponentContext) error {
-	l.begin(s)
-	defer l.end(s)
-	return s.component.Receive(ctx)
 }

@@ -145,6 +145,10 @@ func (o *outbound) nextLocked(credit int) lane {
 		if len(o.taken[ln]) == 0 && o.lanes[ln].Len() > 0 {
 			o.memory[ln] = o.lanes[ln].Take()
 			o.taken[ln] = o.memory[ln]
+			if o.spare[ln] != nil {
+				o.lanes[ln].Reuse(o.spare[ln])
+				o.spare[ln] = nil
+			}
 		}
 		if len(o.taken[ln]) > 0 {
 			return ln
@@ -153,14 +157,18 @@ func (o *outbound) nextLocked(credit int) lane {
 	return laneCount
 }
 
-// recycleLocked takes back the memory of batches that have been written. The lane it came from takes it over if it is
-// empty, so that a peer that goes on sending goes on using the same two buffers.
+// recycleLocked takes back the memory of batches that have been written, for the lane they came from: a peer that goes on
+// sending goes on using the same two buffers, which have the right size.
 func (p *PeerClient) recycleLocked(o *outbound) {
 	for ln := range o.memory {
 		if o.memory[ln] == nil || len(o.taken[ln]) > 0 {
 			continue
 		}
-		if !o.lanes[ln].Reuse(o.memory[ln]) {
+		switch {
+		case o.lanes[ln].Reuse(o.memory[ln]):
+		case o.spare[ln] == nil:
+			o.spare[ln] = o.memory[ln]
+		default:
 			p.net.bufs.Put(o.memory[ln])
 		}
 		o.memory[ln], o.taken[ln] = nil, nil
@@ -204,7 +212,8 @@ func (n *Network) drop(o *outbound) {
 	for ln := range o.lanes {
 		o.lanes[ln].Drop(n.bufs)
 		n.bufs.Put(o.memory[ln])
-		o.memory[ln], o.taken[ln] = nil, nil
+		n.bufs.Put(o.spare[ln])
+		o.memory[ln], o.taken[ln], o.spare[ln] = nil, nil, nil
 	}
 	o.ready = nil
 }

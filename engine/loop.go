@@ -30,7 +30,8 @@ type loop struct {
 	warm     peerList         // peers that hold ciphers or buffers, oldest use first
 	received tally
 	woke     bool          // a waiting goroutine was woken during this event
-	handler  *slot         // whose code ran last, for the report of a slow turn
+	handler  *slot         // whose code ran last during this event
+	inside   bool          // and runs now
 	began    time.Duration // when the current event began
 
 	// Any goroutine, under mu.
@@ -59,6 +60,7 @@ func newLoop(n *Network, port transport.Loop) *loop {
 func (l *loop) enter() {
 	l.now = l.port.Now()
 	l.began = l.now
+	l.handler = nil
 	l.mu.Lock()
 	l.running = true
 	l.mu.Unlock()
@@ -236,8 +238,12 @@ func (l *loop) guard(s *slot, f func()) {
 	f()
 }
 
+// begin notes whose code runs now. The pointer is compared before it is written, which costs less than a write barrier.
 func (l *loop) begin(s *slot) {
-	l.handler = s
+	l.inside = true
+	if l.handler != s {
+		l.handler = s
+	}
 	if !l.foreign {
 		l.foreign = true
 		l.inUserCode.Store(true)
@@ -246,6 +252,7 @@ func (l *loop) begin(s *slot) {
 
 // end is deferred around every call of a component.
 func (l *loop) end(s *slot) {
+	l.inside = false
 	if r := recover(); r != nil {
 		l.net.panicked(s, r)
 	}

@@ -54,17 +54,45 @@ func (p *PeerClient) frames(plain []byte) {
 			p.holdFrames(plain)
 			return
 		}
-		f := &p.loop.frame
-		n, err := f.Next(plain)
+		plain = p.deliverAll(plain)
+	}
+}
+
+// deliverAll delivers frames until something stands in the way, and returns what is left. A component's panic is caught
+// here, once for all of them: the rest goes on behind the message that caused it.
+func (p *PeerClient) deliverAll(plain []byte) (rest []byte) {
+	l := p.loop
+	defer p.caught()
+	for rest = plain; len(rest) > 0; {
+		f := &l.frame
+		n, err := f.Next(rest)
 		if err != nil {
 			p.end(&Fault{Peers, Close, CodeProtocol, err})
-			return
+			return nil
 		}
-		plain = plain[n:]
+		rest = rest[n:]
 		if err := p.deliver(f, n); err != nil {
 			p.end(err)
-			return
+			return nil
 		}
+		if p.life.Load() != uint32(stateOpen) || p.in.gated() {
+			return rest
+		}
+	}
+	return nil
+}
+
+// caught is deferred around the delivery of frames. What Receive did not live to give back is given back.
+func (p *PeerClient) caught() {
+	if r := recover(); r != nil {
+		l := p.loop
+		if !l.inside {
+			panic(r) // not a component's: a bug of ours
+		}
+		l.inside = false
+		p.consume(l.held)
+		l.held = 0
+		p.net.panicked(l.handler, r)
 	}
 }
 
@@ -98,6 +126,7 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 		err = p.message(f, r)
 	}
 	p.consume(p.loop.held)
+	p.loop.held = 0
 	return err
 }
 

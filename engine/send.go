@@ -72,6 +72,7 @@ type outbound struct {
 	// Owned by the flush.
 	taken  [laneCount][]byte // taken from the lane and not sealed yet
 	memory [laneCount][]byte // what taken is the rest of
+	spare  [laneCount][]byte // written, for the lane to take when it is taken next
 	ready  []byte            // sealed and not written: a part of one of memory
 	short  bool              // the kernel's queue is being kept short
 }
@@ -169,33 +170,32 @@ func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id 
 
 // sendWait queues a message and waits for room if there is none.
 func (p *PeerClient) sendWait(ctx context.Context, ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	err := p.trySend(ln, op, flags, id, payload)
+	if err != ErrSendBufferFull {
+		return err
+	}
+	return p.sendLater(ctx, ln, op, flags, id, payload)
+}
+
+// sendLater is sendWait where there was no room. It is a function of its own because what it defers would cost those who
+// need not wait.
+func (p *PeerClient) sendLater(ctx context.Context, ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	if p.net.onLoop() {
+		return ErrOnLoop
+	}
 	var expired <-chan time.Time
+	if _, ok := ctx.Deadline(); !ok {
+		t := p.net.timer()
+		t.Reset(p.net.cfg.SendTimeout)
+		defer p.net.timers.Put(t)
+		defer t.Stop()
+		expired = t.C
+	}
 	for {
-		p.mu.Lock()
-		err := p.appendLocked(ln, op, flags, id, payload)
-		if err == nil {
-			start := p.send.startLocked()
-			p.mu.Unlock()
-			if start {
-				p.loop.schedule(p)
-			}
-			return nil
-		}
+		room := p.room()
+		err := p.trySend(ln, op, flags, id, payload)
 		if err != ErrSendBufferFull {
-			p.mu.Unlock()
 			return err
-		}
-		room := p.send.out.waitLocked()
-		p.mu.Unlock()
-		if p.net.onLoop() {
-			return ErrOnLoop
-		}
-		if expired == nil {
-			if _, ok := ctx.Deadline(); !ok {
-				t := time.NewTimer(p.net.cfg.SendTimeout)
-				defer t.Stop()
-				expired = t.C
-			}
 		}
 		select {
 		case <-room:
@@ -206,6 +206,20 @@ func (p *PeerClient) sendWait(ctx context.Context, ln lane, op opcode.Opcode, fl
 		}
 	}
 }
+
+// room returns a channel that is closed when there is room, or the connection has ended. Whoever asks for it must then try
+// again before waiting: there may be room already.
+func (p *PeerClient) room() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.send.out == nil || p.send.err != nil {
+		return closedChannel
+	}
+	return p.send.out.waitLocked()
+}
+
+// closedChannel stands for room that is there.
+var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // waitLocked returns a channel that is closed when there is room.
 func (o *outbound) waitLocked() <-chan struct{} {

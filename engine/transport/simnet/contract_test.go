@@ -37,7 +37,7 @@ func contractNet(n *simnet.Net) *transporttest.Net {
 func TestContract(t *testing.T) {
 	for name, w := range map[string]simnet.Weather{
 		"calm":   {},
-		"stormy": {Latency: 20 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: 0.05, Cut: 0.5},
+		"stormy": {Jitter: 2 * time.Millisecond, Loss: 0.01, Cut: 0.5},
 		"narrow": {Rate: 4 << 20, Cut: 0.1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 func TestContractServed(t *testing.T) {
 	transporttest.Run(t, func(t testing.TB) *transporttest.Net {
 		n := simnet.New(1, simnet.Weather{Latency: 10 * time.Microsecond, Cut: 0.2})
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(t.Context())
 		var serving sync.WaitGroup
 		serving.Go(func() { n.Serve(ctx) })
 		t.Cleanup(func() { cancel(); serving.Wait() })

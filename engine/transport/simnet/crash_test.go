@@ -1,7 +1,6 @@
 package simnet_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -41,7 +40,7 @@ func TestCrash(t *testing.T) {
 	eb.Close()
 	eb.CloseWrite()
 	b.Loops()[0].Wake()
-	b.Dial(context.Background(), tcp(ipA, port), "after")
+	b.Dial(t.Context(), tcp(ipA, port), "after")
 	if b.Offload(func() { t.Error("a dead host took a task") }) {
 		t.Error("a dead host says it took a task")
 	}
@@ -122,7 +121,7 @@ func TestVanish(t *testing.T) {
 	}
 	start := n.Now()
 	ea.write([]byte("are you there?"))
-	ea.node.Dial(context.Background(), tcp(ipB, port), 1)
+	ea.node.Dial(t.Context(), tcp(ipB, port), 1)
 	n.Quiesce(time.Hour)
 	if took := ea.closedAt - start; ea.err != simnet.ErrTimeout || took < time.Minute || took > time.Minute+time.Second {
 		t.Errorf("closed with %v after %v, want a time-out after a minute", ea.err, took)
@@ -224,7 +223,7 @@ func TestPartitionDial(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{DialTimeout: 20 * time.Second})
 	a, b := newNode(t, n, ipA), newNode(t, n, ipB)
 	n.Partition([]netip.Addr{ipB})
-	a.Dial(context.Background(), tcp(ipB, port), 1)
+	a.Dial(t.Context(), tcp(ipB, port), 1)
 	n.Run(2 * time.Second)
 	n.Heal()
 	n.Quiesce(time.Minute)
@@ -234,14 +233,14 @@ func TestPartitionDial(t *testing.T) {
 	if got, want := a.links[0].openedAt, 3002*time.Millisecond; got != want {
 		t.Errorf("opened at %v, want at the second retransmission, after 1 s and 2 s: %v", got, want)
 	}
-	a.Dial(context.Background(), tcp(ipB, port), 2)
+	a.Dial(t.Context(), tcp(ipB, port), 2)
 	n.Run(1500 * time.Microsecond) // the answer is on its way
 	n.Partition([]netip.Addr{ipB})
 	n.Quiesce(time.Hour)
 	if len(a.links) != 1 || len(b.links) != 1 || len(a.fails) != 1 || !errors.Is(a.fails[0], simnet.ErrTimeout) {
 		t.Errorf("parted: %d and %d links, %v", len(a.links), len(b.links), a.fails)
 	}
-	a.Dial(context.Background(), tcp(ipC, port), 3) // nobody, and in the group of a
+	a.Dial(t.Context(), tcp(ipC, port), 3) // nobody, and in the group of a
 	n.Quiesce(time.Minute)
 	if len(a.fails) != 2 || !errors.Is(a.fails[1], simnet.ErrRefused) {
 		t.Errorf("dial to nobody: %v", a.fails)

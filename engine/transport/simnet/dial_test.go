@@ -51,7 +51,7 @@ func TestDialLoss(t *testing.T) {
 
 // TestDialFails: every way for a dial to fail, when, and with what.
 func TestDialFails(t *testing.T) {
-	over, cancel := context.WithCancel(context.Background())
+	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, c := range []struct {
 		name string
@@ -60,11 +60,11 @@ func TestDialFails(t *testing.T) {
 		at   time.Duration
 		want error
 	}{
-		{"no host", context.Background(), tcp(nobody, port), 2 * time.Millisecond, simnet.ErrRefused},
-		{"no listener", context.Background(), tcp(ipB, port+1), 2 * time.Millisecond, simnet.ErrRefused},
-		{"silence", context.Background(), tcp(gone, port), 127 * time.Second, simnet.ErrTimeout},
-		{"udp", context.Background(), transport.Addr{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(ipB, port)}, time.Microsecond, simnet.ErrProto},
-		{"no address", context.Background(), transport.Addr{}, time.Microsecond, simnet.ErrProto},
+		{"no host", t.Context(), tcp(nobody, port), 2 * time.Millisecond, simnet.ErrRefused},
+		{"no listener", t.Context(), tcp(ipB, port+1), 2 * time.Millisecond, simnet.ErrRefused},
+		{"silence", t.Context(), tcp(gone, port), 127 * time.Second, simnet.ErrTimeout},
+		{"udp", t.Context(), transport.Addr{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(ipB, port)}, time.Microsecond, simnet.ErrProto},
+		{"no address", t.Context(), transport.Addr{}, time.Microsecond, simnet.ErrProto},
 		{"context over", over, tcp(ipB, port), time.Microsecond, context.Canceled},
 	} {
 		n := simnet.New(1, simnet.Weather{})
@@ -92,7 +92,7 @@ func TestDialContext(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{})
 	n.Host(gone).Vanish()
 	a, b := newNode(t, n, ipA), newNode(t, n, ipB)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	a.Dial(ctx, tcp(gone, port), "silent")
 	a.Dial(ctx, tcp(ipB, port), "open")
 	n.Run(10 * time.Second)
@@ -139,7 +139,7 @@ func TestDialsEndInAnyOrder(t *testing.T) {
 func TestDialListenerGoes(t *testing.T) {
 	n := simnet.New(1, simnet.Weather{})
 	a, b := newNode(t, n, ipA), newNode(t, n, ipB)
-	a.Dial(context.Background(), tcp(ipB, port), 1)
+	a.Dial(t.Context(), tcp(ipB, port), 1)
 	n.RunUntil(func() bool { return len(a.links) == 1 }, time.Minute)
 	a.links[0].write([]byte("hello"))
 	if err := b.Stop(); err != nil {
@@ -201,7 +201,7 @@ func TestSeveralAtOneAddress(t *testing.T) {
 	}
 	all[1].Crash()
 	for i, nd := range all {
-		c.Dial(context.Background(), tcp(ipA, 100+uint16(i)), i)
+		c.Dial(t.Context(), tcp(ipA, 100+uint16(i)), i)
 		n.Quiesce(time.Minute)
 		if want := map[bool]int{true: 1, false: 0}[i != 1]; len(nd.links) != want {
 			t.Errorf("host %d has %d links, want %d", i, len(nd.links), want)

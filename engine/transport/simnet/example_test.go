@@ -13,7 +13,11 @@ import (
 // A talker prints what it is told. The engine is such a Sink, only larger.
 type talker struct{ name, hello string }
 
-func (s talker) Opened(l transport.Link, _ any) { l.Write([]byte(s.hello)) }
+func (s talker) Opened(l transport.Link, _ any) {
+	if _, err := l.Write([]byte(s.hello)); err != nil {
+		fmt.Println(s.name, err)
+	}
+}
 
 func (s talker) Bytes(l transport.Link, b []byte) {
 	fmt.Printf("%v %s: got %q\n", l.Loop().Now(), s.name, b)
@@ -29,6 +33,12 @@ func (s talker) Turn(transport.Loop)           {}
 func (s talker) Refused(transport.Addr, error) {}
 func (s talker) Failed(error)                  {}
 
+func must(_ []transport.Addr, err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
 // Two hosts, a slow path, a partition and a crash: two virtual minutes in no time at all. The times are the same on every
 // machine.
 func Example() {
@@ -37,8 +47,8 @@ func Example() {
 	b := net.Host(netip.MustParseAddr("192.0.2.2"))
 
 	at := transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(b.Addr(), 4001)}
-	a.Start(talker{"a", "I am a"}, nil)
-	b.Start(talker{"b", "I am b"}, []transport.Addr{at})
+	must(a.Start(talker{"a", "I am a"}, nil))
+	must(b.Start(talker{"b", "I am b"}, []transport.Addr{at}))
 
 	a.Dial(context.Background(), at, nil)
 	net.Run(time.Second)

@@ -1,7 +1,6 @@
 package simnet_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -176,7 +175,7 @@ func TestStop(t *testing.T) {
 	if err := a.Stop(); err != nil {
 		t.Errorf("second Stop: %v", err)
 	}
-	a.Dial(context.Background(), tcp(ipB, port), "late")
+	a.Dial(t.Context(), tcp(ipB, port), "late")
 	if !n.Quiesce(time.Minute) || len(a.fails) != 2 || !errors.Is(a.fails[1], transport.ErrClosed) {
 		t.Errorf("a dial after Stop: %v", a.fails)
 	}
