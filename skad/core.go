@@ -65,6 +65,8 @@ type Core struct {
 	out     []Action
 	outNext int
 	reply   []*Contact // backs Message.Contacts of answers in out
+
+	turns uint32 // counted in checked builds
 }
 
 // New returns the core of the node that self describes. rnd is its only source of randomness: seeded from the system in a node that serves,
@@ -268,9 +270,15 @@ const (
 	replyKept = 32
 )
 
+// checkEvery is how many turns a checked build lets pass between two looks at everything: a look takes as long as a hundred turns.
+const checkEvery = 64
+
 // end ends a turn.
 func (c *Core) end() {
 	if invariant.Enabled {
+		if c.turns++; c.turns%checkEvery != 0 {
+			return
+		}
 		if err := c.check(); err != nil {
 			invariant.Bug("skad: bug: %v", err)
 		}
