@@ -127,7 +127,9 @@ func TestDialsEndInAnyOrder(t *testing.T) {
 	if len(a.fails) != 4 {
 		t.Errorf("%d dials failed, want the 4 cancelled", len(a.fails))
 	}
-	a.Stop()
+	if err := a.Stop(); err != nil {
+		t.Error(err)
+	}
 	cancels[1]()
 	cancels[4]()
 	if len(a.fails) != 6 || !errors.Is(a.fails[4], transport.ErrClosed) || !errors.Is(a.fails[5], transport.ErrClosed) || n.Step() {
@@ -223,7 +225,9 @@ func TestPortsOfAFailedStart(t *testing.T) {
 	if _, err := first.Start(first, nil); err != nil {
 		t.Fatal(err)
 	}
-	first.Stop()
+	if err := first.Stop(); err != nil {
+		t.Error(err)
+	}
 	c.connect(second)
 }
 

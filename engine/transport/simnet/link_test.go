@@ -241,8 +241,8 @@ func TestLent(t *testing.T) {
 func TestBrokenRules(t *testing.T) {
 	for name, breakRule := range map[string]func(*simnet.Net, *end){
 		"Write before Writable": func(_ *simnet.Net, e *end) {
-			e.Write(text(300 << 10))
-			e.Write([]byte("x"))
+			_, _ = e.Write(text(300 << 10)) // short
+			_, _ = e.Write([]byte("x"))
 		},
 		"WakeAt off":   func(_ *simnet.Net, e *end) { e.Loop().WakeAt(0) },
 		"SetOwner off": func(_ *simnet.Net, e *end) { e.SetOwner(nil) },

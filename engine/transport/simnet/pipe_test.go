@@ -35,7 +35,9 @@ func TestIdleKeepsNothing(t *testing.T) {
 	}
 	n.Quiesce(time.Minute)
 	for _, l := range m.links {
-		l.Write(make([]byte, 1000))
+		if k, err := l.Write(make([]byte, 1000)); k != 1000 || err != nil {
+			t.Fatalf("wrote %d, %v", k, err)
+		}
 	}
 	n.Quiesce(time.Minute)
 	for _, l := range m.links {
