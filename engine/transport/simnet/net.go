@@ -36,6 +36,7 @@ type Net struct {
 	linkSeq    uint64
 	trace      uint64
 	observe    func(Event)
+	settle     func()
 	intercept  func(from, to transport.Addr, b []byte) []byte
 	buffers    [][]byte // empty send buffers, to use again
 
@@ -82,6 +83,7 @@ func (n *Net) Now() time.Duration {
 func (n *Net) Step() bool {
 	n.enter("Step")
 	defer n.leave()
+	n.settled()
 	return n.step(clockLimit)
 }
 
@@ -89,6 +91,7 @@ func (n *Net) Step() bool {
 func (n *Net) Run(d time.Duration) {
 	n.enter("Run")
 	defer n.leave()
+	n.settled()
 	end := n.after(d)
 	for n.step(end) {
 	}
@@ -100,6 +103,7 @@ func (n *Net) Run(d time.Duration) {
 func (n *Net) RunUntil(done func() bool, limit time.Duration) bool {
 	n.enter("RunUntil")
 	defer n.leave()
+	n.settled()
 	end := n.after(limit)
 	for !done() {
 		if !n.step(end) {
@@ -116,6 +120,7 @@ func (n *Net) RunUntil(done func() bool, limit time.Duration) bool {
 func (n *Net) Quiesce(limit time.Duration) bool {
 	n.enter("Quiesce")
 	defer n.leave()
+	n.settled()
 	end := n.after(limit)
 	for n.busy() > 0 {
 		if !n.step(end) {
@@ -163,6 +168,24 @@ func (n *Net) enter(method string) {
 	n.driver = method
 }
 
+// Settle has f called before the first event of every driving method and after each event, with nothing of the Net held;
+// nil ends it. In a testing/synctest bubble, Settle(synctest.Wait) lets all other goroutines run until they wait before
+// the next event is chosen: blocking calls made by one goroutine at a time are then as deterministic as events.
+func (n *Net) Settle(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.settle = f
+}
+
+func (n *Net) settled() {
+	n.mu.Lock()
+	f := n.settle
+	n.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
 func (n *Net) leave() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -171,6 +194,14 @@ func (n *Net) leave() {
 
 // step carries out the next event if it is due by end.
 func (n *Net) step(end time.Duration) bool {
+	fired := n.carryOut(end)
+	if fired {
+		n.settled()
+	}
+	return fired
+}
+
+func (n *Net) carryOut(end time.Duration) bool {
 	n.drive.Lock()
 	defer n.drive.Unlock()
 	if !n.fireNext(end) {

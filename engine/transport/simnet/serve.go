@@ -26,6 +26,7 @@ func (n *Net) Serve(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		n.settled() // also goroutines that have poked
 		wait, some := n.untilNext()
 		if some && wait <= 0 {
 			n.step(n.time())

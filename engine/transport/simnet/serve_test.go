@@ -69,6 +69,78 @@ func TestServeInBubble(t *testing.T) {
 	})
 }
 
+// TestSettle: with Settle, goroutines that block on the network are part of the one deterministic run, whether it is driven
+// by hand or by Serve.
+func TestSettle(t *testing.T) {
+	run := func(t *testing.T, seed uint64, serve bool) (trace uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			n := simnet.New(seed, simnet.Weather{Jitter: 10 * time.Millisecond, Cut: 0.3})
+			n.Settle(synctest.Wait)
+			b := newNode(t, n, ipC)
+			b.onBytes = func(e *end, in []byte) { e.push(in) }
+			var callers, serving sync.WaitGroup
+			ctx, cancel := context.WithCancel(t.Context())
+			left := 10
+			for i := range left {
+				callers.Go(func() {
+					time.Sleep(time.Duration(i)) // one at a time
+					a := newCaller(t, n)
+					a.Dial(t.Context(), tcp(ipC, port), i)
+					e := <-a.opened
+					for round := range 10 {
+						e.write(text(100 + round))
+						for want := 100 + round; want > 0; {
+							want -= <-a.got
+						}
+					}
+					if left--; left == 0 {
+						cancel()
+					}
+				})
+			}
+			time.Sleep(time.Second)
+			if serve {
+				serving.Go(func() { n.Serve(ctx) })
+			} else {
+				n.RunUntil(func() bool { return left == 0 }, time.Hour)
+			}
+			callers.Wait()
+			serving.Wait()
+			trace = n.Trace()
+			cancel()
+		})
+		return trace
+	}
+	for _, serve := range []bool{false, true} {
+		first, other := run(t, 1, serve), run(t, 2, serve)
+		for range 5 {
+			if again := run(t, 1, serve); again != first {
+				t.Errorf("serve %v: trace %x, and %x before", serve, again, first)
+			}
+		}
+		if first == other {
+			t.Errorf("serve %v: two seeds, one trace", serve)
+		}
+	}
+}
+
+// A caller is a node whose bytes are waited for.
+type caller struct {
+	*node
+	opened chan *end
+	got    chan int
+}
+
+func newCaller(t *testing.T, n *simnet.Net) *caller {
+	a := &caller{&node{Host: n.Host(ipA), t: t, net: n}, make(chan *end, 1), make(chan int, 1000)}
+	a.onOpened = func(e *end) { a.opened <- e }
+	a.onBytes = func(_ *end, in []byte) { a.got <- len(in) }
+	if _, err := a.Start(a, nil); err != nil {
+		t.Error(err)
+	}
+	return a
+}
+
 // TestServePoke: an event that becomes the next one while Serve sleeps is carried out in time.
 func TestServePoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -108,20 +180,13 @@ func TestServeManyGoroutines(t *testing.T) {
 		b.onBytes = func(e *end, in []byte) { e.write(in) }
 		for i := range 20 {
 			callers.Go(func() {
-				a := &node{Host: n.Host(ipA), t: t, net: n}
-				opened, got := make(chan *end, 1), make(chan int, 1000)
-				a.onOpened = func(e *end) { opened <- e }
-				a.onBytes = func(_ *end, in []byte) { got <- len(in) }
-				if _, err := a.Start(a, nil); err != nil {
-					t.Error(err)
-					return
-				}
+				a := newCaller(t, n)
 				a.Dial(t.Context(), tcp(ipC, port), i)
-				e := <-opened
+				e := <-a.opened
 				for round := range 20 {
 					e.write(text(100 + round))
 					for left := 100 + round; left > 0; {
-						left -= <-got
+						left -= <-a.got
 					}
 				}
 				if err := a.Stop(); err != nil || !e.closed {
