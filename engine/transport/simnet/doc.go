@@ -27,7 +27,7 @@
 // runs every task, one at a time, with no lock of the Net held. Calls from outside (Dial, Write, Wake, Close, …) may
 // come from any goroutine; they change state under the Net's lock and leave the rest to a later event. With one goroutine
 // doing both, the order of everything is the seed's. Under Serve, calls that other goroutines make at the same instant
-// are ordered by the Go scheduler; virtual times still hold.
+// are ordered by the Go scheduler; virtual times still hold. Settle gives blocking callers a place in the order too.
 //
 // # Errors
 //
