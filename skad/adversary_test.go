@@ -191,6 +191,7 @@ func TestOfferSettlesDisputes(t *testing.T) {
 
 // TestSurroundedKeyIsSuspicious (A10): sixteen nodes of an attacker close around a key make the result too dense; without them it is not, in 200 of 200 lookups.
 func TestSurroundedKeyIsSuspicious(t *testing.T) {
+	statistical(t)
 	w := newWorld(t, 500, 21, nil)
 	rnd := newRand(22)
 	key := randomID(rnd)
@@ -214,6 +215,7 @@ func TestSurroundedKeyIsSuspicious(t *testing.T) {
 
 // TestNetworkSize: the estimate of 100 cores in a network of 5000 is right on average, and each within half and twice.
 func TestNetworkSize(t *testing.T) {
+	statistical(t)
 	const nodes = 5000
 	rnd := newRand(31)
 	all := make([]*Contact, nodes)

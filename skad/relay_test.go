@@ -103,6 +103,7 @@ func TestRouteAroundTheDead(t *testing.T) {
 
 // TestCopiesAmongDroppers: nodes that take messages over and drop them. Eight copies over distinct first hops get through where one does not.
 func TestCopiesAmongDroppers(t *testing.T) {
+	statistical(t)
 	drop := func(w *world, n, from *node, m *Message) bool {
 		if m.Op == opcode.RouteCode {
 			w.respond(n, from, Message{Op: opcode.RouteAckCode, Nonce: m.Nonce})

@@ -166,6 +166,7 @@ func TestSiblingsAreTheClosest(t *testing.T) {
 // TestSiblingListsAgree (B1): in a network of 10,000 nodes, the share of keys for which each of the 16 nodes responsible knows all 16 is what the list's
 // length promises: .93 for eta 2, all for eta 3 and 5. With -short a third of the keys.
 func TestSiblingListsAgree(t *testing.T) {
+	statistical(t)
 	const nodes, s = 10_000, 16
 	keys := 300
 	if testing.Short() {

@@ -277,3 +277,10 @@ func (w *world) nearest(key ID, n int, but *node) (list []*Contact) {
 func sameIDs(a, b []*Contact) bool {
 	return slices.EqualFunc(a, b, func(x, y *Contact) bool { return x.ID == y.ID })
 }
+
+// statistical marks a test of figures, in one goroutine: the race detector would find nothing in it, slowly.
+func statistical(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing to find with -race")
+	}
+}
