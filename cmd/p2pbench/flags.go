@@ -17,12 +17,12 @@ var errUsage = errors.New("p2pbench: usage")
 
 // runFlags are those of everything that measures.
 type runFlags struct {
-	Driver   string        `help:"What to measure: ${drivers}." default:"${driver}" placeholder:"NAME"`
+	Driver   string        `help:"What to measure: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
 	Duration time.Duration `help:"Length of each measured part." default:"2s"`
 	Warmup   time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
 	JSON     string        `help:"Write one JSON object for each run, one to a line; - for standard output." placeholder:"FILE|-"`
 	Quiet    bool          `help:"No progress, no table." short:"q"`
-	Against  []string      `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME,..."`
+	Against  []string      `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
 	Rounds   int           `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
 	Label    string        `hidden:"" help:"Shown in front of progress."`
 	Follow   bool          `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`

@@ -14,7 +14,7 @@ import (
 )
 
 type serveCommand struct {
-	Driver  string `help:"What to serve: ${drivers}." default:"${driver}" placeholder:"NAME"`
+	Driver  string `help:"What to serve: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
 	Listen  string `help:"Address for load." default:"127.0.0.1:4001" placeholder:"IP:PORT"`
 	Control string `help:"Address for questions about what arrived and what it cost; none: it cannot be asked." default:"127.0.0.1:4002" placeholder:"IP:PORT"`
 
