@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -313,6 +314,10 @@ func TestRunRefuses(t *testing.T) {
 		if _, err := b.Run(context.Background()); !errors.Is(err, load.ErrNoServer) {
 			t.Errorf("%s without control: %v, want ErrNoServer", scenario, err)
 		}
+	}
+	_, err := newBench(&fake{}, load.Config{Scenario: load.Hold, Conns: 1 << 30}).Run(context.Background())
+	if !errors.Is(err, load.ErrConfig) || !strings.Contains(err.Error(), "ulimit -n") {
+		t.Errorf("more connections than open files: %v, want ErrConfig and what to do", err)
 	}
 	if _, err := newBench(&fake{}, load.Config{Scenario: load.Slow}).Run(context.Background()); !errors.Is(err, load.ErrNoStopper) {
 		t.Errorf("slow: %v, want ErrNoStopper", err)

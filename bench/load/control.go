@@ -200,12 +200,6 @@ func (c *Remote) Reset() error {
 	return err
 }
 
-// Stop asks the serving side to end.
-func (c *Remote) Stop() error {
-	_, err := c.ask(request{Do: "stop"})
-	return err
-}
-
 func (c *Remote) ask(q request) (answer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

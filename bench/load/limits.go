@@ -28,6 +28,10 @@ const (
 	// miss that with a chance of a third, and 10 in 50 with less than 1 in 60,000.
 	probeLimit = 50
 
+	// descriptorReserve is how many open files a process needs besides its connections. 600: a reactor's reserve of 512, pipes,
+	// epoll sets, and some.
+	descriptorReserve = 600
+
 	// lineLimit is the longest control line. 4 MiB: a latency histogram as JSON is below 1 MiB.
 	lineLimit = 4 << 20
 

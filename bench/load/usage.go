@@ -40,6 +40,18 @@ func ReadUsage(settle bool) Usage {
 	}
 }
 
+// enoughDescriptors refuses to begin what the process's limit on open files would end half way.
+func enoughDescriptors(conns int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil // where there is no limit to be read, the dials will tell
+	}
+	if need := uint64(conns + descriptorReserve); need > uint64(limit.Cur) {
+		return fmt.Errorf("%w: %d connections need %d open files and the limit is %d: see ulimit -n", ErrConfig, conns, need, uint64(limit.Cur))
+	}
+	return nil
+}
+
 func cpuSeconds() float64 {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

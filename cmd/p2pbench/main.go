@@ -26,6 +26,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
+	"github.com/carrier-p2p/carrier/bench/load"
 )
 
 const (
@@ -111,7 +112,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, errFaults):
 		return exitFaults
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUsage), errors.Is(err, load.ErrConfig):
 		fmt.Fprintln(os.Stderr, "p2pbench:", trimPackage(err))
 		return exitUsage
 	}
