@@ -120,7 +120,11 @@ func (c *Core) mentioned(d, by *Contact) (use *Contact, checked bool) {
 		return nil, false
 	}
 	if i := c.find(&d.ID); i != 0 {
-		return c.mentionedAgain(i, d, by), true
+		use = c.mentionedAgain(i, d, by)
+		if i = c.find(&d.ID); i != 0 && c.slots[i].has(isLost) { // lost to us, but not to others
+			c.probe(c.slots[i].contact, false)
+		}
+		return use, true
 	}
 	if c.cfg.Verifier.Puzzle(d) != nil {
 		c.blame(by, BadPuzzle)
