@@ -42,11 +42,33 @@ func (p *PeerClient) flush() {
 			return
 		}
 		if len(o.ready) > 0 { // the kernel is full: the transport calls Writable
-			p.park()
+			p.parkFull()
 			return
 		}
 	}
 	if p.park() {
+		p.loop.schedule(p)
+	}
+}
+
+// writable goes on with a flush that has found the kernel full. On the loop.
+func (p *PeerClient) writable() {
+	p.mu.Lock()
+	early := p.send.flush == flushRunning // the owner has not come to know yet that its write was short: see parkFull
+	p.send.room = p.send.room || early
+	p.mu.Unlock()
+	if !early {
+		p.flush()
+	}
+}
+
+// parkFull is park after a short write. If there is room again already, nobody will call Writable a second time.
+func (p *PeerClient) parkFull() {
+	p.mu.Lock()
+	again := p.parkLocked() && p.send.room
+	p.send.room = false
+	p.mu.Unlock()
+	if again {
 		p.loop.schedule(p)
 	}
 }
@@ -61,6 +83,10 @@ func (p *PeerClient) interactive() bool {
 func (p *PeerClient) park() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.parkLocked()
+}
+
+func (p *PeerClient) parkLocked() bool {
 	if p.send.dead {
 		p.dropOutboundLocked()
 		return false

@@ -60,7 +60,9 @@ func (s *sink) Opened(l transport.Link, tag any) {
 	l.SetOwner(p)
 	if d != nil {
 		d.connected(p)
-		p.step(nil)
+		if p.state() == stateHandshaking { // else the dial has been given up in the meantime
+			p.step(nil)
+		}
 	}
 }
 
@@ -90,7 +92,7 @@ func (s *sink) Bytes(l transport.Link, b []byte) {
 func (s *sink) Writable(l transport.Link) {
 	if p, _ := l.Owner().(*PeerClient); p != nil {
 		p.loop.enter()
-		p.flush()
+		p.writable()
 		p.loop.leave()
 	}
 }

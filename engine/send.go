@@ -37,6 +37,7 @@ type sending struct {
 	err     error     // why nothing can be sent any more
 	open    bool      // messages may be sent; before that only control
 	dead    bool      // the link is gone
+	room    bool // the kernel has room again, said before the flush was parked
 	flush   flushing
 	allowed uint64 // the peer's credit: bytes of frames we may have sent
 	spent   uint64 // bytes of frames sealed; written by the flush owner, under mu
