@@ -25,7 +25,7 @@ const (
 	reasonCount
 )
 
-// reasonNames and reasonWeights are indexed by Reason. A weight is what one case adds to the score of its sender; a valid answer takes 1 off, and banAfter
+// reasonNames and reasonWeights are indexed by Reason. A weight is what one case adds to the score of its sender; an answer takes answerWorth off, and banAfter
 // ends the acquaintance. What can happen to an honest node weighs nothing or little; a forged record cannot happen to one.
 var (
 	reasonNames = [reasonCount]string{"unasked", "late", "too long", "bad puzzle", "bad signature", "stale", "foreign", "private address",

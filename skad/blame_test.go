@@ -65,7 +65,7 @@ func TestBadAnswers(t *testing.T) {
 					if got := c.Stats().Dropped[tt.reason]; got != 1 {
 						t.Errorf("counted %d times as %v: %v", got, tt.reason, c.Stats().Dropped)
 					}
-					if s := c.slots[c.find(&liar.ID)]; int(s.score) != max(0, tt.reason.Weight()) && int(s.score) != tt.reason.Weight()-1 {
+					if s := c.slots[c.find(&liar.ID)]; int(s.score) != tt.reason.Weight() && int(s.score) != tt.reason.Weight()-answerWorth {
 						t.Errorf("score %d, weight %d", s.score, tt.reason.Weight())
 					}
 					blamed, asked := 0, false

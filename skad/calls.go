@@ -158,9 +158,7 @@ func (c *Core) alive(i uint16, reached bool) {
 	s := &c.slots[i]
 	c.lastAt = c.now
 	s.misses, s.verifiedAt = 0, tickOf(c.now)
-	if s.score > 0 {
-		s.score--
-	}
+	s.score -= min(s.score, answerWorth)
 	if !s.has(isVerified) {
 		s.marks |= isVerified
 		s.firstAt = s.verifiedAt

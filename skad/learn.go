@@ -154,7 +154,7 @@ func (c *Core) mentionedAgain(i uint16, d, by *Contact) *Contact {
 		c.update(i, d)
 		return d
 	}
-	return have
+	return c.stillKnown(have)
 }
 
 // stillKnown returns have, unless what was just blamed on others has cost it its place.

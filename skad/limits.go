@@ -85,15 +85,21 @@ const (
 	relayLimit      = 256
 	relayBytesLimit = 1 << 20
 
+	// relayPeerLimit bounds how many of them one peer has given us: 32, so that it takes eight to shut out the others.
+	relayPeerLimit = 32
+
 	// seenLimit bounds remembered routed messages, 512: copies of one message arrive within a few seconds of each other.
 	seenLimit = 512
 
-	// lateLimit bounds remembered questions whose answer did not come in time, 64, so that a late answer is not taken for an unasked one.
-	lateLimit = 64
+	// lateLimit bounds remembered questions whose answer did not come in time, 32, so that a late answer is not taken for an unasked one.
+	lateLimit = 32
 
 	// banLimit bounds remembered offenders, 64, and banAfter is the score that makes one.
 	banLimit = 64
 	banAfter = 32
+
+	// answerWorth is what an answer takes off a score. 2: an honest node may have a stale record or two in each of its answers for ever.
+	answerWorth = 2
 
 	// snapshotLimit bounds the contacts in a snapshot, 1024; each is checked at start, which is 60 ms for all of them.
 	snapshotLimit = 1024

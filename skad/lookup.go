@@ -220,7 +220,7 @@ func (c *Core) walk(l *lookup, p uint8) {
 				cand.state = taken
 				continue
 			case cand.state == fresh && q.open < alpha && l.open < inFlightLimit && len(l.claimed) < askedLimit:
-				if !cand.checked && !c.signed(cand.contact, cand.source) {
+				if c.banned(&cand.contact.ID) || !cand.checked && !c.signed(cand.contact, cand.source) {
 					q.list = append(q.list[:i], q.list[i+1:]...)
 					i--
 					continue
@@ -306,6 +306,9 @@ func (c *Core) lookupAnswered(was call, d *Contact, m *Message) {
 // mentions takes the contacts of an answer: each is looked at for the table, and those that pass become candidates of the path.
 func (c *Core) mentions(by *Contact, list []*Contact, l *lookup, q *path, hops uint8) {
 	for i, d := range list {
+		if c.banned(&by.ID) {
+			return // for what came before in this answer
+		}
 		if d != nil && crowd(list[:i], d) >= c.cfg.GroupPerReply {
 			c.blame(by, CrowdedGroup)
 			continue

@@ -56,7 +56,7 @@ func (c *Core) routed(from Peer, m *Message) {
 	switch {
 	case c.seenBefore(copyMark(m)):
 		c.count(Seen) // the ack to the first may have been lost
-	case c.relayed >= relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
+	case c.relayed >= relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit || c.relayedFor(from.Contact) >= relayPeerLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
 		c.count(Busy)
 		ack.Refused = true
 	default:
@@ -106,6 +106,16 @@ func (c *Core) keep(m Message, from *Contact) *relay {
 	return r
 }
 
+// relayedFor counts the messages that one peer has given us and that are still here.
+func (c *Core) relayedFor(from *Contact) (n int) {
+	for _, r := range c.relays {
+		if r != nil && r.from != nil && r.from.ID == from.ID {
+			n++
+		}
+	}
+	return n
+}
+
 // gone forgets a relay.
 func (c *Core) gone(r *relay) {
 	c.relays[r.index] = nil
@@ -146,9 +156,9 @@ func (c *Core) forward(r *relay) bool {
 	return false
 }
 
-// used reports whether d is no next hop for r: it was tried, it gave us the message, it is its origin, or another copy of our own has taken that way.
+// used reports whether d is no next hop for r: it was tried, it gave us the message, or another copy of our own has taken that way.
 func (c *Core) used(r *relay, d *Contact) bool {
-	if r.from != nil && d.ID == r.from.ID || d.ID == r.msg.Origin {
+	if r.from != nil && d.ID == r.from.ID {
 		return true
 	}
 	for i := range r.tried {

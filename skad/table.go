@@ -91,6 +91,9 @@ func (c *Core) enter(i uint16, m mark) {
 		c.words = slices.Insert(roomy(c.words), at, s.contact.ID[0]^c.self.ID[0])
 		c.view = nil
 		c.nextPing(i)
+		if c.join.refreshAt == Never { // also where others have found us, and we never had to ask
+			c.planRefresh()
+		}
 	}
 	s.marks |= m
 }

@@ -124,6 +124,40 @@ func TestFloodFromOneGroup(t *testing.T) {
 	}
 }
 
+// TestGroupPerBucket: a bucket, its spares included, holds two contacts of a /24, and the third finds no place however often it calls.
+func TestGroupPerBucket(t *testing.T) {
+	c := newCore(t, 1, func(cfg *Config) { cfg.GroupPerTable, cfg.Siblings, cfg.Eta = 1000, 1, 1 })
+	rnd := newRand(4)
+	c.Adopt(0, fakeContact(c.self.ID.randomIn(60, rnd), 1)) // the only sibling
+	for i := range 200 {
+		greet(c, 0, Peer{fakeAt(c.self.ID.randomIn(i%3, rnd), netip.AddrFrom4([4]byte{45, 1, 2, byte(i)}), 1, 0), true})
+	}
+	for prefix := range 3 {
+		if n := len(c.Sharing(prefix, nil)) + len(c.buckets[prefix].spares); n != 2 {
+			t.Errorf("bucket %d and its spares hold %d contacts of one /24, want 2", prefix, n)
+		}
+	}
+	verify(t, c)
+}
+
+// TestLostAreKept: of the contacts that stopped answering, three are remembered in each bucket although there are spares enough, and no more.
+func TestLostAreKept(t *testing.T) {
+	c := newCore(t, 1, func(cfg *Config) { cfg.Siblings, cfg.Eta = 1, 1 })
+	rnd := newRand(5)
+	c.Adopt(0, fakeContact(c.self.ID.randomIn(60, rnd), 999)) // the only sibling
+	for i := range 16 + spareLimit {
+		c.Adopt(0, fakeContact(c.self.ID.randomIn(0, rnd), i))
+	}
+	for dropped := range 8 {
+		if n := c.lostSpares(&c.buckets[0]); n != min(dropped, lostKept) || len(c.buckets[0].spares) != spareLimit {
+			t.Fatalf("after %d losses %d of %d spares are lost ones", dropped, n, len(c.buckets[0].spares))
+		}
+		from, _ := c.span(0)
+		c.drop(c.members[from])
+		verify(t, c)
+	}
+}
+
 // TestPrivateScopeHasNoGroups: in a LAN everybody is in one /24, and that means nothing.
 func TestPrivateScopeHasNoGroups(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.Scope = Private })

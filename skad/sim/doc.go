@@ -1,0 +1,24 @@
+// Package sim runs thousands of overlay nodes in one goroutine on a virtual clock: the cores of package skad themselves, not a model of them, with a
+// network between them that delays, loses and divides, and with adversaries among them.
+//
+//	         ┌────────────── Network ───────────────┐
+//	         │  queue: what happens next, by time   │
+//	seed ──▶ │    │ flight          │ deadline      │ ──▶ Report, trace hash
+//	         │    ▼                 ▼               │
+//	         │  Node: skad.Core  or  an adversary   │
+//	         │    │ Send                            │
+//	         │    └─▶ latency, loss, sides ─▶ queue │
+//	         └──────────────────────────────────────┘
+//
+// The same Config and the same calls give the same events in the same order on any number of processors, which TraceHash proves: nothing depends
+// on the clock of the machine, on the order of a map or on addresses in memory. So a failure is replayed from its seed.
+//
+// What is simulated is the overlay, not the engine below it: a message takes half a round trip of the latency model whatever its length, sessions cost nothing to
+// open, and a peer is who it says it is, because its session would have proven it. Who is not there, or on another side of a partition, is silent.
+// Records are signed with a keyed hash instead of Ed25519 and checked where the core would check them, so a forged record is found out as it would be in earnest.
+//
+// Two ways to begin: Fill gives every node the table it would have in a network that has been still for long, which is what lookups are measured in; Join lets nodes
+// come one after the other through the real procedure. Then an experiment runs (Lookups, Routes, Churn, Joins, Partition), and its Report has the figures.
+//
+// A Network belongs to one goroutine at a time. Errors wrap ErrConfig, or are those of the context.
+package sim

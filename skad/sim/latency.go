@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// sites is how many places there are in the world. A node is at one of them.
+const sites = 256
+
+// MedianRTT is the median round trip of the latency model, the unit in which spans are reported.
+const MedianRTT = 165 * time.Millisecond
+
+// roundTrips is the distribution of round trips between two sites, in milliseconds: what was measured between hosts of the Internet for such
+// simulations, in four points, with ends that nobody has measured.
+var roundTrips = [...]struct{ part, millis float64 }{{0, 20}, {.1, 90}, {.5, 165}, {.9, 255}, {.99, 330}, {1, 450}}
+
+// sameSite is the round trip between two nodes at one site.
+const sameSite = 10 * time.Millisecond
+
+// jitter is how much of a delay is left to chance: from nothing to this part of it, on top and below.
+const jitter = .05
+
+// A latency is a matrix of round trips between sites in units of 100 us. Sites lie on a plane, so that who is near one of two neighbours is near the other;
+// the distances, with some disorder, are then replaced by round trips of the same rank, so that the distribution is the wanted one exactly.
+type latency struct{ rtt [sites * sites]uint16 }
+
+const latencyUnit = 100 * time.Microsecond
+
+func newLatency(rnd *rand.Rand) *latency {
+	type pair struct {
+		a, b     int
+		distance float64
+	}
+	var x, y [sites]float64
+	for i := range x {
+		x[i], y[i] = rnd.Float64(), rnd.Float64()
+	}
+	pairs := make([]pair, 0, sites*(sites-1)/2)
+	for a := range sites {
+		for b := range a {
+			d := math.Hypot(x[a]-x[b], y[a]-y[b]) * (1 + .3*rnd.NormFloat64())
+			pairs = append(pairs, pair{a, b, d})
+		}
+	}
+	slices.SortFunc(pairs, func(p, q pair) int { return cmp.Or(cmp.Compare(p.distance, q.distance), p.a-q.a, p.b-q.b) })
+	l := &latency{}
+	for rank, p := range pairs {
+		v := uint16(quantile(float64(rank)/float64(len(pairs)-1)) * float64(time.Millisecond/latencyUnit))
+		l.rtt[p.a*sites+p.b], l.rtt[p.b*sites+p.a] = v, v
+	}
+	for i := range sites {
+		l.rtt[i*sites+i] = uint16(sameSite / latencyUnit)
+	}
+	return l
+}
+
+// quantile returns the round trip below which that part of all lie.
+func quantile(part float64) float64 {
+	i := 1
+	for i < len(roundTrips)-1 && roundTrips[i].part < part {
+		i++
+	}
+	lo, hi := roundTrips[i-1], roundTrips[i]
+	return lo.millis + (hi.millis-lo.millis)*(part-lo.part)/(hi.part-lo.part)
+}
+
+// oneWay returns how long a message takes from site a to site b this time.
+func (l *latency) oneWay(a, b uint8, rnd *rand.Rand) time.Duration {
+	half := time.Duration(l.rtt[int(a)*sites+int(b)]) * latencyUnit / 2
+	return half + time.Duration(float64(half)*jitter*(2*rnd.Float64()-1))
+}
