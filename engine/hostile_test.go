@@ -278,6 +278,8 @@ func TestHostilePeers(t *testing.T) {
 	w := liveWorld(t)
 	var seen witness
 	limited := opcode.Opcode(2000)
+	stuck := make(chan struct{})
+	t.Cleanup(func() { close(stuck) }) // before the world ends: a worker may have got as far as waiting
 	n := w.node(func(c *engine.Config) {
 		c.RecordTimeout = 100 * time.Millisecond
 		c.ReceiveWindow, c.ReceiveWindowMax = 128<<10, 128<<10
@@ -286,7 +288,7 @@ func TestHostilePeers(t *testing.T) {
 		if err := engine.Register[struct{ B []byte }](n, limited, engine.WithLimit(100)); err != nil {
 			t.Fatal(err)
 		}
-		n.AddComponent(engine.Offload(&slowly{next: make(chan struct{})}, 1), engine.Opcodes(3000))
+		n.AddComponent(engine.Offload(&slowly{next: stuck}, 1), engine.Opcodes(3000))
 	})
 	check := goodPeer(w, n)
 	more := func(f framing.Frame) framing.Frame { f.Flags |= framing.FlagMore; return f }

@@ -200,10 +200,10 @@ func (n *Network) Shutdown(ctx context.Context) error {
 	n.compose.Lock()
 	slots := append([]*slot(nil), n.slots...)
 	n.compose.Unlock()
-	for _, s := range slots {
-		n.guard(s, func() { s.component.Cleanup(n) })
+	err := n.cleanup(ctx, slots)
+	if gone := n.farewell(ctx); err == nil {
+		err = gone
 	}
-	err := n.farewell(ctx)
 	err = errors.Join(err, n.cfg.Transport.Stop())
 	n.workers.stop()
 	for _, l := range n.loops {
@@ -215,6 +215,23 @@ func (n *Network) Shutdown(ctx context.Context) error {
 	n.events.stop()
 	n.log.Info("network stopped", "id", n.id.Short())
 	return err
+}
+
+// cleanup calls every component's Cleanup. One that does not return keeps a Shutdown no longer than ctx.
+func (n *Network) cleanup(ctx context.Context, slots []*slot) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, s := range slots {
+			n.guard(s, func() { s.component.Cleanup(n) })
+		}
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // farewell says goodbye to all peers and waits until the last has gone.
