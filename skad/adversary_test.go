@@ -310,3 +310,47 @@ func TestLookupLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestLookupsUnderFlood (T5): a thousand IDs in one /24 call a node and hand out each other. Its lookups still find the honest nodes.
+func TestLookupsUnderFlood(t *testing.T) {
+	w := newWorld(t, 300, 61, nil)
+	w.fill(62)
+	n := w.order[0]
+	rnd := newRand(63)
+	var flooders []*Contact
+	bad := map[ID]bool{}
+	answer := func(w *world, x, from *node, m *Message) bool {
+		if m.Op == opcode.LookupNodeRequestCode {
+			w.respond(x, from, Message{Op: opcode.LookupNodeResponseCode, Nonce: m.Nonce, Contacts: flooders[:m.Count]})
+		}
+		return m.Op == opcode.LookupNodeRequestCode
+	}
+	for i := range 1000 {
+		x := w.add(fakeAt(randomID(rnd), netip.AddrFrom4([4]byte{45, 1, 2, byte(i)}), 1, 0), uint64(i), nil)
+		x.answer = answer
+		flooders, bad[x.core.Self().ID] = append(flooders, x.core.Self()), true
+		n.core.Connected(w.now, Peer{x.core.Self(), true})
+		w.take(n)
+	}
+	w.run(5 * time.Second)
+	lost, all := 0, 0
+	for range 40 {
+		key := randomID(rnd)
+		r := w.lookup(n, key, LookupOptions{})
+		var want []*Contact
+		for _, d := range w.nearest(key, len(w.order), n) {
+			if !bad[d.ID] && len(want) < 14 { // two of the sixteen may be theirs
+				want = append(want, d)
+			}
+		}
+		all += len(want)
+		lost += misses(want, r.Closest)
+	}
+	verify(t, n.core)
+	if theirs := len(n.core.View().contacts) - len(honest(n.core.View().contacts, bad)); theirs > 10 {
+		t.Errorf("%d of the table are theirs", theirs)
+	}
+	if float64(lost) > .01*float64(all) {
+		t.Errorf("%d of %d honest nodes were not found", lost, all)
+	}
+}

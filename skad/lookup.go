@@ -88,6 +88,7 @@ type lookup struct {
 	timedOut bool
 	reserve []candidate // of our own table, for paths that run dry
 	claimed []ID        // everybody that was asked, in order
+	near    []*Contact  // scratch of walk
 	found   *Contact    // StopAtKey
 	open    int
 	failed  int
@@ -203,18 +204,20 @@ func (l *lookup) path(p uint8) (q *path, width, alpha int) {
 	return &l.paths[p], l.opt.Width, l.opt.Alpha
 }
 
-// walk asks the closest candidates of a path that nobody has asked, as many as its width and the limits allow, and notes when the path is done.
+// walk asks the closest candidates of a path that nobody has asked, as many as its width and the limits allow, and notes when the path is done. Of one IP
+// group only so many count as a sibling list would hold: a thousand IDs of one host may all be closer than everybody else.
 func (c *Core) walk(l *lookup, p uint8) {
 	q, width, alpha := l.path(p)
 	for !q.done {
-		near, pending := 0, false
-		for i := 0; i < len(q.list) && near < width; i++ {
+		pending := false
+		l.near = l.near[:0]
+		for i := 0; i < len(q.list) && len(l.near) < width; i++ {
 			cand := &q.list[i]
 			switch {
-			case cand.state == live:
-				near++
+			case cand.state == dead || cand.state == taken || crowd(l.near, cand.contact) >= c.cfg.GroupPerSiblings:
 				continue
-			case cand.state == dead || cand.state == taken:
+			case cand.state == live:
+				l.near = append(l.near, cand.contact)
 				continue
 			case cand.state == fresh && l.claims(&cand.contact.ID):
 				cand.state = taken
@@ -231,13 +234,13 @@ func (c *Core) walk(l *lookup, p uint8) {
 					continue
 				}
 			}
-			near++
+			l.near = append(l.near, cand.contact)
 			pending = true
 		}
 		switch {
 		case pending && (l.open > 0 || len(l.claimed) < askedLimit):
 			return
-		case !pending && near < width && len(l.reserve) > 0:
+		case !pending && len(l.near) < width && len(l.reserve) > 0:
 			cand := l.reserve[0]
 			l.reserve = l.reserve[1:]
 			if at, found := q.list.place(&l.key, cand.contact); !found {

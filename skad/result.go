@@ -11,7 +11,8 @@ type Result struct {
 	Lookup LookupID
 	Key    ID
 
-	// Closest holds the contacts closest to the key that have answered, closest first, at most as many as were wanted. The node itself is never among them.
+	// Closest holds the contacts closest to the key that have answered, closest first, at most as many as were wanted, and of one IP group at most
+	// Config.GroupPerSiblings. The node itself is never among them.
 	Closest []*Contact
 	Found   *Contact // the node whose ID is the key, if it has answered or, with StopAtKey, if its record has turned up
 
@@ -40,7 +41,7 @@ type PathResult struct {
 func (c *Core) result(l *lookup) *Result {
 	r := &Result{Lookup: l.id, Key: l.key, Found: l.found, Asked: len(l.claimed), Failed: l.failed, Took: c.now - l.beganAt, TimedOut: l.timedOut}
 	for _, cand := range l.final.list {
-		if cand.state != live || len(r.Closest) == l.opt.Count {
+		if cand.state != live || len(r.Closest) == l.opt.Count || crowd(r.Closest, cand.contact) >= c.cfg.GroupPerSiblings {
 			continue
 		}
 		if len(r.Closest) == 0 {

@@ -20,8 +20,8 @@ type Adversary interface {
 	receive(w *Network, n, from *Node, m *skad.Message) bool
 }
 
-// adversaries names them. Those of broadcasts are named where broadcasts are.
-func adversary(name string) Adversary {
+// zoo names them.
+func zoo(name string) Adversary {
 	switch name {
 	case "paper":
 		return &paper{}
@@ -33,8 +33,6 @@ func adversary(name string) Adversary {
 		return colluder{}
 	case "forger":
 		return &forger{}
-	case "sybil":
-		return sybil{}
 	case "slow":
 		return slow{}
 	}
@@ -43,22 +41,21 @@ func adversary(name string) Adversary {
 
 // Adversaries returns the names that AdversaryNamed knows.
 func Adversaries() []string {
-	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "sybil", "slow"}
+	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow"}
 }
 
 // AdversaryNamed makes an adversary:
 //
 //	paper      the model of the S/Kademlia paper: whoever asks it gets nodes beside the key that lead nowhere, which ends the path
-//	dropper    answers no lookup and forwards no routed message; pings it answers
+//	dropper    answers no lookup, and forwards no routed message that it has taken over; pings it answers
 //	poisoner   answers with the closest of its own that the asked node happens to know
 //	colluder   knows everything: answers with the closest of its own that this lookup has not asked yet
 //	forger     answers with the true closest nodes, at addresses where nobody is
-//	sybil      16 nodes around every key that is looked for, all of one subnet, beside its share of colluders
-//	slow       answers everything, almost a second late
+//	slow       answers everything, most of a second late
 //
 // Errors wrap ErrConfig.
 func AdversaryNamed(name string) (Adversary, error) {
-	if a := adversary(name); a != nil {
+	if a := zoo(name); a != nil {
 		return a, nil
 	}
 	return nil, fmt.Errorf("%w: no adversary %q; there are %s", ErrConfig, name, strings.Join(Adversaries(), ", "))
@@ -69,12 +66,17 @@ func (w *Network) reply(n, to *Node, asked *skad.Message, contacts []*skad.Conta
 	w.send(n, to.contact, &skad.Message{Op: opcode.LookupNodeResponseCode, Nonce: asked.Nonce, Contacts: contacts})
 }
 
-// A paper adversary needs no share of the table to end a path: it invents nodes closer to the key than any other, one for each contact asked for. They answer lookups
-// with nothing, and are seen nowhere else.
-type paper struct {
-	ghost *Node // answers for all the invented ones
-	count uint64
+// taken tells the hop before that a routed message is in good hands, so that it looks for no other way.
+func (w *Network) taken(n, from *Node, m *skad.Message) {
+	w.send(n, from.contact, &skad.Message{Op: opcode.RouteAckCode, Nonce: m.Nonce})
 }
+
+// A paper adversary needs no share of the table to end a path: it invents nodes closer to the key than any other, as many as the path wants. They answer lookups with
+// nothing, and then they are gone.
+type paper struct{ count uint64 }
+
+// ghostLife is how long an invented node stays: longer than the questions of one path.
+const ghostLife = 10 * time.Second
 
 func (p *paper) begin(*Network) {}
 
@@ -82,20 +84,134 @@ func (p *paper) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	if m.Op != opcode.LookupNodeRequestCode {
 		return false
 	}
+	width := 1
+	if from.quest != nil {
+		width = from.quest.plan.Width
+	}
 	var list []*skad.Contact
-	for range min(int(m.Count), w.cfg.K) {
-		list = append(list, p.invent(w, m.Key))
+	for range min(int(m.Count), width) {
+		list = append(list, p.invent(w, n, m.Key))
 	}
 	w.reply(n, from, m, list)
 	return true
 }
 
 // invent makes a node so close to key that only the node whose ID it is would be closer.
-func (p *paper) invent(w *Network, key skad.ID) *skad.Contact {
+func (p *paper) invent(w *Network, n *Node, key skad.ID) *skad.Contact {
 	p.count++
-	c := w.notary.contact(w.rnd, nowhere(uint32(p.count)), 0)
+	at := nowhere(uint32(p.count))
+	c := w.notary.contact(w.rnd, at, 0)
 	c.ID = key
 	c.ID[3] ^= p.count
-	w.hosts[c.Addrs[0].Addr()] = &Node{contact: c, evil: deadEnd{}, index: n32(len(w.nodes)), armedAt: skad.Never}
+	w.hosts[at] = &Node{contact: c, evil: ghost{}, index: n.index, site: n.site, armedAt: skad.Never}
+	w.after(ghostLife, func() { delete(w.hosts, at) })
 	return c
 }
+
+// A ghost is an invented node. It has no core.
+type ghost struct{}
+
+func (ghost) begin(*Network) {}
+
+func (ghost) receive(w *Network, n, from *Node, m *skad.Message) bool {
+	if m.Op == opcode.LookupNodeRequestCode {
+		w.reply(n, from, m, nil)
+	}
+	return true
+}
+
+type dropper struct{}
+
+func (dropper) begin(*Network) {}
+
+func (dropper) receive(w *Network, n, from *Node, m *skad.Message) bool {
+	switch m.Op {
+	case opcode.LookupNodeRequestCode:
+		return true
+	case opcode.RouteCode:
+		w.taken(n, from, m)
+		return true
+	}
+	return false
+}
+
+type poisoner struct{}
+
+func (poisoner) begin(*Network) {}
+
+func (poisoner) receive(w *Network, n, from *Node, m *skad.Message) bool {
+	if m.Op != opcode.LookupNodeRequestCode {
+		return false
+	}
+	list := slices.DeleteFunc(n.core.Closest(m.Key, skad.CountLimit, nil), func(c *skad.Contact) bool {
+		at := w.hosts[c.Addrs[0].Addr()]
+		return at == nil || at.evil == nil || at == from
+	})
+	w.reply(n, from, m, list[:min(len(list), int(m.Count))])
+	return true
+}
+
+type colluder struct{}
+
+func (colluder) begin(*Network) {}
+
+func (colluder) receive(w *Network, n, from *Node, m *skad.Message) bool {
+	if m.Op != opcode.LookupNodeRequestCode {
+		return false
+	}
+	var used []*Node
+	if from.quest != nil && from.quest.key == m.Key {
+		used = from.quest.owned
+	}
+	var list []*skad.Contact
+	for _, x := range w.owned.nearest(m.Key, int(m.Count)+len(used)+1) {
+		if x != n && x != from && !slices.Contains(used, x) && len(list) < int(m.Count) {
+			list = append(list, x.contact)
+		}
+	}
+	w.reply(n, from, m, list)
+	return true
+}
+
+// A forger knows everybody, and their records, which it cannot sign.
+type forger struct {
+	all   atlas
+	count uint32
+}
+
+func (f *forger) begin(w *Network) {
+	f.all = newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() })
+}
+
+func (f *forger) receive(w *Network, n, from *Node, m *skad.Message) bool {
+	if m.Op != opcode.LookupNodeRequestCode {
+		return false
+	}
+	var list []*skad.Contact
+	for _, x := range f.all.nearest(m.Key, int(m.Count)+1) {
+		if x == from || len(list) == int(m.Count) {
+			continue
+		}
+		c := x.contact
+		if x.evil == nil {
+			f.count++
+			c = forge(c, nowhere(f.count))
+		}
+		list = append(list, c)
+	}
+	w.reply(n, from, m, list)
+	return true
+}
+
+// slow answers are late by slowness and a usual round trip, below the second that a question lasts at most.
+type slow struct{}
+
+const slowness = 700 * time.Millisecond
+
+func (slow) begin(w *Network) {
+	for _, n := range w.owned {
+		n.delay = slowness
+	}
+}
+
+func (slow) receive(*Network, *Node, *Node, *skad.Message) bool { return false }

@@ -1,0 +1,55 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// A Report is what an experiment has measured. Fields that it does not measure are nil, and missing in JSON. Shares are 0 to 1, means are per lookup, per broadcast or
+// per node, whatever the experiment counts.
+type Report struct {
+	Lookups        int          `json:"lookups,omitempty"`
+	Success        *float64     `json:"success,omitempty"`         // lookups: the target was reached; routes: delivered
+	SuccessFormula *float64     `json:"success_formula,omitempty"` // what the law says about it
+	SiblingsFound  *float64     `json:"siblings_found,omitempty"`  // lookups that found every honest one of the s closest nodes; nodes that know all of theirs
+	ContactsMean   *float64     `json:"contacts_mean,omitempty"`   // asked one after the other, the target included
+	RPCsMean       *float64     `json:"rpcs_mean,omitempty"`
+	TimeToTarget   *Percentiles `json:"time_to_target_rtt,omitempty"`
+	DensityAlarms  *float64     `json:"density_alarms,omitempty"` // lookups whose result was called suspicious
+
+	PathLengths []int `json:"path_lengths,omitempty"` // paths that knew the target after 0, 1, 2, ... contacts
+
+	Events    uint64        `json:"events"`
+	Virtual   time.Duration `json:"virtual_nanos"`
+	TraceHash string        `json:"trace_hash"`
+}
+
+// Percentiles of spans, in median round trips.
+type Percentiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// report begins a report.
+func (w *Network) report() *Report {
+	return &Report{Events: w.events, Virtual: w.now, TraceHash: w.TraceHash()}
+}
+
+// part returns what n things make of a whole, nil if there is none.
+func part(n int, whole float64) *float64 {
+	if whole == 0 {
+		return nil
+	}
+	v := float64(n) / whole
+	return &v
+}
+
+func percentiles(spans []time.Duration) *Percentiles {
+	if len(spans) == 0 {
+		return nil
+	}
+	s := slices.Clone(spans)
+	slices.Sort(s)
+	at := func(p float64) float64 { return inRTT(s[min(len(s)-1, int(p*float64(len(s))))]) }
+	return &Percentiles{P50: at(.5), P99: at(.99)}
+}
