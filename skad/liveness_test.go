@@ -274,3 +274,48 @@ func TestRecordExchange(t *testing.T) {
 		t.Error("the pushed record was not taken")
 	}
 }
+
+// TestIdleBucketsAreRefreshed: a bucket that no lookup went through for BucketIdle gets one, of a key in it; one that was used does not. The own
+// neighbourhood is asked every five to ten minutes.
+func TestIdleBucketsAreRefreshed(t *testing.T) {
+	c := fullCore(t)
+	depth := c.depth()
+	if depth < 5 {
+		t.Fatalf("only %d buckets are not covered by the sibling list", depth)
+	}
+	lookups := map[int][]time.Duration{}
+	for c.now < 55*time.Minute {
+		if c.now > 30*time.Minute && len(lookups[0]) == 0 {
+			if _, err := c.Lookup(c.now, c.self.ID.randomIn(0, c.rnd), LookupOptions{Paths: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Expire(c.Deadline())
+		seen := map[ID]bool{}
+		for a, ok := c.Next(); ok; a, ok = c.Next() {
+			if a.Kind != ActionSend {
+				continue
+			}
+			m := Message{Op: a.Message.Op + 1, Nonce: a.Message.Nonce}
+			if a.Message.Op == opcode.LookupNodeRequestCode && !seen[a.Message.Key] {
+				seen[a.Message.Key] = true
+				prefix := CommonPrefix(a.Message.Key, c.self.ID)
+				lookups[prefix] = append(lookups[prefix], c.now)
+			}
+			c.Receive(c.now, Peer{a.To, true}, &m)
+		}
+	}
+	verify(t, c)
+	for prefix := range depth {
+		first := lookups[prefix][0]
+		if prefix > 0 && (first < c.cfg.BucketIdle || first > c.cfg.BucketIdle+c.cfg.RefreshMost+time.Minute) {
+			t.Errorf("bucket %d was refreshed after %v", prefix, first)
+		}
+		if last := lookups[prefix][len(lookups[prefix])-1]; prefix == 0 && last > 35*time.Minute {
+			t.Errorf("bucket 0 was refreshed at %v although a lookup had gone through it", last)
+		}
+	}
+	if own := lookups[IDBits]; len(own) < 5 || own[0] < c.cfg.RefreshLeast || own[0] > c.cfg.RefreshMost+time.Minute {
+		t.Errorf("the own neighbourhood was asked at %v", own)
+	}
+}
