@@ -4,28 +4,32 @@ package skad
 type ActionKind uint8
 
 const (
-	// ActionSend: send Message to To over its session, dial one of To.Addrs first if there is none. Report what does not work with SendFailed.
+	// ActionSend: send Message to To over its session, dial one of To.Addrs first if there is none. Report what does
+	// not work with SendFailed.
 	ActionSend ActionKind = iota + 1
 
 	// ActionLookup: a lookup has ended; Result.
 	ActionLookup
 
-	// ActionDeliver: a routed message has arrived here, the live node closest to its key as far as is known. Message holds Route, Origin (claimed), Key, Copy and
-	// Payload; To is the last hop, nil if we sent it ourselves. Copies of one message are delivered once.
+	// ActionDeliver: a routed message has arrived here, the live node closest to its key as far as is known. Message
+	// holds Route, Origin (claimed), Key, Copy and Payload; To is the last hop, nil if we sent it ourselves. Copies of
+	// one message are delivered once.
 	ActionDeliver
 
-	// ActionRouted: a copy of our own routed message (Message.Route, Message.Copy) was taken over by To; nil: by nobody.
+	// ActionRouted: a copy of our own routed message (Message.Route, Message.Copy) was taken over by To; nil: by
+	// nobody.
 	ActionRouted
 
-	// ActionBlame: To has broken a rule, Reason; Banned says that it has lost its place here for an hour. Whoever owns the session decides what else follows.
+	// ActionBlame: To has broken a rule, Reason; Banned says that it has lost its place here for an hour. Whoever owns
+	// the session decides what else follows.
 	ActionBlame
 
 	// ActionReady: the node has joined, and its neighbourhood is known.
 	ActionReady
 )
 
-// An Action is what the core wants done. Message.Contacts and, with ActionDeliver, Message.Payload are good until the next call of any other method than
-// Next; the contacts themselves stay good for ever.
+// An Action is what the core wants done. Message.Contacts and, with ActionDeliver, Message.Payload are good until the
+// next call of any other method than Next; the contacts themselves stay good for ever.
 type Action struct {
 	Kind    ActionKind
 	Reason  Reason
@@ -35,7 +39,8 @@ type Action struct {
 	Result  *Result
 }
 
-// Next takes the next action, in the order in which they were decided. Call it until it returns false after every call that may have caused some.
+// Next takes the next action, in the order in which they were decided. Call it until it returns false after every call
+// that may have caused some.
 func (c *Core) Next() (a Action, ok bool) {
 	if c.outNext == len(c.out) {
 		return Action{}, false

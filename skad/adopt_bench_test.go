@@ -2,7 +2,8 @@ package skad
 
 import "testing"
 
-// BenchmarkAdopt offers 10,000 contacts to an empty table, which is how simulations begin: per contact, most of which find no place.
+// BenchmarkAdopt offers 10,000 contacts to an empty table, which is how simulations begin: per contact, most of which
+// find no place.
 func BenchmarkAdopt(b *testing.B) {
 	rnd := newRand(1)
 	all := make([]*Contact, 10_000)

@@ -40,8 +40,8 @@ func misses(want, have []*Contact) (n int) {
 	return n
 }
 
-// TestLookupsAmongAdversaries: with every kind of liar at a fifth of 400 nodes, lookups over eight paths find every honest node responsible for their keys; what lies in
-// an answer is blamed on the liar.
+// TestLookupsAmongAdversaries: with every kind of liar at a fifth of 400 nodes, lookups over eight paths find every
+// honest node responsible for their keys; what lies in an answer is blamed on the liar.
 func TestLookupsAmongAdversaries(t *testing.T) {
 	const nodes, share, lookups = 400, .2, 60
 	var bad map[ID]bool
@@ -110,8 +110,8 @@ func TestLookupsAmongAdversaries(t *testing.T) {
 	}
 }
 
-// TestForgedRecordDoesNotHideANode: whoever answers first with a forged record of an honest node does not keep the lookup from the genuine one, and is
-// blamed for it.
+// TestForgedRecordDoesNotHideANode: whoever answers first with a forged record of an honest node does not keep the
+// lookup from the genuine one, and is blamed for it.
 func TestForgedRecordDoesNotHideANode(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.K, cfg.Siblings, cfg.Eta = 2, 2, 1 })
 	rnd := newRand(2)
@@ -189,7 +189,8 @@ func TestOfferSettlesDisputes(t *testing.T) {
 	}
 }
 
-// TestSurroundedKeyIsSuspicious (A10): sixteen nodes of an attacker close around a key make the result too dense; without them it is not, in 200 of 200 lookups.
+// TestSurroundedKeyIsSuspicious (A10): sixteen nodes of an attacker close around a key make the result too dense;
+// lookups elsewhere, some 190, are not suspicious.
 func TestSurroundedKeyIsSuspicious(t *testing.T) {
 	statistical(t)
 	w := newWorld(t, 500, 21, nil)
@@ -311,7 +312,8 @@ func TestLookupLimits(t *testing.T) {
 	}
 }
 
-// TestLookupsUnderFlood (T5): a thousand IDs in one /24 call a node and hand out each other. Its lookups still find the honest nodes.
+// TestLookupsUnderFlood (T5): a thousand IDs in one /24 call a node and hand out each other. Its lookups still find the
+// honest nodes.
 func TestLookupsUnderFlood(t *testing.T) {
 	w := newWorld(t, 300, 61, nil)
 	w.fill(62)

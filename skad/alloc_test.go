@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// TestSteadyStateDoesNotAllocate: what a node does all day costs no memory: to answer a ping, to answer a lookup request, to ping and to
-// take the answer.
+// TestSteadyStateDoesNotAllocate: what a node does all day costs no memory: to answer a ping, to answer a lookup
+// request, to ping and to take the answer.
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	if raceEnabled || invariant.Enabled {
 		t.Skip("checked builds allocate")
@@ -65,8 +65,8 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestMemoryOfANode: a core with the table of a 10,000 node network, with its replacement caches filled by passing strangers, stays within 16 kB of its own; the
-// contacts are shared.
+// TestMemoryOfANode: a core with the table of a 10,000 node network, with its replacement caches filled by passing
+// strangers, stays within 16 kB of its own; the contacts are shared.
 func TestMemoryOfANode(t *testing.T) {
 	if raceEnabled || invariant.Enabled {
 		t.Skip("checked builds are larger")

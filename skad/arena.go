@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// A tick is engine time in sixteenths of a second: 4 years in four bytes, and as many before the start, for what a snapshot remembers. The table keeps
-// its times in it, because there are hundreds of contacts in a node and a hundred thousand nodes in a simulation.
+// A tick is engine time in sixteenths of a second: 4 years in four bytes, and as many before the start, for what a
+// snapshot remembers. The table keeps its times in it, because there are hundreds of contacts in a node and a hundred
+// thousand nodes in a simulation.
 type tick int32
 
 const tickLength = time.Second / 16
@@ -52,8 +53,8 @@ type slot struct {
 // has reports whether any of the marks is set.
 func (s *slot) has(m mark) bool { return s.marks&m != 0 }
 
-// An arena holds the slots and finds them by ID. A slot exists while its contact has a place, is a sibling, or has a question open.
-// Slot numbers start at 1: 0 is no slot.
+// An arena holds the slots and finds them by ID. A slot exists while its contact has a place, is a sibling, or has a
+// question open. Slot numbers start at 1: 0 is no slot.
 type arena struct {
 	slots []slot
 	free  []uint16
@@ -144,8 +145,8 @@ func (a *arena) grow() {
 	}
 }
 
-// roomy returns s with room for one more, grown by an eighth instead of doubled: a table grows a few times in its life, and there may be
-// a hundred thousand of them.
+// roomy returns s with room for one more, grown by an eighth instead of doubled: a table grows a few times in its life,
+// and there may be a hundred thousand of them.
 func roomy[T any](s []T) []T {
 	if len(s) < cap(s) {
 		return s

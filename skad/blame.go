@@ -25,8 +25,9 @@ const (
 	reasonCount
 )
 
-// reasonNames and reasonWeights are indexed by Reason. A weight is what one case adds to the score of its sender; an answer takes answerWorth off, and banAfter
-// ends the acquaintance. What can happen to an honest node weighs nothing or little; a forged record cannot happen to one.
+// reasonNames and reasonWeights are indexed by Reason. A weight is what one case adds to the score of its sender; an
+// answer takes answerWorth off, and banAfter ends the acquaintance. What can happen to an honest node weighs nothing or
+// little; a forged record cannot happen to one.
 var (
 	reasonNames = [reasonCount]string{"unasked", "late", "too long", "bad puzzle", "bad signature", "stale", "foreign", "private address",
 		"crowded group", "client node", "duplicate", "seen", "expired", "busy", "unreached", "loop"}

@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// TestBadAnswers: what is wrong with an answer is dropped, counted under its reason, held against the sender by its weight, and told. Good contacts in
-// the same answer still count.
+// TestBadAnswers: what is wrong with an answer is dropped, counted under its reason, held against the sender by its
+// weight, and told. Good contacts in the same answer still count.
 func TestBadAnswers(t *testing.T) {
 	rnd := newRand(1)
 	liar, member, good := fakeContact(randomID(rnd), 1), fakeContact(randomID(rnd), 2), fakeContact(randomID(rnd), 3)
@@ -89,7 +89,8 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// TestUnaskedAnswers: an answer to no question is held against its sender; a late one is not, and tells that the contact lives.
+// TestUnaskedAnswers: an answer to no question is held against its sender; a late one is not, and tells that the
+// contact lives.
 func TestUnaskedAnswers(t *testing.T) {
 	c := newCore(t, 1, nil)
 	rnd := newRand(2)

@@ -207,9 +207,10 @@ func (c *Core) failed(k uint16) {
 	}
 }
 
-// missed notes that slot i did not answer. A member is pinged once more at once, and from then on only pings count, so that several questions lost together are
-// one miss. It loses its place only if somebody else has answered since the last question to it: when nobody does it is we who are offline, and throwing
-// away the table would make that permanent. So that there is somebody, a witness is pinged along with it.
+// missed notes that slot i did not answer. A member is pinged once more at once, and from then on only pings count, so
+// that several questions lost together are one miss. It loses its place only if somebody else has answered since the
+// last question to it: when nobody does it is we who are offline, and throwing away the table would make that
+// permanent. So that there is somebody, a witness is pinged along with it.
 func (c *Core) missed(i uint16, kind callKind, online bool) {
 	s := &c.slots[i]
 	if !s.has(isMember) {

@@ -46,7 +46,8 @@ func (l shortlist) place(key *ID, d *Contact) (at int, found bool) {
 	return at, at < len(l) && l[at].contact.ID == d.ID
 }
 
-// insert adds a candidate that is not in the list, at its place. Beyond limit the farthest one that nobody waits for leaves; that may be the new one.
+// insert adds a candidate that is not in the list, at its place. Beyond limit the farthest one that nobody waits for
+// leaves; that may be the new one.
 func (l *shortlist) insert(at int, cand candidate, limit int) {
 	if len(*l) >= limit {
 		out := len(*l) - 1
@@ -61,8 +62,9 @@ func (l *shortlist) insert(at int, cand candidate, limit int) {
 	*l = slices.Insert(*l, at, cand)
 }
 
-// offer adds a candidate unless the list has its ID. Where the list has another record of that ID, the dispute is settled by checking signatures: otherwise
-// whoever speaks first with a forged record of an honest node would hide the node.
+// offer adds a candidate unless the list has its ID. Where the list has another record of that ID, the dispute is
+// settled by checking signatures: otherwise whoever speaks first with a forged record of an honest node would hide the
+// node.
 func (c *Core) offer(l *shortlist, key *ID, cand candidate, limit int) {
 	at, found := l.place(key, cand.contact)
 	if !found {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// check tells which invariant of the core does not hold, nil if all do. Checked builds call it now and then, tests whenever
-// they like.
+// check tells which invariant of the core does not hold, nil if all do. Checked builds call it now and then, tests
+// whenever they like.
 func (c *Core) check() error {
 	for _, f := range []func() error{c.checkArena, c.checkMembers, c.checkSiblings, c.checkBuckets, c.checkGroups, c.checkCalls, c.checkLookups, c.checkMemory} {
 		if err := f(); err != nil {

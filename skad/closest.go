@@ -5,17 +5,20 @@ import (
 	"sort"
 )
 
-// The members of a table are kept in one slice, sorted by their distance to the node itself. Seen from there the tree of Kademlia is flat: those that
-// share exactly p bits with us are a range, those that share more stand before it, those that share less behind it.
+// The members of a table are kept in one slice, sorted by their distance to the node itself. Seen from there the tree
+// of Kademlia is flat: those that share exactly p bits with us are a range, those that share more stand before it,
+// those that share less behind it.
 //
 //	distance to self   0 ...                                                       2^256
 //	                   [ more than c bits ][ exactly c ][ c-1 ][ c-2 ] ... [ 0 bits ]
 //
-// For a target t that shares c bits with us, XOR order is therefore: the range c (they share more than c bits with t), then everything before it
-// (exactly c bits), then c-1, c-2, ... Each group is searched as a whole and none twice, and the search ends with the group that fills the answer.
-// (Walking c, c-1, c+1, c-2, ... and stopping at k, as older implementations do, misses true neighbours of keys near the node.)
+// For a target t that shares c bits with us, XOR order is therefore: the range c (they share more than c bits with t),
+// then everything before it (exactly c bits), then c-1, c-2, ... Each group is searched as a whole and none twice, and
+// the search ends with the group that fills the answer. (Walking c, c-1, c+1, c-2, ... and stopping at k, as older
+// implementations do, misses true neighbours of keys near the node.)
 
-// A ranking is that slice, by the first word of the distance. It needs the IDs only where two first words are equal, or zero.
+// A ranking is that slice, by the first word of the distance. It needs the IDs only where two first words are equal, or
+// zero.
 type ranking interface {
 	len() int
 	word(i int) uint64 // first word of the distance to self

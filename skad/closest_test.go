@@ -16,7 +16,8 @@ func (r *listRanking) len() int          { return len(r.ids) }
 func (r *listRanking) word(i int) uint64 { return r.ids[i][0] ^ r.self[0] }
 func (r *listRanking) id(i int) *ID      { return &r.ids[i] }
 
-// tableShape draws IDs as a full table has them: up to 16 for each prefix, dense ones near self, now and then many bits deep.
+// tableShape draws IDs as a full table has them: up to 16 for each prefix, dense ones near self, now and then many bits
+// deep.
 func tableShape(rnd *rand.Rand, self ID) *listRanking {
 	r := &listRanking{self: self}
 	depth := rnd.IntN(14)
@@ -54,7 +55,8 @@ func target(rnd *rand.Rand, r *listRanking) ID {
 	return randomID(rnd)
 }
 
-// TestClosestIsExact compares with sorting everything: 100,000 tables and targets (10,000 with -short). It prints the seed of a failure.
+// TestClosestIsExact compares with sorting everything: 100,000 tables and targets (10,000 with -short). It prints the
+// seed of a failure.
 func TestClosestIsExact(t *testing.T) {
 	rounds := 100_000
 	if testing.Short() {

@@ -9,7 +9,8 @@ import (
 // ErrConfig is wrapped by what New says about a Config.
 var ErrConfig = errors.New("skad: configuration")
 
-// A Config holds what may differ between networks and nodes. Zero means the written default; docs/skad.md has the reason of each.
+// A Config holds what may differ between networks and nodes. Zero means the written default; docs/skad.md has the
+// reason of each.
 type Config struct {
 	Verifier Verifier // checks learnt records; needed
 	Scope    Scope    // what addresses mean

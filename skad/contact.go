@@ -14,13 +14,13 @@ const (
 	// Public is the Internet: only public addresses are used, and every address counts towards the limits per IP group.
 	Public Scope = iota
 
-	// Private is one LAN, one data centre or one machine: private and loopback addresses are used too, and those are not
-	// grouped, because they say nothing about who owns them. Public addresses are grouped as in Public.
+	// Private is one LAN, one data centre or one machine: private and loopback addresses are used too, and those are
+	// not grouped, because they say nothing about who owns them. Public addresses are grouped as in Public.
 	Private
 )
 
-// A Contact is a node record in the form the core works with: its ID computed, its addresses sorted out. It is never changed
-// after NewContact, so any number of cores and goroutines may share one; thousands of simulated nodes do.
+// A Contact is a node record in the form the core works with: its ID computed, its addresses sorted out. It is never
+// changed after NewContact, so any number of cores and goroutines may share one; thousands of simulated nodes do.
 //
 // Making a Contact proves nothing. Whether the record is genuine is for the Verifier to say.
 type Contact struct {
@@ -29,15 +29,16 @@ type Contact struct {
 	ID     ID
 	Record identity.Record
 
-	// Addrs are the addresses of the record that may be dialled in this scope, best first, at most usableAddrLimit. Dial no
-	// others: these are the ones that the limits per IP group have counted.
+	// Addrs are the addresses of the record that may be dialled in this scope, best first, at most usableAddrLimit.
+	// Dial no others: these are the ones that the limits per IP group have counted.
 	Addrs []transport.Addr
 
 	size   int                     // length of the encoded record
 	groups [usableAddrLimit]uint64 // IP groups of Addrs, without duplicates; 0 ends the list
 }
 
-// NewContact works out the ID (one BLAKE2b hash) and the usable addresses of rec. rec.Addrs is kept and must not be changed.
+// NewContact works out the ID (one BLAKE2b hash) and the usable addresses of rec. rec.Addrs is kept and must not be
+// changed.
 func NewContact(rec identity.Record, scope Scope) *Contact {
 	c := &Contact{ID: IDOf(rec.ID()), Record: rec, size: recordSize(&rec)}
 	c.Addrs = usable(rec.Addrs, scope)
@@ -65,8 +66,9 @@ func (c *Contact) Lists(ip netip.Addr) bool {
 	return false
 }
 
-// sameRecord reports whether two contacts of one node carry the same signed statement. The signature is over everything else and
-// deterministic, so for genuine records it decides; the sequence number and the addresses spare a look at forged ones.
+// sameRecord reports whether two contacts of one node carry the same signed statement. The signature is over everything
+// else and deterministic, so for genuine records it decides; the sequence number and the addresses spare a look at
+// forged ones.
 func (c *Contact) sameRecord(d *Contact) bool {
 	if c == d {
 		return true
@@ -112,8 +114,9 @@ func (c *Contact) sharesGroup(d *Contact) bool {
 type Peer struct {
 	*Contact
 
-	// Reached says that its address is proven: we dialled it, or it came from an IP address that its record lists (Lists). Others
-	// may ask us, but stay out of the table: one host could otherwise fill it with records that name the addresses of strangers.
+	// Reached says that its address is proven: we dialled it, or it came from an IP address that its record lists
+	// (Lists). Others may ask us, but stay out of the table: one host could otherwise fill it with records that name
+	// the addresses of strangers.
 	Reached bool
 }
 
@@ -180,8 +183,8 @@ var (
 	nat64     = netip.MustParsePrefix("64:ff9b::/96")
 )
 
-// groupOf returns the IP group of an address: the /24 of IPv4, the /48 of IPv6, which is what one customer usually gets. IPv6
-// addresses that carry an IPv4 address are that address. 0 means "not grouped".
+// groupOf returns the IP group of an address: the /24 of IPv4, the /48 of IPv6, which is what one customer usually
+// gets. IPv6 addresses that carry an IPv4 address are that address. 0 means "not grouped".
 func groupOf(ip netip.Addr, scope Scope) uint64 {
 	if scope == Private && !public(ip) {
 		return 0

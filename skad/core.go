@@ -21,8 +21,8 @@ var (
 	ErrOptions = errors.New("skad: options")
 )
 
-// A Core is one node of the overlay: the table, the lookups and the routed messages of it. See the package comment for how it is driven.
-// It belongs to one goroutine at a time; View makes what others may read.
+// A Core is one node of the overlay: the table, the lookups and the routed messages of it. See the package comment for
+// how it is driven. It belongs to one goroutine at a time; View makes what others may read.
 type Core struct {
 	cfg  Config
 	self *Contact
@@ -69,8 +69,8 @@ type Core struct {
 	turns uint32 // counted in checked builds
 }
 
-// New returns the core of the node that self describes. rnd is its only source of randomness: seeded from the system in a node that serves,
-// from one number in a test. Errors wrap ErrConfig.
+// New returns the core of the node that self describes. rnd is its only source of randomness: seeded from the system in
+// a node that serves, from one number in a test. Errors wrap ErrConfig.
 func New(cfg Config, self *Contact, rnd *rand.Rand, now time.Duration) (*Core, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -86,7 +86,8 @@ func New(cfg Config, self *Contact, rnd *rand.Rand, now time.Duration) (*Core, e
 // Self returns the node's own contact.
 func (c *Core) Self() *Contact { return c.self }
 
-// SetSelf replaces the node's own record, because its addresses changed, and pushes the new one to its siblings. The key stays the same.
+// SetSelf replaces the node's own record, because its addresses changed, and pushes the new one to its siblings. The
+// key stays the same.
 func (c *Core) SetSelf(now time.Duration, self *Contact) {
 	c.begin(now)
 	if self.ID != c.self.ID {
@@ -106,7 +107,8 @@ func (c *Core) SetSelf(now time.Duration, self *Contact) {
 	c.end()
 }
 
-// Connected tells of a new session with a peer: it may be of use to the table, and questions to it that waited for the connection begin now.
+// Connected tells of a new session with a peer: it may be of use to the table, and questions to it that waited for the
+// connection begin now.
 func (c *Core) Connected(now time.Duration, p Peer) {
 	c.begin(now)
 	c.heard(p)
@@ -116,26 +118,29 @@ func (c *Core) Connected(now time.Duration, p Peer) {
 	c.end()
 }
 
-// Disconnected tells that the session with a contact has ended. Questions to it are as good as unanswered; the contact itself stays where it is.
+// Disconnected tells that the session with a contact has ended. Questions to it are as good as unanswered; the contact
+// itself stays where it is.
 func (c *Core) Disconnected(now time.Duration, to *Contact) { c.SendFailed(now, to) }
 
-// SendFailed tells that what was sent to a contact did not go out, or that it could not be dialled: its open questions fail at once.
+// SendFailed tells that what was sent to a contact did not go out, or that it could not be dialled: its open questions
+// fail at once.
 func (c *Core) SendFailed(now time.Duration, to *Contact) {
 	c.begin(now)
 	c.failCalls(&to.ID)
 	c.end()
 }
 
-// Dialing tells that a Send must wait for a connection. Its time-out is then that of a dial, and the time until Connected is no round trip.
+// Dialing tells that a Send must wait for a connection. Its time-out is then that of a dial, and the time until
+// Connected is no round trip.
 func (c *Core) Dialing(now time.Duration, to *Contact) {
 	c.begin(now)
 	c.dialing(&to.ID)
 	c.end()
 }
 
-// Receive takes a message of a peer. Nothing of m is kept except its contacts; m.Payload of a message on its way to others is copied.
-// A Deliver that results aliases m.Payload. What is wrong with a message is counted and held against the peer; nothing is returned because
-// nothing needs to be done.
+// Receive takes a message of a peer. Nothing of m is kept except its contacts; m.Payload of a message on its way to
+// others is copied. A Deliver that results aliases m.Payload. What is wrong with a message is counted and held against
+// the peer; nothing is returned because nothing needs to be done.
 func (c *Core) Receive(now time.Duration, from Peer, m *Message) {
 	c.begin(now)
 	defer c.end()
@@ -212,7 +217,8 @@ func (c *Core) answer(contacts ...*Contact) []*Contact {
 	return c.reply[from:len(c.reply):len(c.reply)]
 }
 
-// Deadline returns when Expire wants to be called, Never if nothing is to be waited for. It changes with every other call.
+// Deadline returns when Expire wants to be called, Never if nothing is to be waited for. It changes with every other
+// call.
 func (c *Core) Deadline() time.Duration {
 	at := min(c.join.refreshAt, c.join.retryAt)
 	if _, t, ok := c.due.first(); ok {
@@ -264,13 +270,15 @@ func (c *Core) begin(now time.Duration) {
 	}
 }
 
-// outKept and replyKept are the room for actions and answers that an idle core keeps: a ping with its consequences, one answer.
+// outKept and replyKept are the room for actions and answers that an idle core keeps: a ping with its consequences, one
+// answer.
 const (
 	outKept   = 4
 	replyKept = 32
 )
 
-// checkEvery is how many turns a checked build lets pass between two looks at everything: a look takes as long as a hundred turns.
+// checkEvery is how many turns a checked build lets pass between two looks at everything: a look takes as long as a
+// hundred turns.
 const checkEvery = 64
 
 // end ends a turn.

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestDocumentedDefaults: every row of the tables of defaults in docs/skad.md is what the code does, and every field has a row.
+// TestDocumentedDefaults: every row of the tables of defaults in docs/skad.md is what the code does, and every field
+// has a row.
 func TestDocumentedDefaults(t *testing.T) {
 	text, err := os.ReadFile("../docs/skad.md")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// Two nodes on one machine, with the whole network between them being a loop: what one wants to send the other receives. A real node does the
-// same with sessions instead of a map, and a timer instead of counting.
+// Two nodes on one machine, with the whole network between them being a loop: what one wants to send the other
+// receives. A real node does the same with sessions instead of a map, and a timer instead of counting.
 func Example() {
 	puzzle := identity.Puzzle{} // a network of examples asks for no work
 	nodes := map[skad.ID]*skad.Core{}

@@ -21,8 +21,8 @@ func (p *tape) next(n int) int {
 	return v % n
 }
 
-// population makes contacts of every kind for one core: many at each prefix, some that share a /24, clients, private addresses, newer and forged records
-// of the same nodes.
+// population makes contacts of every kind for one core: many at each prefix, some that share a /24, clients, private
+// addresses, newer and forged records of the same nodes.
 func population(self ID) (list []*Contact) {
 	rnd := newRand(77)
 	for i := range 160 {
@@ -56,8 +56,8 @@ func population(self ID) (list []*Contact) {
 	return list
 }
 
-// FuzzCore feeds a core with any events in any order. Law: no panic, and after every event all invariants of check hold. Answers to what the core really
-// asked are frequent, so that the deep states are reached.
+// FuzzCore feeds a core with any events in any order. Law: no panic, and after every event all invariants of check
+// hold. Answers to what the core really asked are frequent, so that the deep states are reached.
 func FuzzCore(f *testing.F) {
 	rnd := newRand(3)
 	for n := range 6 {

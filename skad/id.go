@@ -11,8 +11,8 @@ import (
 // IDBits is the length of an ID, and the number of buckets a table can have.
 const IDBits = 256
 
-// An ID is an identity.ID, or any other key, as four words, the most significant first. It is the same 256-bit number; in
-// this form a distance costs four instructions. The zero ID is an ordinary key, but no node's.
+// An ID is an identity.ID, or any other key, as four words, the most significant first. It is the same 256-bit number;
+// in this form a distance costs four instructions. The zero ID is an ordinary key, but no node's.
 type ID [4]uint64
 
 // IDOf returns id as words.
@@ -48,7 +48,8 @@ func (a ID) Compare(b ID) int {
 	return 0
 }
 
-// CommonPrefix returns how many leading bits a and b share: 0 to IDBits. It is the index of the bucket in which a keeps b.
+// CommonPrefix returns how many leading bits a and b share: 0 to IDBits. It is the index of the bucket in which a keeps
+// b.
 func CommonPrefix(a, b ID) int {
 	for i := range a {
 		if d := a[i] ^ b[i]; d != 0 {

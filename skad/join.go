@@ -15,9 +15,10 @@ type join struct {
 	forced     bool // this round also looks at buckets that are not idle but not full: after joining
 }
 
-// Bootstrap joins the overlay through contacts whose records are genuine: those that a handshake has proven, or that Restore has brought. It looks up the node's own ID, which fills the
-// sibling list and makes the node known to its neighbours; then it fills the buckets farther away. ActionReady follows. Where nobody answers it
-// is tried again, after a second, doubling to a minute. Without any contact the node is the first: others will find it.
+// Bootstrap joins the overlay through contacts whose records are genuine: those that a handshake has proven, or that
+// Restore has brought. It looks up the node's own ID, which fills the sibling list and makes the node known to its
+// neighbours; then it fills the buckets farther away. ActionReady follows. Where nobody answers it is tried again,
+// after a second, doubling to a minute. Without any contact the node is the first: others will find it.
 func (c *Core) Bootstrap(now time.Duration, seeds []*Contact) {
 	c.begin(now)
 	defer c.end()
@@ -128,7 +129,8 @@ func (c *Core) depth() int {
 	return c.prefixOf(c.slots[c.members[c.farthestSibling()]].contact)
 }
 
-// sweep goes on with the round through the buckets: one lookup at a time, of a random key in the next bucket that needs it.
+// sweep goes on with the round through the buckets: one lookup at a time, of a random key in the next bucket that needs
+// it.
 func (c *Core) sweep() {
 	j := &c.join
 	for ; j.sweeping && j.sweep < c.depth(); j.sweep++ {
@@ -151,7 +153,8 @@ func (c *Core) sweep() {
 	j.sweeping = false
 }
 
-// retryLost asks the newest lost spare of each bucket, farthest bucket first, whether it is back: after a partition this is how the halves find each other.
+// retryLost asks the newest lost spare of each bucket, farthest bucket first, whether it is back: after a partition
+// this is how the halves find each other.
 func (c *Core) retryLost() {
 	tried := 0
 	for prefix := 0; prefix < len(c.buckets) && tried < probeLimit; prefix++ {

@@ -8,7 +8,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// TestJoinIsTriedAgain: a node whose seeds are down tries again after one second, then two, and so on, at most a minute; when a seed is up it joins, and says so once.
+// TestJoinIsTriedAgain: a node whose seeds are down tries again after one second, then two, and so on, at most a
+// minute; when a seed is up it joins, and says so once.
 func TestJoinIsTriedAgain(t *testing.T) {
 	w := newWorld(t, 40, 1, nil)
 	w.fill(2)
@@ -106,8 +107,8 @@ func TestClientsTakePart(t *testing.T) {
 	}
 }
 
-// TestPartitionHeals (C4): 150 nodes fall into two halves for ten minutes, each of which forgets the other; within two refresh intervals after
-// they can hear each other again everybody has the closest of both as siblings.
+// TestPartitionHeals (C4): 150 nodes fall into two halves for ten minutes, each of which forgets the other; within two
+// refresh intervals after they can hear each other again everybody has the closest of both as siblings.
 func TestPartitionHeals(t *testing.T) {
 	statistical(t)
 	w := newWorld(t, 150, 6, nil)
@@ -190,7 +191,8 @@ func TestMentionedInAnswers(t *testing.T) {
 	}
 }
 
-// TestProbesAreBounded: an answer full of strangers, and a crowd of callers, make us ping eight at a time; callers take at most half of the queue.
+// TestProbesAreBounded: an answer full of strangers, and a crowd of callers, make us ping eight at a time; callers take
+// at most half of the queue.
 func TestProbesAreBounded(t *testing.T) {
 	c := newCore(t, 1, nil)
 	rnd := newRand(9)

@@ -106,8 +106,9 @@ func (c *Core) signed(d, by *Contact) bool {
 	return true
 }
 
-// mentioned checks a contact that by has put into an answer, and returns the contact to use: the one we hold, if it is as new, so that equal records are one
-// in memory. checked says that its signature is known to be good. nil: it is of no use.
+// mentioned checks a contact that by has put into an answer, and returns the contact to use: the one we hold, if it is
+// as new, so that equal records are one in memory. checked says that its signature is known to be good. nil: it is of
+// no use.
 func (c *Core) mentioned(d, by *Contact) (use *Contact, checked bool) {
 	switch {
 	case d == nil || d.ID == c.self.ID || c.banned(&d.ID):
@@ -140,8 +141,8 @@ func (c *Core) mentioned(d, by *Contact) (use *Contact, checked bool) {
 	return d, true
 }
 
-// mentionedAgain is mentioned for a contact that we hold in slot i. A newer record takes the place of ours; any other is of no use, and
-// if it is neither ours nor an older one somebody has made it up.
+// mentionedAgain is mentioned for a contact that we hold in slot i. A newer record takes the place of ours; any other
+// is of no use, and if it is neither ours nor an older one somebody has made it up.
 func (c *Core) mentionedAgain(i uint16, d, by *Contact) *Contact {
 	have := c.slots[i].contact
 	switch {
@@ -176,8 +177,8 @@ func (c *Core) replaced(from, d *Contact) {
 	}
 }
 
-// update takes a newer, genuine record of the contact in slot i. If it says the same about addresses the contact keeps its place; else it has
-// to earn it again, because the limits per IP group have counted the old ones.
+// update takes a newer, genuine record of the contact in slot i. If it says the same about addresses the contact keeps
+// its place; else it has to earn it again, because the limits per IP group have counted the old ones.
 func (c *Core) update(i uint16, d *Contact) {
 	s := &c.slots[i]
 	same := s.contact.groups == d.groups && s.contact.Client() == d.Client() && len(d.Addrs) > 0
@@ -211,7 +212,8 @@ func (c *Core) recordReceived(from Peer, m *Message) {
 	}
 }
 
-// AskRecord asks a contact for its own record, which replaces what the table has if it is newer. ErrBusy if too much is being asked already.
+// AskRecord asks a contact for its own record, which replaces what the table has if it is newer. ErrBusy if too much is
+// being asked already.
 func (c *Core) AskRecord(now time.Duration, to *Contact) error {
 	c.begin(now)
 	defer c.end()

@@ -8,7 +8,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// pinged runs a core until a time and returns when each contact was pinged. Those that alive says answer after 40 ms; nobody else is heard of.
+// pinged runs a core until a time and returns when each contact was pinged. Those that alive says answer after 40 ms;
+// nobody else is heard of.
 func pinged(c *Core, until time.Duration, alive func(d *Contact) bool) map[ID][]time.Duration {
 	times := map[ID][]time.Duration{}
 	var waiting []Action
@@ -40,7 +41,8 @@ func pinged(c *Core, until time.Duration, alive func(d *Contact) bool) map[ID][]
 
 func everybody(*Contact) bool { return true }
 
-// TestPingsBecomeRare: a living contact is pinged after 30 s, then ever more rarely, at last every ten minutes, give or take an eighth.
+// TestPingsBecomeRare: a living contact is pinged after 30 s, then ever more rarely, at last every ten minutes, give or
+// take an eighth.
 func TestPingsBecomeRare(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.RefreshLeast = 300 * 24 * time.Hour }) // or its answers would be signs of life too
 	d := fakeContact(randomID(newRand(2)), 1)
@@ -60,8 +62,8 @@ func TestPingsBecomeRare(t *testing.T) {
 	}
 }
 
-// TestTwoMissesReplace: a contact that does not answer is pinged once more at once, then its place goes to a spare that does answer; the dead one is
-// remembered as lost, and found again when it is back.
+// TestTwoMissesReplace: a contact that does not answer is pinged once more at once, then its place goes to a spare that
+// does answer; the dead one is remembered as lost, and found again when it is back.
 func TestTwoMissesReplace(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.K, cfg.Siblings, cfg.Eta = 4, 1, 1 })
 	rnd := newRand(3)
@@ -100,7 +102,8 @@ func TestTwoMissesReplace(t *testing.T) {
 	}
 }
 
-// TestOfflineKeepsTheTable: when nobody at all answers it is we who are offline, and nobody is thrown out; when one does answer again, the dead go.
+// TestOfflineKeepsTheTable: when nobody at all answers it is we who are offline, and nobody is thrown out; when one
+// does answer again, the dead go.
 func TestOfflineKeepsTheTable(t *testing.T) {
 	c := newCore(t, 1, nil)
 	rnd := newRand(4)
@@ -156,8 +159,8 @@ func TestLostTogetherIsOneMiss(t *testing.T) {
 	}
 }
 
-// TestDialsHaveTime: a question that waits for a connection has the time of a dial; when the connection stands its clock begins anew and what passed is no
-// round trip.
+// TestDialsHaveTime: a question that waits for a connection has the time of a dial; when the connection stands its
+// clock begins anew and what passed is no round trip.
 func TestDialsHaveTime(t *testing.T) {
 	c := newCore(t, 1, nil)
 	d := fakeContact(randomID(newRand(6)), 1)
@@ -224,7 +227,8 @@ func TestStrangersAreExpectedLikeOthers(t *testing.T) {
 	}
 }
 
-// TestNewRecordOfAMember: a record with new addresses costs a contact its place until it has answered; one with the same addresses does not.
+// TestNewRecordOfAMember: a record with new addresses costs a contact its place until it has answered; one with the
+// same addresses does not.
 func TestNewRecordOfAMember(t *testing.T) {
 	c := newCore(t, 1, nil)
 	d := fakeContact(randomID(newRand(7)), 1)
@@ -275,8 +279,8 @@ func TestRecordExchange(t *testing.T) {
 	}
 }
 
-// TestIdleBucketsAreRefreshed: a bucket that no lookup went through for BucketIdle gets one, of a key in it; one that was used does not. The own
-// neighbourhood is asked every five to ten minutes.
+// TestIdleBucketsAreRefreshed: a bucket that no lookup went through for BucketIdle gets one, of a key in it; one that
+// was used does not. The own neighbourhood is asked every five to ten minutes.
 func TestIdleBucketsAreRefreshed(t *testing.T) {
 	c := fullCore(t)
 	depth := c.depth()

@@ -18,11 +18,12 @@ type LookupOptions struct {
 	Alpha int // open questions per path; 0 means 3 with one path, 2 with up to four, else 1
 	Count int // how many contacts are wanted, all of them asked; 0 means Config.Siblings
 
-	// StopAtKey ends the lookup as soon as a genuine record of the node whose ID is the key turns up: enough to dial it. Nobody can forge
-	// one, so here, and only here, the first answer is as good as all.
+	// StopAtKey ends the lookup as soon as a genuine record of the node whose ID is the key turns up: enough to dial
+	// it. Nobody can forge one, so here, and only here, the first answer is as good as all.
 	StopAtKey bool
 
-	// Unfinished leaves out the last phase, in which the closest contacts of all paths are asked: for those that only want to meet people.
+	// Unfinished leaves out the last phase, in which the closest contacts of all paths are asked: for those that only
+	// want to meet people.
 	Unfinished bool
 
 	From []*Contact // start also from these; at most PathLimit are used, and their records must be genuine
@@ -67,13 +68,16 @@ const (
 
 // A lookup asks for the contacts closest to a key, in two phases.
 //
-// Disjoint: paths that share no contact, each greedily towards the key. A contact is asked by the first path that comes to it and by no other (section 4.4 of the
-// paper), so one liar spoils one path. A path ends when its Width closest live contacts have answered, which is what makes many
-// paths affordable. A value is never returned before all paths have ended: stopping early is what lets one path speak for all.
+// Disjoint: paths that share no contact, each greedily towards the key. A contact is asked by the first path that comes
+// to it and by no other (section 4.4 of the paper), so one liar spoils one path. A path ends when its Width closest
+// live contacts have answered, which is what makes many paths affordable. A value is never returned before all paths
+// have ended: stopping early is what lets one path speak for all.
 //
-// Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not been.
+// Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not
+// been.
 //
-// Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts are asked.
+// Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts
+// are asked.
 type lookup struct {
 	id      LookupID
 	index   uint16 // in Core.lookups
@@ -171,7 +175,8 @@ func (l *lookup) candidate(d *Contact) candidate {
 	return candidate{contact: d, word: d.ID[0] ^ l.key[0], hops: 1, checked: true}
 }
 
-// step moves every path as far as it goes without another answer, and the lookup into its next phase when all of them are done.
+// step moves every path as far as it goes without another answer, and the lookup into its next phase when all of them
+// are done.
 func (c *Core) step(l *lookup) {
 	if l.found != nil {
 		c.finish(l)
@@ -204,8 +209,9 @@ func (l *lookup) path(p uint8) (q *path, width, alpha int) {
 	return &l.paths[p], l.opt.Width, l.opt.Alpha
 }
 
-// walk asks the closest candidates of a path that nobody has asked, as many as its width and the limits allow, and notes when the path is done. Of one IP
-// group only so many count as a sibling list would hold: a thousand IDs of one host may all be closer than everybody else.
+// walk asks the closest candidates of a path that nobody has asked, as many as its width and the limits allow, and
+// notes when the path is done. Of one IP group only so many count as a sibling list would hold: a thousand IDs of one
+// host may all be closer than everybody else.
 func (c *Core) walk(l *lookup, p uint8) {
 	q, width, alpha := l.path(p)
 	for !q.done {
@@ -306,7 +312,8 @@ func (c *Core) lookupAnswered(was call, d *Contact, m *Message) {
 	c.step(l)
 }
 
-// mentions takes the contacts of an answer: each is looked at for the table, and those that pass become candidates of the path.
+// mentions takes the contacts of an answer: each is looked at for the table, and those that pass become candidates of
+// the path.
 func (c *Core) mentions(by *Contact, list []*Contact, l *lookup, q *path, hops uint8) {
 	for i, d := range list {
 		if c.banned(&by.ID) {

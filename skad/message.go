@@ -12,8 +12,8 @@ import (
 // ErrMessage is wrapped by every error of ParseMessage: the payload is not a message of its opcode.
 var ErrMessage = errors.New("skad: malformed message")
 
-// A Message is one message of the overlay, whichever: Op says which fields count. One plain struct for all of them keeps messages out of the
-// heap, and lets simulated nodes hand each other contacts instead of bytes.
+// A Message is one message of the overlay, whichever: Op says which fields count. One plain struct for all of them
+// keeps messages out of the heap, and lets simulated nodes hand each other contacts instead of bytes.
 //
 //	Op                      fields beside Op                           answered by
 //	PingCode                Nonce                                      Pong
@@ -40,8 +40,8 @@ type Message struct {
 	Payload []byte // lifetime: see Action and Receive
 }
 
-// Append appends the payload of the message: what stands in a frame behind its header. It never fails for a message that the core made
-// or ParseMessage returned; an unknown Op appends nothing.
+// Append appends the payload of the message: what stands in a frame behind its header. It never fails for a message
+// that the core made or ParseMessage returned; an unknown Op appends nothing.
 func (m *Message) Append(dst []byte) []byte {
 	switch m.Op {
 	case opcode.PingCode, opcode.PongCode:
@@ -60,9 +60,9 @@ func (m *Message) Append(dst []byte) []byte {
 	return dst
 }
 
-// ParseMessage reads the payload of a message. It takes exactly what Append writes; scope decides which addresses of the contacts in it are
-// usable. Contacts are copies; Payload aliases b. Records are only well-formed, not verified: the core does that.
-// Errors wrap ErrMessage, and for records also the error of identity.ParseRecord.
+// ParseMessage reads the payload of a message. It takes exactly what Append writes; scope decides which addresses of
+// the contacts in it are usable. Contacts are copies; Payload aliases b. Records are only well-formed, not verified:
+// the core does that. Errors wrap ErrMessage, and for records also the error of identity.ParseRecord.
 func ParseMessage(op opcode.Opcode, b []byte, scope Scope) (Message, error) {
 	m := Message{Op: op}
 	nonce, n := wire.ConsumeUint64(b)

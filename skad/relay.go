@@ -7,7 +7,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// A relay is a routed message, or one copy of it, on its way through this node: kept until the next hop has taken it over.
+// A relay is a routed message, or one copy of it, on its way through this node: kept until the next hop has taken it
+// over.
 //
 //	arrived ──▶ ask the contact closest to the key that is closer than we are ──ack──▶ gone
 //	                 ▲                                   └──refused, silence──┐
@@ -23,10 +24,11 @@ type relay struct {
 	own   bool // sent by this node
 }
 
-// Route sends payload towards the live node closest to key, over the overlay: every hop takes it over from the one before. copies go out over distinct first hops,
-// so that one node that drops what it took over does not stop them; 0 means 1. Whoever receives it sees it once, and can answer with Route to the origin's ID.
-// payload is copied. It returns the number under which ActionRouted reports each copy. If this node is the closest itself, an ActionDeliver follows.
-// Errors are ErrBusy, or wrap ErrOptions.
+// Route sends payload towards the live node closest to key, over the overlay: every hop takes it over from the one
+// before. copies go out over distinct first hops, so that one node that drops what it took over does not stop them; 0
+// means 1. Whoever receives it sees it once, and can answer with Route to the origin's ID. payload is copied. It
+// returns the number under which ActionRouted reports each copy. If this node is the closest itself, an ActionDeliver
+// follows. Errors are ErrBusy, or wrap ErrOptions.
 func (c *Core) Route(now time.Duration, key ID, payload []byte, copies int) (route uint64, err error) {
 	c.begin(now)
 	defer c.end()
@@ -126,7 +128,8 @@ func (c *Core) gone(r *relay) {
 	}
 }
 
-// forward hands a relay to the next contact, and reports whether there was one. If there is none the message has arrived, as far as we can tell.
+// forward hands a relay to the next contact, and reports whether there was one. If there is none the message has
+// arrived, as far as we can tell.
 func (c *Core) forward(r *relay) bool {
 	var s selection
 	ranking := (*tableRanking)(c)
@@ -156,7 +159,8 @@ func (c *Core) forward(r *relay) bool {
 	return false
 }
 
-// used reports whether d is no next hop for r: it was tried, it gave us the message, or another copy of our own has taken that way.
+// used reports whether d is no next hop for r: it was tried, it gave us the message, or another copy of our own has
+// taken that way.
 func (c *Core) used(r *relay, d *Contact) bool {
 	if r.from != nil && d.ID == r.from.ID {
 		return true
@@ -195,8 +199,8 @@ func (c *Core) deliver(m *Message, from *Contact) {
 	c.emit(Action{Kind: ActionDeliver, To: from, Message: out})
 }
 
-// Marks are what is remembered of routed messages: 64 bits made of their number and what else tells them apart. An origin that draws the number of
-// somebody else's message on purpose suppresses its own.
+// Marks are what is remembered of routed messages: 64 bits made of their number and what else tells them apart. An
+// origin that draws the number of somebody else's message on purpose suppresses its own.
 func messageMark(m *Message) uint64         { return mix(m.Route ^ mix(m.Origin[0]^m.Origin[3])) }
 func copyMark(m *Message) uint64            { return mix(messageMark(m) + uint64(m.Copy) + 1) }
 func hopMark(m *Message, d *Contact) uint64 { return mix(messageMark(m) ^ mix(d.ID[0]^d.ID[3])) }

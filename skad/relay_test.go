@@ -27,7 +27,8 @@ func (w *world) closestNode(key ID) *node {
 	return w.nodes[w.nearest(key, 1, nil)[0].ID]
 }
 
-// TestRouteReachesTheClosest: a message arrives once, whole, at the node closest to its key, however many copies were sent.
+// TestRouteReachesTheClosest: a message arrives once, whole, at the node closest to its key, however many copies were
+// sent.
 func TestRouteReachesTheClosest(t *testing.T) {
 	w := newWorld(t, 300, 1, nil)
 	w.fill(2)
@@ -74,7 +75,8 @@ func TestRouteReachesTheClosest(t *testing.T) {
 	}
 }
 
-// TestRouteAroundTheDead: with a third of the nodes gone from one moment to the next, and still in every table, a message reaches the closest that is left.
+// TestRouteAroundTheDead: with a third of the nodes gone from one moment to the next, and still in every table, a
+// message reaches the closest that is left.
 func TestRouteAroundTheDead(t *testing.T) {
 	w := newWorld(t, 200, 11, nil)
 	w.fill(12)
@@ -101,7 +103,8 @@ func TestRouteAroundTheDead(t *testing.T) {
 	}
 }
 
-// TestCopiesAmongDroppers: nodes that take messages over and drop them. Eight copies over distinct first hops get through where one does not.
+// TestCopiesAmongDroppers: nodes that take messages over and drop them. Eight copies over distinct first hops get
+// through where one does not.
 func TestCopiesAmongDroppers(t *testing.T) {
 	statistical(t)
 	drop := func(w *world, n, from *node, m *Message) bool {

@@ -2,8 +2,9 @@ package skad
 
 import "time"
 
-// densityLimit is how many times denser than the network the contacts around a key may be before the result is called suspicious. 4: in an honest network with s=16 that is
-// P(Poisson(4) >= 16), 6 in a million; somebody who puts 16 nodes of his own around a key of a 10,000 node network comes to 26 times.
+// densityLimit is how many times denser than the network the contacts around a key may be before the result is called
+// suspicious. 4: in an honest network with s=16 that is P(Poisson(4) >= 16), 6 in a million; somebody who puts 16 nodes
+// of his own around a key of a 10,000 node network comes to 26 times.
 const densityLimit = 4
 
 // A Result is what a lookup has found. It belongs to whoever takes the action.
@@ -11,16 +12,17 @@ type Result struct {
 	Lookup LookupID
 	Key    ID
 
-	// Closest holds the contacts closest to the key that have answered, closest first, at most as many as were wanted, and of one IP group at most
-	// Config.GroupPerSiblings. The node itself is never among them.
+	// Closest holds the contacts closest to the key that have answered, closest first, at most as many as were wanted,
+	// and of one IP group at most Config.GroupPerSiblings. The node itself is never among them.
 	Closest []*Contact
 	Found   *Contact // the node whose ID is the key, if it has answered or, with StopAtKey, if its record has turned up
 
 	Paths   []PathResult // as many as there were contacts to start from, at most as many as were wanted
 	PathsOK int          // how many of them came to the neighbourhood of the key on their own
 
-	// Density is how many times denser the contacts of Closest lie than the nodes around ourselves; 0 if that cannot be said. DensityOK is false if it is more
-	// than 4: then somebody may have surrounded the key. It is a statistical test, and one who spreads his nodes evades it.
+	// Density is how many times denser the contacts of Closest lie than the nodes around ourselves; 0 if that cannot be
+	// said. DensityOK is false if it is more than 4: then somebody may have surrounded the key. It is a statistical
+	// test, and one who spreads his nodes evades it.
 	Density   float64
 	DensityOK bool
 
@@ -80,8 +82,8 @@ func (p *PathResult) reached(l *lookup, closest []*Contact) bool {
 // estimateLeast is how many siblings an estimate needs: with five its standard deviation is about half of it.
 const estimateLeast = 5
 
-// NetworkSize estimates how many nodes the network has, from how close the siblings are; 0 if there are too few to tell. With 48 siblings the
-// standard deviation is a seventh.
+// NetworkSize estimates how many nodes the network has, from how close the siblings are; 0 if there are too few to
+// tell. With 48 siblings the standard deviation is a seventh.
 func (c *Core) NetworkSize() float64 {
 	if c.siblings < estimateLeast {
 		return 0
@@ -91,7 +93,8 @@ func (c *Core) NetworkSize() float64 {
 	return float64(c.siblings-1) / max(last.ID.Xor(c.self.ID).fraction(), 1e-70)
 }
 
-// density compares how many of the closest lie within the distance of the last one with how many the network should have there.
+// density compares how many of the closest lie within the distance of the last one with how many the network should
+// have there.
 func (c *Core) density(key ID, closest []*Contact) float64 {
 	size := c.NetworkSize()
 	if n := len(closest); size > 0 && n >= estimateLeast {

@@ -5,7 +5,8 @@ import "time"
 // rttUnit is the resolution of remembered round trips: two bytes then hold 6.5 s.
 const rttUnit = 100 * time.Microsecond
 
-// A roundTrip is the smoothed round trip time and its variation, in rttUnit, as RFC 6298 (2.2, 2.3) computes them. srtt 0: not measured.
+// A roundTrip is the smoothed round trip time and its variation, in rttUnit, as RFC 6298 (2.2, 2.3) computes them. srtt
+// 0: not measured.
 type roundTrip struct{ srtt, rttvar uint16 }
 
 // add takes a measurement.
@@ -36,7 +37,8 @@ func (c *Core) measure(i uint16, took time.Duration) {
 	c.rtt = c.rtt.add(took)
 }
 
-// timeout returns how long to wait for an answer of slot i; a contact that was never measured is expected to be like the others.
+// timeout returns how long to wait for an answer of slot i; a contact that was never measured is expected to be like
+// the others.
 func (c *Core) timeout(i uint16) time.Duration {
 	if s := &c.slots[i]; s.srtt != 0 {
 		return roundTrip{s.srtt, s.rttvar}.timeout()

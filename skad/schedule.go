@@ -2,8 +2,8 @@ package skad
 
 import "cmp"
 
-// A schedule holds at most one instant for each of a small set of indices and tells which comes first. It is a binary heap over indices;
-// equal instants come in the order of their indices, so that two runs agree.
+// A schedule holds at most one instant for each of a small set of indices and tells which comes first. It is a binary
+// heap over indices; equal instants come in the order of their indices, so that two runs agree.
 type schedule[T cmp.Ordered] struct {
 	at   []T      // by index; meaningful while pos says so
 	pos  []uint16 // by index: place in heap plus one, 0 if not armed

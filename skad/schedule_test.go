@@ -8,7 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestScheduleAgainstList: whatever is armed, moved and disarmed, the first is the earliest, and among equals the least index.
+// TestScheduleAgainstList: whatever is armed, moved and disarmed, the first is the earliest, and among equals the least
+// index.
 func TestScheduleAgainstList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s schedule[int]

@@ -24,8 +24,8 @@ import (
 //	17     n    record    see package identity                  (per contact)
 //	end-4  4    checksum  CRC-32C of all before it
 //
-// Ages instead of times, because engine time begins anew with every start. The checksum finds torn writes; against somebody who writes
-// to the disk there is the signature of each record.
+// Ages instead of times, because engine time begins anew with every start. The checksum finds torn writes; against
+// somebody who writes to the disk there is the signature of each record.
 const (
 	snapshotMagic   = "skad"
 	snapshotVersion = 1
@@ -38,8 +38,8 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// Snapshot appends the table for Restore: every member, so that a restart does not begin with strangers. Write it every few minutes and
-// at the end.
+// Snapshot appends the table for Restore: every member, so that a restart does not begin with strangers. Write it every
+// few minutes and at the end.
 func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
 	c.begin(now)
 	defer c.end()
@@ -67,10 +67,10 @@ func (c *Core) age(at tick) uint32 {
 	return uint32(max(0, c.now-at.duration()) / time.Second) // 136 years fit
 }
 
-// Restore takes the contacts of a snapshot into the table before anybody else can come in, and returns them, ready for Bootstrap. down is how long ago the snapshot was made; those that are
-// silent for more than five days by now stay out. They are pinged within seconds; who does not answer goes the usual way. The records are
-// checked as if a peer had sent them; bad ones are left out.
-// Errors wrap ErrSnapshot; then nothing has changed.
+// Restore takes the contacts of a snapshot into the table before anybody else can come in, and returns them, ready for
+// Bootstrap. down is how long ago the snapshot was made; those that are silent for more than five days by now stay out.
+// They are pinged within seconds; who does not answer goes the usual way. The records are checked as if a peer had sent
+// them; bad ones are left out. Errors wrap ErrSnapshot; then nothing has changed.
 func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Contact, error) {
 	c.begin(now)
 	defer c.end()
@@ -96,8 +96,8 @@ func (c *Core) restore(entries []saved, down time.Duration) (list []*Contact) {
 	return list
 }
 
-// Adopt takes a contact into the table as if it had just answered, and reports whether there was room for it. It is for contacts that the caller vouches for: a simulator that
-// begins with full tables.
+// Adopt takes a contact into the table as if it had just answered, and reports whether there was room for it. It is for
+// contacts that the caller vouches for: a simulator that begins with full tables.
 func (c *Core) Adopt(now time.Duration, d *Contact) bool {
 	c.begin(now)
 	defer c.end()

@@ -28,7 +28,8 @@ func realCore(t testing.TB, n int) *Core {
 	return c
 }
 
-// TestSnapshotRestores: what was saved is in the table again, in the order of acquaintance, with its age, before anybody else, and is pinged within seconds.
+// TestSnapshotRestores: what was saved is in the table again, in the order of acquaintance, with its age, before
+// anybody else, and is pinged within seconds.
 func TestSnapshotRestores(t *testing.T) {
 	c := realCore(t, 30)
 	b := c.Snapshot(time.Hour, []byte("in front"))
@@ -60,7 +61,8 @@ func TestSnapshotRestores(t *testing.T) {
 	}
 }
 
-// TestRestoreIsCareful: bytes that are no snapshot are refused whole; records that are too old or not genuine are left out.
+// TestRestoreIsCareful: bytes that are no snapshot are refused whole; records that are too old or not genuine are left
+// out.
 func TestRestoreIsCareful(t *testing.T) {
 	c := realCore(t, 5)
 	good := c.Snapshot(time.Hour, nil)
@@ -92,8 +94,8 @@ func TestRestoreIsCareful(t *testing.T) {
 	}
 }
 
-// TestRestartUnderFlood (A11): a node restarts while 2000 strangers of as many /24 call it at once. Its table keeps at least half of the contacts it had saved, and its lookups
-// work.
+// TestRestartUnderFlood (A11): a node restarts while 2000 strangers of as many /24 call it at once. Its table keeps at
+// least half of the contacts it had saved, and its lookups work.
 func TestRestartUnderFlood(t *testing.T) {
 	w := newWorld(t, 300, 1, nil)
 	w.fill(2)
@@ -143,7 +145,8 @@ func TestRestartUnderFlood(t *testing.T) {
 	verify(t, c)
 }
 
-// FuzzRestore. Law: no panic, whatever the bytes; on an error nothing is in the table; what is restored can be saved and restored again, the same.
+// FuzzRestore. Law: no panic, whatever the bytes; on an error nothing is in the table; what is restored can be saved
+// and restored again, the same.
 func FuzzRestore(f *testing.F) {
 	f.Add(realCore(f, 3).Snapshot(time.Hour, nil))
 	f.Add(realCore(f, 0).Snapshot(0, nil))

@@ -2,8 +2,9 @@ package skad
 
 import "slices"
 
-// spare puts slot i into the replacement cache of its bucket, newest first, if it may be there. Verified spares are worth more than contacts that have only
-// called, so those get free room only; and a few lost ones are kept, see lostKept.
+// spare puts slot i into the replacement cache of its bucket, newest first, if it may be there. Verified spares are
+// worth more than contacts that have only called, so those get free room only; and a few lost ones are kept, see
+// lostKept.
 func (c *Core) spare(i uint16) {
 	s := &c.slots[i]
 	prefix := c.prefixOf(s.contact)
@@ -45,7 +46,8 @@ func (c *Core) spareGroupRoom(d *Contact, prefix int) bool {
 	return here < c.cfg.GroupPerBucket
 }
 
-// worstSpare returns which spare goes first: the oldest that was never verified, else the oldest lost one beyond lostKept, else the oldest.
+// worstSpare returns which spare goes first: the oldest that was never verified, else the oldest lost one beyond
+// lostKept, else the oldest.
 func (c *Core) worstSpare(b *bucket) int {
 	tooManyLost := c.lostSpares(b) > lostKept
 	oldest := -1
@@ -82,8 +84,8 @@ func (c *Core) unspare(i uint16) {
 	s.marks &^= inSpares | isLost
 }
 
-// refill fills the gap that a dead contact left: with a sibling that the bucket had no room for, else by asking the spares, newest first, whether they are still there.
-// None is believed without being asked.
+// refill fills the gap that a dead contact left: with a sibling that the bucket had no room for, else by asking the
+// spares, newest first, whether they are still there. None is believed without being asked.
 func (c *Core) refill(prefix int) {
 	if prefix >= len(c.buckets) {
 		return

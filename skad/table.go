@@ -17,14 +17,16 @@ type bucket struct {
 	lookedAt tick // last lookup for a key in it
 }
 
-// tableRanking shows the members to closest. It is the core itself by another name, so that making one allocates nothing.
+// tableRanking shows the members to closest. It is the core itself by another name, so that making one allocates
+// nothing.
 type tableRanking Core
 
 func (r *tableRanking) len() int          { return len(r.members) }
 func (r *tableRanking) word(i int) uint64 { return r.words[i] }
 func (r *tableRanking) id(i int) *ID      { return &r.slots[r.members[i]].contact.ID }
 
-// Closest appends the n contacts of the table that are closest to key, closest first, n at most CountLimit. Nothing is allocated if dst has room.
+// Closest appends the n contacts of the table that are closest to key, closest first, n at most CountLimit. Nothing is
+// allocated if dst has room.
 func (c *Core) Closest(key ID, n int, dst []*Contact) []*Contact {
 	var s selection
 	closest((*tableRanking)(c), &c.self.ID, &key, min(n, CountLimit), &s)
@@ -45,7 +47,8 @@ func (c *Core) Siblings(dst []*Contact) []*Contact {
 	return dst
 }
 
-// Sharing appends the members that share exactly prefix bits with self, closest to self first: the bucket, and siblings that it had no room for.
+// Sharing appends the members that share exactly prefix bits with self, closest to self first: the bucket, and siblings
+// that it had no room for.
 func (c *Core) Sharing(prefix int, dst []*Contact) []*Contact {
 	from, to := c.span(prefix)
 	for _, m := range c.members[from:to] {
@@ -114,8 +117,8 @@ func (c *Core) leave(i uint16, m mark) {
 	}
 }
 
-// settle gives a contact that has just proven to be alive the best place there is for it. It never takes one from a live contact, except that
-// the sibling list is what it is: the closest.
+// settle gives a contact that has just proven to be alive the best place there is for it. It never takes one from a
+// live contact, except that the sibling list is what it is: the closest.
 func (c *Core) settle(i uint16) {
 	s := &c.slots[i]
 	if s.has(isMember) || !c.fit(s.contact) {
@@ -141,8 +144,9 @@ func (c *Core) fit(d *Contact) bool {
 	return !d.Client() && len(d.Addrs) > 0 && d.ID != c.self.ID && !c.banned(&d.ID)
 }
 
-// siblingRoom reports whether the sibling list would take d, which is not in it: it is closer than the farthest, or there is room; and its IP groups are not yet
-// represented as often as they may be. The one that would have to go does not count.
+// siblingRoom reports whether the sibling list would take d, which is not in it: it is closer than the farthest, or
+// there is room; and its IP groups are not yet represented as often as they may be. The one that would have to go does
+// not count.
 func (c *Core) siblingRoom(d *Contact) bool {
 	limit := c.cfg.Siblings * c.cfg.Eta
 	leaving := -1
@@ -187,7 +191,8 @@ func (c *Core) farthestSibling() int {
 	return at
 }
 
-// addSibling puts slot i into the sibling list; whoever must leave it keeps its bucket, or becomes a spare. siblingRoom was asked before.
+// addSibling puts slot i into the sibling list; whoever must leave it keeps its bucket, or becomes a spare. siblingRoom
+// was asked before.
 func (c *Core) addSibling(i uint16) {
 	if c.siblings == c.cfg.Siblings*c.cfg.Eta {
 		out := c.members[c.farthestSibling()]
@@ -203,8 +208,8 @@ func (c *Core) addSibling(i uint16) {
 	c.promote()
 }
 
-// promote keeps the sibling list what it claims to be: the closest members that the limits per IP group allow. A change may have made
-// room for one that is in a bucket only.
+// promote keeps the sibling list what it claims to be: the closest members that the limits per IP group allow. A change
+// may have made room for one that is in a bucket only.
 func (c *Core) promote() {
 	full := c.siblings == c.cfg.Siblings*c.cfg.Eta
 	left := c.siblings
@@ -225,7 +230,8 @@ func (c *Core) bucketRoom(d *Contact) bool {
 	return (prefix >= len(c.buckets) || int(c.buckets[prefix].live) < c.cfg.K) && c.groupRoom(d, prefix)
 }
 
-// groupRoom reports whether the limits per IP group leave room for d in its bucket and in the table. Lost spares do not count.
+// groupRoom reports whether the limits per IP group leave room for d in its bucket and in the table. Lost spares do not
+// count.
 func (c *Core) groupRoom(d *Contact, prefix int) bool {
 	if d.groups[0] == 0 {
 		return true
@@ -289,8 +295,8 @@ func (c *Core) tidy(i uint16) {
 	}
 }
 
-// nextPing plans the next sign of life of a member: after as long as it is known to live, between PingLeast and PingMost, so that it doubles; give or take
-// an eighth, so that the pings of a node do not march in step.
+// nextPing plans the next sign of life of a member: after as long as it is known to live, between PingLeast and
+// PingMost, so that it doubles; give or take an eighth, so that the pings of a node do not march in step.
 func (c *Core) nextPing(i uint16) {
 	s := &c.slots[i]
 	after := max(c.cfg.PingLeast, min(c.cfg.PingMost, c.now-s.firstAt.duration()))

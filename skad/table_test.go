@@ -16,7 +16,8 @@ func greet(c *Core, now time.Duration, p Peer) {
 	answerPings(c, now)
 }
 
-// TestHeardIsPingedFirst: a caller gets into the table only after it has answered a question of ours, and only if its address is proven.
+// TestHeardIsPingedFirst: a caller gets into the table only after it has answered a question of ours, and only if its
+// address is proven.
 func TestHeardIsPingedFirst(t *testing.T) {
 	rnd := newRand(10)
 	for _, tt := range []struct {
@@ -47,7 +48,8 @@ func TestHeardIsPingedFirst(t *testing.T) {
 	}
 }
 
-// TestClientsStayOut: clients are neither in tables nor in answers, whoever vouches for them; nor are nodes that cannot be dialled.
+// TestClientsStayOut: clients are neither in tables nor in answers, whoever vouches for them; nor are nodes that cannot
+// be dialled.
 func TestClientsStayOut(t *testing.T) {
 	c := newCore(t, 1, nil)
 	id := randomID(newRand(2))
@@ -94,7 +96,8 @@ func TestFullBucketKeepsTheLiving(t *testing.T) {
 	}
 }
 
-// TestFloodFromOneGroup (T5): 10,000 IDs in one /24, each of which calls and answers, take two places in a bucket, ten in the table, two in the sibling list.
+// TestFloodFromOneGroup (T5): 10,000 IDs in one /24, each of which calls and answers, take two places in a bucket, ten
+// in the table, two in the sibling list.
 func TestFloodFromOneGroup(t *testing.T) {
 	for _, network := range []string{"45.1.2.0", "2a00:1450:1::"} {
 		c := newCore(t, 1, nil)
@@ -124,7 +127,8 @@ func TestFloodFromOneGroup(t *testing.T) {
 	}
 }
 
-// TestGroupPerBucket: a bucket, its spares included, holds two contacts of a /24, and the third finds no place however often it calls.
+// TestGroupPerBucket: a bucket, its spares included, holds two contacts of a /24, and the third finds no place however
+// often it calls.
 func TestGroupPerBucket(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.GroupPerTable, cfg.Siblings, cfg.Eta = 1000, 1, 1 })
 	rnd := newRand(4)
@@ -140,7 +144,8 @@ func TestGroupPerBucket(t *testing.T) {
 	verify(t, c)
 }
 
-// TestLostAreKept: of the contacts that stopped answering, three are remembered in each bucket although there are spares enough, and no more.
+// TestLostAreKept: of the contacts that stopped answering, three are remembered in each bucket although there are
+// spares enough, and no more.
 func TestLostAreKept(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.Siblings, cfg.Eta = 1, 1 })
 	rnd := newRand(5)
@@ -173,7 +178,8 @@ func TestPrivateScopeHasNoGroups(t *testing.T) {
 	verify(t, c)
 }
 
-// TestSiblingsAreTheClosest: whatever the order in which contacts come and go, the sibling list is the closest of those in the table.
+// TestSiblingsAreTheClosest: whatever the order in which contacts come and go, the sibling list is the closest of those
+// in the table.
 func TestSiblingsAreTheClosest(t *testing.T) {
 	c := newCore(t, 2, func(cfg *Config) { cfg.Siblings, cfg.Eta, cfg.K = 4, 3, 4 })
 	rnd := newRand(6)
@@ -197,8 +203,9 @@ func TestSiblingsAreTheClosest(t *testing.T) {
 	}
 }
 
-// TestSiblingListsAgree (B1): in a network of 10,000 nodes, the share of keys for which each of the 16 nodes responsible knows all 16 is what the list's
-// length promises: .93 for eta 2, all for eta 3 and 5. With -short a third of the keys.
+// TestSiblingListsAgree (B1): in a network of 10,000 nodes, the share of keys for which each of the 16 nodes
+// responsible knows all 16 is what the list's length promises: .93 for eta 2, all for eta 3 and 5. With -short a third
+// of the keys.
 func TestSiblingListsAgree(t *testing.T) {
 	statistical(t)
 	const nodes, s = 10_000, 16

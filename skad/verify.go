@@ -2,8 +2,9 @@ package skad
 
 import "github.com/carrier-p2p/carrier/handshake/identity"
 
-// A Verifier says whether a record may be believed. The core asks in the order of cost: Puzzle when a record is mentioned, Signature
-// only when the record is about to be used, and never again for a record that it holds. A simulator injects its own.
+// A Verifier says whether a record may be believed. The core asks in the order of cost: Puzzle when a record is
+// mentioned, Signature only when the record is about to be used, and never again for a record that it holds. A
+// simulator injects its own.
 type Verifier interface {
 	// Puzzle checks the proofs of work, below a microsecond.
 	Puzzle(c *Contact) error

@@ -7,7 +7,8 @@ type View struct {
 	siblings []*Contact
 }
 
-// View returns the table as it is now. It is made anew only after the table has changed; publish it through an atomic pointer.
+// View returns the table as it is now. It is made anew only after the table has changed; publish it through an atomic
+// pointer.
 func (c *Core) View() *View {
 	if c.view != nil {
 		return c.view

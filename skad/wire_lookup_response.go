@@ -2,7 +2,8 @@ package skad
 
 import "github.com/carrier-p2p/carrier/framing/wire"
 
-// LookupNodeResponse (13) carries the contacts that its sender knows closest to the key, never itself, the asker or a client.
+// LookupNodeResponse (13) carries the contacts that its sender knows closest to the key, never itself, the asker or a
+// client.
 //
 //	offset size field    meaning                          checked by
 //	0      8    nonce    of the request                   ParseMessage: not 0; Core: an open question to this peer

@@ -74,7 +74,8 @@ func (b *block) number(t *testing.T, key string) uint64 {
 	return n
 }
 
-// realRecord returns the record of the identity whose seed is that byte and 31 zeros. No puzzle: the vectors are about form.
+// realRecord returns the record of the identity whose seed is that byte and 31 zeros. No puzzle: the vectors are about
+// form.
 func realRecord(t testing.TB, seed byte, seq uint64, addrs ...string) identity.Record {
 	t.Helper()
 	id, err := identity.FromSeed(context.Background(), [32]byte{seed}, identity.Puzzle{})
@@ -132,7 +133,8 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// spoil changes the bytes of another vector as a block says: at=OFFSET:HEX overwrites, cut=N takes from the end, add=HEX adds.
+// spoil changes the bytes of another vector as a block says: at=OFFSET:HEX overwrites, cut=N takes from the end,
+// add=HEX adds.
 func (b *block) spoil(t *testing.T, wire []byte) []byte {
 	wire = bytes.Clone(wire)
 	if v := b.value["at"]; v != "" {
@@ -147,8 +149,8 @@ func (b *block) spoil(t *testing.T, wire []byte) []byte {
 	return append(wire, unhex(t, b.value["add"])...)
 }
 
-// TestVectors: every good message of testdata/messages.txt is written as its bytes and read back; every bad one is refused, by the error it
-// names. -update rewrites the bytes.
+// TestVectors: every good message of testdata/messages.txt is written as its bytes and read back; every bad one is
+// refused, by the error it names. -update rewrites the bytes.
 func TestVectors(t *testing.T) {
 	const file = "testdata/messages.txt"
 	head, blocks := readBlocks(t, file)
@@ -248,7 +250,8 @@ func TestMessagesFitTheirOpcodes(t *testing.T) {
 	}
 }
 
-// FuzzParseMessage. Law: what parses appends back to the same bytes, has no more contacts or payload than allowed, and computes the ID of each contact from its key.
+// FuzzParseMessage. Law: what parses appends back to the same bytes, has no more contacts or payload than allowed, and
+// computes the ID of each contact from its key.
 func FuzzParseMessage(f *testing.F) {
 	rec := NewContact(realRecord(f, 1, 1, "tcp://45.1.2.3:4001"), Public)
 	for _, m := range []Message{

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestLookupFindsTheClosest: in a network without faults every lookup, however it is made, returns exactly the nodes closest to its key.
+// TestLookupFindsTheClosest: in a network without faults every lookup, however it is made, returns exactly the nodes
+// closest to its key.
 func TestLookupFindsTheClosest(t *testing.T) {
 	w := newWorld(t, 300, 1, nil)
 	w.fill(2)

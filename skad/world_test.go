@@ -14,8 +14,8 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// fakes verifies the records of fakeContact: the signature is a hash anybody could compute, but nobody here does by mistake. A first byte of the solution
-// that is not zero stands for a missing proof of work.
+// fakes verifies the records of fakeContact: the signature is a hash anybody could compute, but nobody here does by
+// mistake. A first byte of the solution that is not zero stands for a missing proof of work.
 type fakes struct{ puzzles, signatures int }
 
 var errFake = errors.New("not genuine")
@@ -45,7 +45,8 @@ func fakeSignature(r *identity.Record) (sig [64]byte) {
 	return sig
 }
 
-// fakeContact returns a contact with that ID, whatever its key, at an address of a /24 of its own for every host below 1<<22.
+// fakeContact returns a contact with that ID, whatever its key, at an address of a /24 of its own for every host below
+// 1<<22.
 func fakeContact(id ID, host int) *Contact {
 	return fakeAt(id, netip.AddrFrom4([4]byte{byte(11 + host>>16), byte(host >> 8), byte(host), 7}), 1, 0)
 }
@@ -125,7 +126,8 @@ func verify(t testing.TB, c *Core) {
 	}
 }
 
-// A world runs cores against each other on virtual time. Every message takes latency; what is sent to a node that is down gets lost.
+// A world runs cores against each other on virtual time. Every message takes latency; what is sent to a node that is
+// down gets lost.
 type world struct {
 	t       testing.TB
 	now     time.Duration
@@ -175,7 +177,8 @@ func (w *world) add(self *Contact, seed uint64, change func(*Config)) *node {
 	return n
 }
 
-// fill gives every node the table it would have in a network that has been still for long: everybody is offered to everybody, in random order.
+// fill gives every node the table it would have in a network that has been still for long: everybody is offered to
+// everybody, in random order.
 func (w *world) fill(seed uint64) {
 	rnd := newRand(seed)
 	for _, n := range w.order {
