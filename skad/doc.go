@@ -21,7 +21,7 @@
 // A Contact is a signed node record. The table holds contacts in buckets by common prefix with the own ID, at most K in
 // each, with stand-ins; and beside them the sibling list, the closest Eta*Siblings of all, which makes "the s nodes
 // responsible for a key" something that each of them knows for certain. Only contacts that have answered a question of
-// ours are in it, none is thrown out alive, and no IP group has more than its share.
+// ours are in it, none that lives makes room in a bucket for a newcomer, and no IP group has more than its share.
 //
 //	own ID ●──────────────────────────────────────────────────────────▶ distance
 //	       [ siblings: the closest 48            ]

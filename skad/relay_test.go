@@ -218,11 +218,18 @@ func TestHop(t *testing.T) {
 	if ack, _ := arriving(t, c, from, Message{Route: 4, Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit+1)}); ack == nil || !ack.Refused {
 		t.Error("too large a payload is taken over")
 	}
-	for i := range 80 {
-		ack, _ = arriving(t, c, from, Message{Route: uint64(100 + i), Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit)})
+	for i := range relayPeerLimit + 1 {
+		ack, _ = arriving(t, c, from, Message{Route: uint64(100 + i), Key: key, TTL: 3})
 	}
-	if ack == nil || !ack.Refused || c.relayBytes > relayBytesLimit || c.Stats().Dropped[Busy] == 0 {
-		t.Errorf("after 80 large messages %d bytes are kept", c.relayBytes)
+	if ack == nil || !ack.Refused || c.relayedFor(from) != relayPeerLimit {
+		t.Errorf("%d messages of one peer are kept", c.relayedFor(from))
+	}
+	for i := range 80 {
+		other := fakeContact(randomID(rnd), 10+i)
+		ack, _ = arriving(t, c, other, Message{Route: uint64(200 + i), Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit)})
+	}
+	if ack == nil || !ack.Refused || c.relayBytes > relayBytesLimit || c.relayBytes < relayBytesLimit*9/10 {
+		t.Errorf("after 80 large messages of as many peers %d bytes are kept", c.relayBytes)
 	}
 }
 
