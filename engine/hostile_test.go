@@ -29,7 +29,14 @@ type stranger struct {
 // meet connects to n without a word.
 func meet(t testing.TB, n *engine.Network) *stranger {
 	t.Helper()
-	conn, err := net.Dial("tcp", n.Addrs()[0].AddrPort.String())
+	return meetFrom(t, n, "")
+}
+
+// meetFrom connects from another loopback address; "" is the usual one.
+func meetFrom(t testing.TB, n *engine.Network, ip string) *stranger {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	conn, err := d.Dial("tcp", n.Addrs()[0].AddrPort.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +55,13 @@ func (s *stranger) write(b []byte) {
 // greetAs shakes hands with n as key.
 func greetAs(t testing.TB, n *engine.Network, key *identity.Identity, change func(*handshake.Config)) *stranger {
 	t.Helper()
-	s := meet(t, n)
+	return meet(t, n).shake(key, change)
+}
+
+// shake shakes hands as key.
+func (s *stranger) shake(key *identity.Identity, change func(*handshake.Config)) *stranger {
+	t := s.TB
+	t.Helper()
 	s.key = key
 	rec, err := key.NewRecord(nil, 1, 0)
 	if err != nil {
@@ -278,6 +291,8 @@ func TestHostilePeers(t *testing.T) {
 	w := liveWorld(t)
 	var seen witness
 	limited := opcode.Opcode(2000)
+	stuck := &slowly{next: make(chan struct{})} // until the end, when Cleanup waits for it
+	t.Cleanup(func() { close(stuck.next) })
 	stuck := make(chan struct{})
 	t.Cleanup(func() { close(stuck) }) // before the world ends: a worker may have got as far as waiting
 	n := w.node(func(c *engine.Config) {

@@ -108,8 +108,9 @@ const (
 	// grantShare: credit is granted anew when this fraction (an eighth) of the window has been consumed.
 	grantShare = 8
 
-	// denseOpcodes is how many opcodes the dispatch table indexes directly; the others are looked up in a map.
-	denseOpcodes = 2048
+	// denseOpcodes is how many opcodes the dispatch table indexes directly: the library's and the first 88 of an application.
+	// The others are looked up in a map, which costs 5 ns more. Each is a pointer in every Network.
+	denseOpcodes = 1088
 
 	// slowTurn is what counts as holding a loop: a millisecond is what the other peers of the loop notice.
 	slowTurn = 10 * time.Millisecond
