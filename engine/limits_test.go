@@ -1,0 +1,489 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// refusals takes the events of refused connections that have come so far, by the scope of the limit.
+func refusals(events <-chan engine.Event) map[string]int {
+	scopes := map[string]int{}
+	for {
+		select {
+		case e := <-events:
+			var limit *engine.LimitError
+			if e.Kind == engine.PeerRefused && errors.As(e.Err, &limit) {
+				scopes[limit.Scope]++
+			}
+		default:
+			return scopes
+		}
+	}
+}
+
+// A flood from one address: what is above its share is turned away, counted and told; who comes from elsewhere is let in,
+// and who is there notices nothing. Handshakes that stall give their places back.
+func TestFloodFromOneAddress(t *testing.T) {
+	w := liveWorld(t)
+	n := w.node(func(c *engine.Config) {
+		c.HandshakeTimeout = time.Second
+		c.Peers = engine.PeerLimits{LoopbackToo: true, PerIP: 4, PerSubnet: 6, HalfOpen: 12, HalfOpenPerIP: 8}
+	}, withWitness(&witness{}))
+	check := goodPeer(w, n)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	events := n.Events(ctx)
+
+	const flood = 50
+	for range flood {
+		meet(t, n)
+	}
+	w.until("the flood to be turned away", func() bool { return n.Stats().Refused == flood-8 })
+	check()
+	meetFrom(t, n, "127.0.0.2").shake(w.key(80), nil)
+	w.until("the other address", func() bool { return n.Stats().Peers == 2 })
+	for i := range 10 {
+		meetFrom(t, n, fmt.Sprintf("127.0.0.%d", 10+i))
+	}
+	w.until("the distributed flood to be turned away", func() bool { return n.Stats().Refused == flood-8+6 })
+	if got := refusals(events); got["half-open of one address"] != flood-8 || got["half-open"] != 6 {
+		t.Errorf("refusals by scope: %v", got)
+	}
+	check()
+	w.until("the stalled to give their places back", func() bool { return n.Stats().HalfOpen == 0 })
+
+	full := func(ip string, key int) bool {
+		s := meetFrom(t, n, ip).shake(w.key(key), nil)
+		code, ok := s.lastWord()
+		return ok && code == engine.CodeFull
+	}
+	for i := range 3 { // with the good peer these are the four of the address
+		meet(t, n).shake(w.key(90+i), nil)
+		w.until("a peer", func() bool { return n.Stats().Peers == 3+i })
+	}
+	if !full("", 95) {
+		t.Error("a fifth peer of one address has not been told that it is full")
+	}
+	meetFrom(t, n, "127.0.0.3").shake(w.key(96), nil)
+	w.until("the sixth of the subnet", func() bool { return n.Stats().Peers == 6 })
+	if !full("127.0.0.4", 97) {
+		t.Error("a seventh peer of one subnet has not been told that it is full")
+	}
+	if got := refusals(events); got["ip"] != 1 || got["subnet"] != 1 {
+		t.Errorf("refusals by scope: %v", got)
+	}
+	meetFrom(t, n, "127.1.0.1").shake(w.key(98), nil)
+	w.until("another subnet", func() bool { return n.Stats().Peers == 7 })
+	check()
+}
+
+// at puts a simulated node at another address.
+func (w *world) at(ip string) func(*engine.Config) {
+	addr := netip.MustParseAddr(ip)
+	return func(c *engine.Config) {
+		c.Transport = w.sim.Host(addr)
+		c.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
+	}
+}
+
+// fullError reports whether a dial came to nothing because the other side had no room.
+func fullError(err error) bool {
+	var why *engine.CloseError
+	return errors.As(err, &why) && why.Code == engine.CodeFull && why.Remote
+}
+
+// A place that a peer gives up is free again, for its address and its subnet.
+func TestSubnetLimit(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(func(c *engine.Config) {
+		w.at("172.16.0.1")(c)
+		c.Peers = engine.PeerLimits{PerSubnet: 3}
+	})
+	var first *engine.PeerClient
+	for i := range 3 {
+		p := w.dial(w.node(w.at(fmt.Sprintf("10.0.1.%d", 1+i))), n)
+		if first == nil {
+			first = p
+		}
+	}
+	late := w.node(w.at("10.0.1.9"))
+	if _, err := w.tryDial(late, target(n)); !fullError(err) {
+		t.Errorf("the fourth of a subnet: %v", err)
+	}
+	w.dial(w.node(w.at("10.0.2.1")), n)
+	first.Close()
+	w.until("its place", func() bool { return n.Stats().Peers == 3 })
+	w.dial(late, n)
+}
+
+// A full node makes room: the least valuable peer that is neither young nor protected goes, and is told why.
+func TestEviction(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	var seen witness
+	n := w.node(func(c *engine.Config) { c.Peers.All = 4 }, withWitness(&seen))
+	var peers []*engine.PeerClient
+	join := func() error {
+		p, err := w.tryDial(w.node(nil), target(n))
+		if err == nil {
+			peers = append(peers, p)
+		}
+		return err
+	}
+	say := func(except int) {
+		for i, p := range peers {
+			if i != except && p.Connected() {
+				if err := p.TrySendRaw(opNote, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		w.pass(time.Second)
+	}
+	for range 4 {
+		if err := join(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := join(); !fullError(err) {
+		t.Errorf("all are young, but a fifth: %v", err)
+	}
+	w.pass(time.Minute)
+	say(2)
+	if err := join(); err != nil {
+		t.Fatalf("there is room to be made, but: %v", err)
+	}
+	w.until("the eviction", func() bool { return n.Stats().Peers == 4 })
+	w.pass(time.Second)
+	var why *engine.CloseError
+	if err := peers[2].CloseReason(); !errors.As(err, &why) || why.Code != engine.CodeEvicted || !why.Remote {
+		t.Errorf("the most silent peer: %v", err)
+	}
+
+	w.pass(time.Minute)
+	for _, p := range peers {
+		n.ConnMgr().Protect(p.Network().ID(), "a")
+		n.ConnMgr().Protect(p.Network().ID(), "b")
+		n.ConnMgr().Unprotect(p.Network().ID(), "b")
+	}
+	if err := join(); !fullError(err) {
+		t.Errorf("all are protected, but one more: %v", err)
+	}
+	say(1) // the worst, but protected
+	n.ConnMgr().Unprotect(peers[3].Network().ID(), "a")
+	if err := join(); err != nil {
+		t.Fatalf("one is unprotected, but: %v", err)
+	}
+	w.until("the eviction", func() bool { return n.Stats().Peers == 4 })
+	w.pass(time.Second)
+	if peers[3].Connected() || !peers[1].Connected() {
+		t.Error("the wrong peer had to go")
+	}
+	if s := n.Stats(); s.ClosedFor[engine.CodeEvicted] != 2 || s.Refused != 2 {
+		t.Errorf("%d evicted, %d refused", s.ClosedFor[engine.CodeEvicted], s.Refused)
+	}
+}
+
+// The application may judge by itself, or allow nobody to be evicted; who came in does not push out whom we have dialled.
+func TestEvictionChoices(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	first := w.key(1).ID()
+	n := w.node(func(c *engine.Config) {
+		c.Peers.All, c.Peers.Inbound = 5, 3
+		c.Peers.Score = func(p *engine.PeerClient) float64 {
+			if p.ID() == first {
+				return -1
+			}
+			return 1
+		}
+	})
+	var in []*engine.PeerClient
+	for range 3 {
+		in = append(in, w.dial(w.node(nil), n))
+	}
+	out := []*engine.PeerClient{w.dial(n, w.node(nil)), w.dial(n, w.node(nil))}
+	w.pass(time.Minute)
+	w.dial(w.node(nil), n)
+	w.until("the eviction", func() bool { return n.Stats().Peers == 5 })
+	w.pass(time.Second)
+	if in[0].Connected() || !in[1].Connected() || !in[2].Connected() || !out[0].Connected() || !out[1].Connected() {
+		t.Error("it was not the peer of the lowest score that had to go")
+	}
+
+	m := w.node(func(c *engine.Config) { c.Peers.All, c.Peers.NoEviction = 1, true })
+	w.dial(w.node(nil), m)
+	w.pass(time.Minute)
+	if _, err := w.tryDial(w.node(nil), target(m)); !fullError(err) {
+		t.Errorf("one more than a full node without eviction takes: %v", err)
+	}
+}
+
+// More connections than file descriptors: the node keeps serving whom it has, turns the rest away, and takes newcomers
+// again when there is room.
+func TestMoreConnectionsThanDescriptors(t *testing.T) {
+	node := startChild(t, "TestChildDescriptors", "ulimit -n 150")
+	addr, err := transport.ParseAddr(node.line())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := liveWorld(t)
+	dial := func() (*engine.PeerClient, error) { return w.tryDial(w.node(nil), engine.Target{Addr: addr}) }
+	p, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := func() {
+		t.Helper()
+		if _, reply, err := p.RequestRaw(brief(t), opAsk, []byte("there?"), nil); err != nil || string(reply) != "there?" {
+			t.Fatalf("the established peer: %q, %v", reply, err)
+		}
+	}
+	stats := func() (links, refused int) {
+		node.tell("stats")
+		if _, err := fmt.Sscan(node.line(), &links, &refused); err != nil {
+			t.Fatal(err)
+		}
+		return links, refused
+	}
+	const crowd = 300
+	conns := make([]net.Conn, crowd)
+	for i := range conns {
+		if conns[i], err = net.Dial("tcp", addr.AddrPort.String()); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].Close()
+		if i%50 == 0 {
+			served()
+		}
+	}
+	w.until("the crowd to be let in or turned away", func() bool {
+		links, refused := stats()
+		return links+refused == crowd && links > 10 && refused > 150
+	})
+	served()
+	if q, err := dial(); err == nil {
+		t.Errorf("there was room for %v", q.ID())
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	w.until("the crowd to be gone", func() bool { links, _ := stats(); return links == 0 })
+	if _, err := dial(); err != nil {
+		t.Errorf("after the crowd: %v", err)
+	}
+	served()
+}
+
+// TestChildDescriptors is the node of TestMoreConnectionsThanDescriptors. For each line it tells how many connections
+// are in the handshake and how many have been turned away.
+func TestChildDescriptors(t *testing.T) {
+	in := childInput(t)
+	w := liveWorld(t)
+	n := w.node(func(c *engine.Config) {
+		c.Identity = w.key(1 << 20)
+		c.HandshakeTimeout = time.Minute
+	}, withWitness(&witness{}))
+	fmt.Println(n.Addrs()[0])
+	for in.Scan() {
+		s := n.Stats()
+		fmt.Println(strconv.Itoa(s.HalfOpen), s.Refused)
+	}
+}
+
+// deaf is a stranger who may be sent a gigabyte and reads nothing.
+func deaf(w *world, n *engine.Network) *stranger {
+	s := meet(w, n)
+	s.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	s.shake(w.key(1000+int(n.Stats().Opened)), nil)
+	s.frames(framing.Frame{Op: opcode.CreditCode, Payload: binary.LittleEndian.AppendUint64(nil, 1<<30)})
+	return s
+}
+
+// A peer that reads nothing holds no more than its send buffer; who sends to it waits and fails; the others are served; a
+// goodbye to it does not take longer than it may, and gives everything back.
+func TestDeafPeer(t *testing.T) {
+	w := liveWorld(t)
+	var seen witness
+	const buffer = 256 << 10
+	n := w.node(func(c *engine.Config) {
+		c.SendBuffer, c.SendTimeout, c.LingerTimeout = buffer, 50*time.Millisecond, 100*time.Millisecond
+	}, withWitness(&seen))
+	deaf(w, n)
+	w.until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	p := seen.peer(0)
+	check := goodPeer(w, n)
+	var err error
+	for range 1_000_000 {
+		if err = p.SendRaw(context.Background(), opNote, make([]byte, 10_000)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, engine.ErrSendBufferFull) || !errors.Is(err, engine.ErrSendTimeout) {
+		t.Errorf("sending to a deaf peer: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.SendRaw(ctx, opNote, make([]byte, 10_000)); !errors.Is(err, engine.ErrSendBufferFull) || !errors.Is(err, context.Canceled) {
+		t.Errorf("sending with a context that has ended: %v", err)
+	}
+	if err := p.TrySendRaw(opNote, make([]byte, buffer)); !errors.Is(err, engine.ErrSendBufferFull) {
+		t.Errorf("trying: %v", err)
+	}
+	if held := n.Stats().BufferBytes; held > 4*buffer {
+		t.Errorf("%d bytes are held for a send buffer of %d", held, buffer)
+	}
+	check()
+	p.Close()
+	w.until("everything to be given back", func() bool { return n.Stats().BufferBytes == 0 })
+	if err := p.TrySendRaw(opNote, nil); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	check()
+}
+
+// A goodbye to somebody who cannot be reached any more takes LingerTimeout and not longer.
+func TestLinger(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	const linger = 2 * time.Second
+	var seen witness
+	a := w.node(func(c *engine.Config) { c.LingerTimeout = linger }, withWitness(&seen))
+	b := w.node(nil)
+	p := w.dial(a, b)
+	w.pass(time.Second)
+	w.sim.Partition([]netip.Addr{a.Addrs()[0].Addr()})
+	for p.TrySendRaw(opNote, make([]byte, 50_000)) == nil {
+		w.pass(time.Millisecond)
+	}
+	p.Close()
+	w.pass(linger - 10*time.Millisecond)
+	if _, downs, _ := seen.count(); downs != 1 {
+		t.Error("the components have not been told at once")
+	}
+	if a.Stats().BufferBytes == 0 {
+		t.Error("it has been given up early: the test does not test what it says")
+	}
+	w.pass(20 * time.Millisecond)
+	if held := a.Stats().BufferBytes; held != 0 {
+		t.Errorf("%d bytes are held %v after the goodbye", held, linger)
+	}
+	w.sim.Heal()
+}
+
+// When all buffers together reach the node's limit the one who sends is told, and the others go on.
+func TestMemoryLimit(t *testing.T) {
+	w := liveWorld(t)
+	var seen witness
+	n := w.node(func(c *engine.Config) { c.Memory, c.SendBuffer = 1<<20, 8<<20 }, withWitness(&seen))
+	check := goodPeer(w, n)
+	deaf(w, n)
+	w.until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 2 })
+	p := seen.peer(1)
+	var err error
+	for range 1_000_000 {
+		if err = p.TrySendRaw(opNote, make([]byte, 10_000)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, engine.ErrSendBufferFull) {
+		t.Errorf("sending with no memory left: %v", err)
+	}
+	if s := n.Stats(); s.BufferBytes > s.BufferLimit {
+		t.Errorf("%d bytes are lent, the limit is %d", s.BufferBytes, s.BufferLimit)
+	}
+	check()
+	if !p.Connected() {
+		t.Error("the slow peer has been disconnected")
+	}
+	p.Close()
+	w.until("the memory to be back", func() bool { return n.Stats().BufferBytes < 64<<10 })
+	check()
+}
+
+// Unanswered requests have a limit; each that ends makes room for one more.
+func TestRequestLimit(t *testing.T) {
+	worlds(t, func(w *world) {
+		silent := &witness{on: func(*engine.ComponentContext) error { return nil }}
+		a := w.node(func(c *engine.Config) { c.Requests = 4 })
+		p := w.dial(a, w.node(nil, withWitness(silent)))
+		timedOut := make(chan error, 10)
+		ask := func(timeout time.Duration) error {
+			return p.RequestRawAsync(opAsk, nil, timeout, func(_ *engine.ComponentContext, err error) { timedOut <- err })
+		}
+		for range 3 {
+			if err := ask(time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := ask(50 * time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(time.Hour); !errors.Is(err, engine.ErrTooManyRequests) {
+			t.Errorf("the fifth request: %v", err)
+		}
+		w.until("a time-out", func() bool { return len(timedOut) == 1 })
+		if err := <-timedOut; !errors.Is(err, engine.ErrReceiveTimeout) {
+			t.Errorf("unanswered: %v", err)
+		}
+		if err := ask(time.Hour); err != nil {
+			t.Errorf("after one has ended: %v", err)
+		}
+		p.Close()
+		w.until("the others to fail", func() bool { return len(timedOut) == 4 })
+		for range 4 {
+			if err := <-timedOut; !errors.Is(err, engine.ErrClosed) {
+				t.Errorf("at the end of the connection: %v", err)
+			}
+		}
+	})
+}
+
+// Dials above the limit wait for one to end; a dial that is wanted twice is one.
+func TestDialLimit(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	a := w.node(func(c *engine.Config) { c.Dials, c.DialTimeout = 2, 3*time.Second })
+	b := w.node(nil)
+	hole := func(i byte) engine.Target {
+		addr := netip.AddrFrom4([4]byte{10, 9, 9, i})
+		w.sim.Host(addr).Vanish()
+		return engine.Target{Addr: transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
+	}
+	holes := []*dialResult{w.startDial(a, hole(1)), w.startDial(a, hole(2))}
+	again := w.startDial(a, hole(1))
+	w.pass(time.Second)
+	waiting := w.startDial(a, target(b))
+	w.pass(1900 * time.Millisecond)
+	if waiting.done() || holes[0].done() {
+		t.Error("a third dial did not wait")
+	}
+	w.pass(200 * time.Millisecond)
+	if p, err := waiting.get(); err != nil || p == nil {
+		t.Errorf("the dial that waited: %v %v", p, err)
+	}
+	for _, r := range append(holes, again) {
+		if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) || r.times != 1 {
+			t.Errorf("a dial into nothing: %v, %d times", err, r.times)
+		}
+	}
+	late := w.startDial(a, hole(3))
+	w.startDial(a, hole(4))
+	queued := w.startDial(a, hole(5)) // ends by its own clock, though it was never its turn
+	w.pass(3100 * time.Millisecond)
+	for _, r := range []*dialResult{late, queued} {
+		if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) {
+			t.Errorf("queued behind others: %v", err)
+		}
+	}
+	w.dial(a, w.node(nil)) // all places are free again
+}
