@@ -293,8 +293,6 @@ func TestHostilePeers(t *testing.T) {
 	limited := opcode.Opcode(2000)
 	stuck := &slowly{next: make(chan struct{})} // until the end, when Cleanup waits for it
 	t.Cleanup(func() { close(stuck.next) })
-	stuck := make(chan struct{})
-	t.Cleanup(func() { close(stuck) }) // before the world ends: a worker may have got as far as waiting
 	n := w.node(func(c *engine.Config) {
 		c.RecordTimeout = 100 * time.Millisecond
 		c.ReceiveWindow, c.ReceiveWindowMax = 128<<10, 128<<10
@@ -303,7 +301,7 @@ func TestHostilePeers(t *testing.T) {
 		if err := engine.Register[struct{ B []byte }](n, limited, engine.WithLimit(100)); err != nil {
 			t.Fatal(err)
 		}
-		n.AddComponent(engine.Offload(&slowly{next: stuck}, 1), engine.Opcodes(3000))
+		n.AddComponent(engine.Offload(stuck, 1), engine.Opcodes(3000))
 	})
 	check := goodPeer(w, n)
 	more := func(f framing.Frame) framing.Frame { f.Flags |= framing.FlagMore; return f }
