@@ -41,6 +41,8 @@ var floors = map[string]floor{
 
 	// 3: what stands between a protocol and the engine.
 	"engine/session": {3, nil},
+	"skad/spread":    {3, nil},
+	"skad/sim":       {4, nil},
 
 	// 4: the engine. It imports no concrete transport and no component.
 	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "golang.org/x/sys/unix"}},
