@@ -63,6 +63,7 @@ type commands struct {
 	Slow     slowCommand     `cmd:"" help:"Requests of many peers while one has stopped reading."`
 	Serve    serveCommand    `cmd:"" help:"The serving side alone."`
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
+	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
 }
 

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/sim"
+)
+
+// simCommand simulates the overlay: the nodes are those of package skad, the network between them is not there.
+type simCommand struct {
+	Lookup simLookupCommand `cmd:"" help:"Lookups in a network at rest, among adversaries."`
+}
+
+// simFlags are those of every simulation.
+type simFlags struct {
+	Nodes    int     `help:"How many nodes." default:"2000"`
+	Seed     uint64  `help:"All randomness comes from it; 0: drawn. It is printed first, and the same seed does the same again."`
+	K        int     `name:"k" help:"Contacts in a bucket." default:"16"`
+	Siblings int     `help:"s: nodes that are responsible for a key." default:"16"`
+	Eta      int     `help:"The sibling list holds eta times s; 0: 3, and 5 with the adversary of the paper."`
+	Loss     float64 `help:"Part of the messages that get lost, 0 to 1."`
+	Clients  float64 `help:"Part of the nodes that only ask, 0 to 1."`
+	JSON     string  `help:"Write the figures as JSON, one run to a line; - for standard output." placeholder:"FILE|-"`
+	Quiet    bool    `help:"No progress, no table." short:"q"`
+}
+
+// evilFlags are those of simulations with an adversary.
+type evilFlags struct {
+	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow." placeholder:"NAME"`
+	Share     float64 `help:"Part of the nodes that it owns, 0 to 1."`
+}
+
+// config makes the configuration of a network, with a fresh adversary.
+func (f *simFlags) config(e evilFlags) (sim.Config, error) {
+	c := sim.Config{Nodes: f.Nodes, Seed: f.Seed, K: f.K, Siblings: f.Siblings, Eta: f.Eta, Loss: f.Loss, Clients: f.Clients, Share: e.Share}
+	if c.Eta == 0 && e.Adversary == "paper" {
+		c.Eta = 5
+	}
+	if e.Share > 0 && e.Adversary == "" {
+		return c, fmt.Errorf("%w: --share without --adversary", errUsage)
+	}
+	if e.Adversary == "" {
+		return c, nil
+	}
+	var err error
+	if c.Adversary, err = sim.AdversaryNamed(e.Adversary); err != nil {
+		return c, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return c, nil
+}
+
+// begin draws the seed, if none was given, and prints it before anything can go wrong.
+func (f *simFlags) begin(a *app) {
+	if f.Seed == 0 {
+		f.Seed = rand.Uint64()>>1 | 1
+	}
+	if !f.Quiet {
+		fmt.Fprintf(a.stderr, "seed %d\n", f.Seed)
+	}
+}
+
+// A simResult is one run as JSON.
+type simResult struct {
+	Experiment string  `json:"experiment"`
+	Seed       uint64  `json:"seed"`
+	Nodes      int     `json:"nodes"`
+	K          int     `json:"k"`
+	Siblings   int     `json:"siblings"`
+	Adversary  string  `json:"adversary,omitempty"`
+	Share      float64 `json:"share"`
+	Loss       float64 `json:"loss"`
+	Paths      int     `json:"paths,omitempty"`
+	Width      int     `json:"width,omitempty"`
+	*sim.Report
+	EventsPerSecond float64 `json:"events_per_second"`
+	HeapBytes       uint64  `json:"heap_bytes"`
+	Seconds         float64 `json:"seconds"`
+}
+
+// result begins the result of a run.
+func (f *simFlags) result(experiment string, e evilFlags) *simResult {
+	return &simResult{Experiment: experiment, Seed: f.Seed, Nodes: f.Nodes, K: f.K, Siblings: f.Siblings, Adversary: e.Adversary, Share: e.Share, Loss: f.Loss}
+}
+
+// measure runs an experiment in a network and adds what it cost.
+func (r *simResult) measure(w *sim.Network, run func() (*sim.Report, error)) error {
+	began, before := time.Now(), w.Events()
+	report, err := run()
+	if err != nil {
+		return simError(err)
+	}
+	r.Report = report
+	r.Seconds = time.Since(began).Seconds()
+	r.EventsPerSecond = float64(report.Events-before) / r.Seconds
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.HeapBytes = m.HeapAlloc
+	runtime.KeepAlive(w)
+	return nil
+}
+
+// simError sorts errors: what was asked for makes no sense, or the user has had enough.
+func simError(err error) error {
+	switch {
+	case errors.Is(err, sim.ErrConfig), errors.Is(err, skad.ErrConfig), errors.Is(err, skad.ErrOptions):
+		return fmt.Errorf("%w: %w", errUsage, err)
+	case err != nil:
+		return errInterrupted
+	}
+	return nil
+}
+
+// writeJSON writes results, one to a line, where --json says.
+func (f *simFlags) writeJSON(a *app, results []*simResult) error {
+	if f.JSON == "" {
+		return nil
+	}
+	return writeFile(f.JSON, a.stdout, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		for _, r := range results {
+			if err := enc.Encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeFile lets write fill a file, or standard output for "-".
+func writeFile(name string, stdout io.Writer, write func(io.Writer) error) (err error) {
+	if name == "-" {
+		return write(stdout)
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return write(file)
+}
+
+// A simProgress shows how far a simulation is, as progress does for runs against the clock.
+type simProgress struct {
+	out   *os.File
+	quiet bool
+	live  bool
+	last  time.Time
+	shown int
+}
+
+func newSimProgress(a *app, quiet bool) *simProgress {
+	return &simProgress{out: a.stderr, quiet: quiet, live: term.IsTerminal(int(a.stderr.Fd())), last: time.Now()}
+}
+
+// tick says that done of total is done.
+func (p *simProgress) tick(what string, done, total int) {
+	every := 2 * time.Second
+	if p.live {
+		every = 200 * time.Millisecond
+	}
+	if p.quiet || time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	line := fmt.Sprintf("%s: %d of %d", what, done, total)
+	if !p.live {
+		fmt.Fprintln(p.out, line)
+		return
+	}
+	fmt.Fprintf(p.out, "\r%-*s", p.shown, line)
+	p.shown = len(line)
+}
+
+// clear takes the live line away.
+func (p *simProgress) clear() {
+	if p.shown > 0 {
+		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", p.shown))
+		p.shown = 0
+	}
+}
