@@ -23,7 +23,7 @@ func (c *Core) Bootstrap(now time.Duration, seeds []*Contact) {
 	c.begin(now)
 	defer c.end()
 	for _, d := range seeds {
-		if d.ID != c.self.ID && len(c.join.seeds) < seedLimit {
+		if d.ID != c.self.ID && len(c.join.seeds) < seedLimit && !repeats(c.join.seeds, d) {
 			c.join.seeds = append(c.join.seeds, d)
 		}
 	}

@@ -55,7 +55,7 @@ func TestJoinIsTriedAgain(t *testing.T) {
 func TestFirstNodeWaits(t *testing.T) {
 	c := newCore(t, 1, nil)
 	c.Bootstrap(0, []*Contact{c.Self()})
-	if list := drain(c); len(list) != 0 || c.Deadline() != Never {
+	if list := drain(c); len(list) != 0 || c.Deadline() != Never || len(c.join.seeds) != 0 {
 		t.Errorf("a node alone does %+v, next at %v", list, c.Deadline())
 	}
 	greet(c, time.Second, Peer{fakeContact(randomID(newRand(2)), 1), true})
