@@ -35,7 +35,7 @@ bench: ## Go benchmarks, COUNT (5) times each
 	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./bench
 
 .PHONY: measure
-measure: ## the tables of docs/measuring.md: two processes, baselines in turns; most of an hour
+measure: ## the tables of docs/measuring.md: two processes, baselines in turns; half an hour
 	go run ./cmd/p2pbench run --full --against gnet,tls --rounds 5 --json results.jsonl
 
 .PHONY: cover
