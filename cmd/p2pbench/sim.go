@@ -19,7 +19,10 @@ import (
 
 // simCommand simulates the overlay: the nodes are those of package skad, the network between them is not there.
 type simCommand struct {
-	Lookup simLookupCommand `cmd:"" help:"Lookups in a network at rest, among adversaries."`
+	Lookup    simLookupCommand    `cmd:"" help:"Lookups in a network at rest, among adversaries."`
+	Join      simJoinCommand      `cmd:"" help:"All nodes join through one."`
+	Churn     simChurnCommand     `cmd:"" help:"Lookups while nodes come and go."`
+	Partition simPartitionCommand `cmd:"" help:"A network that falls apart and heals."`
 }
 
 // simFlags are those of every simulation.

@@ -56,6 +56,29 @@ func simColumns() []simColumn {
 			}
 			return fmt.Sprintf("%.2f / %.2f", r.TimeToTarget.P50, r.TimeToTarget.P99)
 		}},
+		{"ready p50/p99 (RTT)", func(r *simResult) string {
+			if r.TimeToReady == nil {
+				return ""
+			}
+			return fmt.Sprintf("%.1f / %.1f", r.TimeToReady.P50, r.TimeToReady.P99)
+		}},
+		share("while apart", func(r *simResult) *float64 { return r.SiblingsApart }),
+		{"healed after (s)", func(r *simResult) string {
+			switch {
+			case r.HealSeconds != nil:
+				return fmt.Sprintf("%.0f", *r.HealSeconds)
+			case r.SiblingsApart != nil:
+				return "not"
+			}
+			return ""
+		}},
+		{"left", func(r *simResult) string {
+			if r.Left == nil {
+				return ""
+			}
+			return fmt.Sprint(*r.Left)
+		}},
+		mean("upkeep (B/s)", func(r *simResult) *float64 { return r.UpkeepBytes }),
 		share("alarms", func(r *simResult) *float64 { return r.DensityAlarms }),
 	}
 }

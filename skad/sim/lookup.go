@@ -48,6 +48,7 @@ type quest struct {
 	plan    *LookupPlan
 	id      skad.LookupID
 	key     skad.ID
+	target  *Node
 	beganAt time.Duration
 	knownAt time.Duration // when the genuine record of the target first turned up; negative: not yet
 	told    []*Node       // who has mentioned it, with whatever address
@@ -153,7 +154,7 @@ func (t *lookupTally) start() error {
 		target = t.good[w.rnd.IntN(len(t.good))]
 	}
 	opt := skad.LookupOptions{Paths: t.plan.Paths, Width: t.plan.Width, Alpha: t.plan.Alpha, Unfinished: t.plan.Classic}
-	q := &quest{plan: t.plan, key: target.contact.ID, beganAt: w.now, knownAt: -1}
+	q := &quest{plan: t.plan, key: target.contact.ID, target: target, beganAt: w.now, knownAt: -1}
 	if near := n.core.Closest(q.key, 1, nil); len(near) > 0 && near[0].ID == q.key {
 		q.knownAt = w.now
 	}

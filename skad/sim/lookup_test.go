@@ -44,17 +44,22 @@ func statistical(t *testing.T) {
 func TestPaper(t *testing.T) {
 	statistical(t)
 	const nodes, count = 2000, 1000
+	quiet := field(t, "", Config{Nodes: nodes, Eta: 5, Seed: 1})
+	law := map[int][]int{}
 	for _, d := range []int{1, 2, 4, 8} {
-		plan := LookupPlan{Lookups: count, Paths: d, Classic: true}
-		still := lookups(t, field(t, "", Config{Nodes: nodes, Eta: 5, Seed: 1}), plan)
-		if *still.Success != 1 {
-			t.Errorf("d=%d: without adversary %v succeed", d, *still.Success)
+		r := lookups(t, quiet, LookupPlan{Lookups: count, Paths: d, Classic: true})
+		if *r.Success != 1 {
+			t.Errorf("d=%d: without adversary %v succeed", d, *r.Success)
 		}
-		for _, m := range []float64{.2, .3} {
-			r := lookups(t, field(t, "paper", Config{Nodes: nodes, Eta: 5, Seed: 2, Share: m}), plan)
-			law := PathLaw(still.PathLengths, m, d)
-			if diff := *r.Success - law; math.Abs(diff) > .02+2*math.Sqrt(law*(1-law)/count) {
-				t.Errorf("d=%d m=%v: %v succeed, the law says %v", d, m, *r.Success, law)
+		law[d] = r.PathLengths
+	}
+	for _, m := range []float64{.2, .3} {
+		w := field(t, "paper", Config{Nodes: nodes, Eta: 5, Seed: 2, Share: m})
+		for _, d := range []int{1, 2, 4, 8} {
+			r := lookups(t, w, LookupPlan{Lookups: count, Paths: d, Classic: true})
+			p := PathLaw(law[d], m, d)
+			if diff := *r.Success - p; math.Abs(diff) > .02+2*math.Sqrt(p*(1-p)/count) {
+				t.Errorf("d=%d m=%v: %v succeed, the law says %v", d, m, *r.Success, p)
 			}
 			if d == 8 && *r.Success < map[float64]float64{.2: .99, .3: .985}[m] {
 				t.Errorf("d=8 m=%v: %v succeed", m, *r.Success)

@@ -17,6 +17,12 @@ type Report struct {
 	TimeToTarget   *Percentiles `json:"time_to_target_rtt,omitempty"`
 	DensityAlarms  *float64     `json:"density_alarms,omitempty"` // lookups whose result was called suspicious
 
+	TimeToReady   *Percentiles `json:"time_to_ready_rtt,omitempty"`     // from Bootstrap until the core says that it has joined
+	SiblingsApart *float64     `json:"siblings_found_apart,omitempty"`  // at the end of a partition
+	HealSeconds   *float64     `json:"heal_seconds,omitempty"`          // until 99 % of the siblings are known again; nil: not within the time
+	UpkeepBytes   *float64     `json:"upkeep_bytes_per_node,omitempty"` // what maintenance sends, per node and second
+	Left          *int         `json:"left,omitempty"`                  // nodes that have left
+
 	PathLengths []int `json:"path_lengths,omitempty"` // paths that knew the target after 0, 1, 2, ... contacts
 
 	Events    uint64        `json:"events"`

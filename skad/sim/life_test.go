@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// TestJoins: nodes that come through one know their neighbours a few minutes later, clients too have joined, and nobody knows a client.
+func TestJoins(t *testing.T) {
+	statistical(t)
+	w := newNetwork(t, Config{Nodes: 200, Seed: 1, Clients: .1})
+	r, err := w.Joins(context.Background(), JoinPlan{Over: 3 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *r.Success != 1 || *r.SiblingsFound < .999 || r.TimeToReady.P50 <= 0 {
+		t.Errorf("%v have joined, %v of the neighbours are known, after %+v", *r.Success, *r.SiblingsFound, r.TimeToReady)
+	}
+	clients := map[any]bool{}
+	for _, n := range w.nodes {
+		if n.contact.Client() {
+			clients[n.ID()] = true
+		}
+	}
+	for _, n := range w.nodes {
+		for _, c := range n.core.View().Closest(n.ID(), 96, nil) {
+			if clients[c.ID] {
+				t.Fatalf("node %d has client %v in its table", n.index, c.ID)
+			}
+		}
+	}
+	if _, err := w.Joins(context.Background(), JoinPlan{}); !errors.Is(err, ErrConfig) {
+		t.Errorf("joining twice: %v", err)
+	}
+}
+
+// TestPartition: while the network is divided its halves know their own, and within two rounds of refreshes they know each other again.
+func TestPartition(t *testing.T) {
+	statistical(t)
+	w := newNetwork(t, Config{Nodes: 150, Seed: 2})
+	w.Fill()
+	r, err := w.Partition(context.Background(), PartitionPlan{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *r.SiblingsApart > .7 {
+		t.Errorf("divided, %v of the siblings are known: it was not divided", *r.SiblingsApart)
+	}
+	if r.HealSeconds == nil || *r.HealSeconds > 1200 {
+		t.Errorf("not healed after two refresh intervals: %v of the siblings known", *r.SiblingsFound)
+	}
+}
+
+// TestPartitionWithoutEnd: what does not heal in time is not called healed.
+func TestPartitionWithoutEnd(t *testing.T) {
+	statistical(t)
+	w := newNetwork(t, Config{Nodes: 150, Seed: 2})
+	w.Fill()
+	r, err := w.Partition(context.Background(), PartitionPlan{Wait: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.HealSeconds != nil || *r.SiblingsFound > healed {
+		t.Errorf("healed after %v seconds, %v known", r.HealSeconds, *r.SiblingsFound)
+	}
+}
+
+// TestChurn: with sessions of a quarter of an hour on average, which means most of them much shorter, 95 of 100 lookups find their target.
+func TestChurn(t *testing.T) {
+	statistical(t)
+	w := newNetwork(t, Config{Nodes: 120, Seed: 3})
+	w.Fill()
+	r, err := w.Churn(context.Background(), ChurnPlan{Mean: 1000 * time.Second, Warm: 4 * time.Minute, For: 4 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Lookups < 120*3 || *r.Success < .95 {
+		t.Errorf("%v of %d lookups succeed", *r.Success, r.Lookups)
+	}
+	if *r.Left < 20 || *r.UpkeepBytes < 50 {
+		t.Errorf("%d nodes have left, upkeep is %v bytes a second", *r.Left, *r.UpkeepBytes)
+	}
+	up := 0
+	for _, n := range w.nodes {
+		if !n.down {
+			up++
+		}
+	}
+	if up != 120 || len(w.hosts) != 120 {
+		t.Errorf("%d nodes are up at %d addresses, want 120", up, len(w.hosts))
+	}
+}
+
+// TestLifetimes: mean and median of the Weibull distribution with shape 1/2, and the mean of what is left of a lifetime at a random moment, which is E(X^2)/2E(X) = three times as
+// long.
+func TestLifetimes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	const n, mean = 400_000, time.Hour
+	sum, below, rest := 0., 0, 0.
+	for range n {
+		x := lifetime(mean, rnd)
+		sum += x.Hours() / n
+		if x.Hours() < math.Ln2*math.Ln2/2 {
+			below++
+		}
+		rest += remaining(mean, rnd).Hours() / n
+	}
+	if math.Abs(sum-1) > .02 || math.Abs(float64(below)/n-.5) > .005 || math.Abs(rest-3) > .1 {
+		t.Errorf("mean %v, want 1; below the median %v; mean of the rest %v, want 3", sum, float64(below)/n, rest)
+	}
+}
+
+// TestPlansThatMakeNoSense are refused.
+func TestPlansThatMakeNoSense(t *testing.T) {
+	w := newNetwork(t, Config{Nodes: 4})
+	ctx := context.Background()
+	if _, err := w.Joins(ctx, JoinPlan{Over: -1}); !errors.Is(err, ErrConfig) {
+		t.Errorf("Joins: %v", err)
+	}
+	for _, p := range []PartitionPlan{{For: -1}, {Part: 1}, {Part: -1}, {Part: math.NaN()}} {
+		if _, err := w.Partition(ctx, p); !errors.Is(err, ErrConfig) {
+			t.Errorf("Partition %+v: %v", p, err)
+		}
+	}
+	if _, err := w.Churn(ctx, ChurnPlan{Mean: -1}); !errors.Is(err, ErrConfig) {
+		t.Errorf("Churn: %v", err)
+	}
+}
