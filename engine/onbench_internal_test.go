@@ -148,3 +148,25 @@ func TestDialGivenUpAsItConnects(t *testing.T) {
 		t.Error("the link stays open")
 	}
 }
+
+// A stream whose reader never quite catches up keeps what is unread, not what has been read.
+func TestStreamMemory(t *testing.T) {
+	n, tr := onBench(t)
+	p, _ := openOnBench(n, tr)
+	s, err := p.openStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := make([]byte, 32<<10)
+	s.take(part)
+	for range 1000 {
+		s.take(part)
+		if k, err := s.Read(part); k != len(part) || err != nil {
+			t.Fatal(k, err)
+		}
+		tr.turns()
+	}
+	if kept := cap(s.buf); kept > 4*len(part) {
+		t.Errorf("%d bytes of memory for %d unread ones", kept, len(part))
+	}
+}

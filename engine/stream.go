@@ -74,6 +74,9 @@ func (s *Stream) take(b []byte) {
 	case len(b) == 0:
 		s.failLocked(io.EOF)
 	case s.err == nil && !s.shut:
+		if s.at > 0 && len(s.buf)+len(b) > cap(s.buf) { // what has been read makes room first
+			s.buf, s.at = s.buf[:copy(s.buf, s.buf[s.at:])], 0
+		}
 		s.buf = append(s.buf, b...)
 		s.peer.loop.held -= len(b)
 	}
