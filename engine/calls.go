@@ -15,7 +15,7 @@ import (
 // Bounds: Config.Requests unanswered requests per peer, each with a time-out.
 
 // callSlots is how many calls a callTable can tell apart: the lower bits of a request's id are its place, the upper ones
-// how often the place has been used, so that a late reply does not answer somebody else's question.
+// count the peer's requests, so that a late reply does not answer somebody else's question.
 const (
 	callBits  = 12
 	callSlots = 1<<callBits - 1
@@ -45,20 +45,20 @@ type callSlot struct {
 	next uint32 // 1 + the next free place
 }
 
-// add finds a place for c and gives it its id.
-func (t *callTable) add(c *call, limit int) error {
+// add finds a place for c and gives it its id, of which turn is the upper part: it differs from that of the peer's last calls.
+func (t *callTable) add(c *call, turn uint32, limit int) error {
 	if t.open >= limit {
 		return ErrTooManyRequests
 	}
 	at := t.free
 	if at == 0 {
-		t.slots = append(t.slots, callSlot{id: uint32(len(t.slots) + 1)})
+		t.slots = append(t.slots, callSlot{})
 		at = uint32(len(t.slots))
 	} else {
 		t.free = t.slots[at-1].next
 	}
 	s := &t.slots[at-1]
-	s.id = (s.id + 1<<callBits) &^ fragmentID
+	s.id = (at | turn<<callBits) &^ fragmentID
 	s.call, c.id = c, s.id
 	t.open++
 	return nil
@@ -94,7 +94,8 @@ func (p *PeerClient) ask(c *call, op opcode.Opcode, payload []byte) error {
 		p.mu.Unlock()
 		return err
 	}
-	if err := s.out.calls.add(c, p.net.cfg.Requests); err != nil {
+	s.lastID++ // the table may be a new one, but a late reply to a call of the last one may still come
+	if err := s.out.calls.add(c, s.lastID, p.net.cfg.Requests); err != nil {
 		p.mu.Unlock()
 		return err
 	}
@@ -229,7 +230,7 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 		if err == nil {
 			break
 		}
-		if err == ErrSendBufferFull {
+		if err == ErrSendBufferFull && credited(op) { // what is not credited has no queue of its own to wait for
 			if err = p.waitRoom(ctx); err == nil {
 				continue
 			}
@@ -246,7 +247,7 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 // await waits until c is completed or time is up.
 func (p *PeerClient) await(ctx context.Context, c *call) error {
 	var expired <-chan time.Time
-	if ctx.Done() == nil {
+	if _, ok := ctx.Deadline(); !ok {
 		t := p.net.timer()
 		t.Reset(p.net.cfg.RequestTimeout)
 		defer p.net.timers.Put(t)

@@ -37,7 +37,7 @@ type sending struct {
 	err     error     // why nothing can be sent any more
 	open    bool      // messages may be sent; before that only control
 	dead    bool      // the link is gone
-	room    bool // the kernel has room again, said before the flush was parked
+	room    bool      // the kernel has room again, said before the flush was parked
 	flush   flushing
 	allowed uint64 // the peer's credit: bytes of frames we may have sent
 	spent   uint64 // bytes of frames sealed; written by the flush owner, under mu
@@ -63,6 +63,9 @@ const (
 type outbound struct {
 	lanes  [laneCount]session.Batch
 	queued int           // bytes appended and not yet written, control aside
+	depth  int           // how many of them a sender that can wait may queue: see sendBufferFirst
+	waited bool          // one had to wait since the flush last found nothing to do
+	asleep time.Duration // engine time at which the flush was last handed to the loop
 	room   chan struct{} // closed when there is room; nil while nobody waits
 	calls  callTable
 
@@ -84,11 +87,12 @@ func (o *outbound) busy() bool {
 }
 
 // startLocked makes the caller the one who has to see to the flush, if nobody has to yet and there is something to do.
-func (s *sending) startLocked() bool {
+func (s *sending) startLocked(now time.Duration) bool {
 	if s.flush != flushIdle || s.dead || s.out == nil {
 		return false
 	}
 	s.flush = flushParked
+	s.out.asleep = now
 	return true
 }
 
