@@ -137,6 +137,9 @@ func (l *loop) work(rounds int) {
 		for i, p := range dirty {
 			dirty[i] = nil
 			p.flush()
+			if p.state() != stateClosed {
+				p.touch() // who is only sent to has to give its buffers back, too
+			}
 		}
 		l.spare = dirty[:0]
 	}
