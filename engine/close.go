@@ -125,6 +125,7 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 		}
 	}
 	if !wasOpen {
+		p.endInbound(why) // what has come while it waited to be open
 		return
 	}
 	p.opened = false
@@ -155,6 +156,7 @@ func (p *PeerClient) gone(err error) {
 		p.loop.wheel.Stop(&p.parting.timer)
 		p.parting = nil
 	}
+	p.endInbound(p.closeError())
 	p.recv.Stop(p.net.bufs)
 	p.mu.Lock()
 	p.send.dead = true
@@ -215,6 +217,7 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 	case opcode.DisconnectCode, opcode.ErrorCode:
 		p.left(goodbye(f.Payload))
 	default: // Keepalive and its response cost no credit either, but belong to a component
+		p.loop.held = 0
 		if r := p.loop.table.row(f.Op); r != nil && len(r.receivers) > 0 {
 			return p.message(f, r)
 		}

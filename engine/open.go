@@ -276,8 +276,9 @@ func (p *PeerClient) proven(r handshake.Result, out []byte) {
 // admit: the responder decides whether the pair may have this connection, and says so.
 func (p *PeerClient) admit() {
 	err := p.net.pairs.admit(p)
-	if errors.Is(err, errWait) {
-		return // an older connection of the pair is being taken leave of; admit is called again
+	if errors.Is(err, errWait) { // an older connection of the pair is being taken leave of; admit is called again
+		p.greet.busy = true // what comes meanwhile belongs to the records
+		return
 	}
 	if err != nil {
 		p.refuse(err)
@@ -288,18 +289,29 @@ func (p *PeerClient) admit() {
 
 // refuse tells a proven peer why it is not let in.
 func (p *PeerClient) refuse(err error) {
-	code := CodeRefused
-	var limit *LimitError
-	switch {
-	case errors.Is(err, ErrDuplicate):
-		code = CodeDuplicate
+	code := refusal(err)
+	switch code {
+	case CodeDuplicate:
 		p.net.counts.duplicates.Add(1)
-	case errors.As(err, &limit):
-		code = CodeFull
+	case CodeFull:
 		p.net.counts.refused.Add(1)
 		p.net.events.publish(Event{Kind: PeerRefused, ID: p.id, Addr: p.link.Remote(), Err: err})
 	}
 	p.leave(&CloseError{Code: code, Text: err.Error(), Err: err})
+}
+
+// refusal is the code for why a pair may not have a connection.
+func refusal(err error) Code {
+	var limit *LimitError
+	switch {
+	case errors.Is(err, ErrDuplicate):
+		return CodeDuplicate
+	case errors.Is(err, ErrClosed):
+		return CodeShutdown
+	case errors.As(err, &limit):
+		return CodeFull
+	}
+	return CodeRefused
 }
 
 // confirmed: the initiator has got the responder's first record. Its first frame says yes or no.
@@ -319,7 +331,7 @@ func (p *PeerClient) confirmed(f *framing.Frame) error {
 		return nil
 	}
 	if err != nil {
-		return &Fault{Ours, Close, CodeDuplicate, err}
+		return &Fault{Ours, Close, refusal(err), err}
 	}
 	p.open()
 	return nil
@@ -331,8 +343,12 @@ func (p *PeerClient) readmit() {
 	case stateHandshaking:
 		p.admit()
 	case stateConfirming:
-		if err := p.net.pairs.enrol(p); err != nil {
-			p.end(&Fault{Ours, Close, CodeDuplicate, err})
+		err := p.net.pairs.enrol(p)
+		if errors.Is(err, errWait) { // yet another one has been faster
+			return
+		}
+		if err != nil {
+			p.end(&Fault{Ours, Close, refusal(err), err})
 			return
 		}
 		p.open()
@@ -353,12 +369,12 @@ func (p *PeerClient) open() {
 	p.net.door.opened()
 	p.opened = true
 	l.add(p)
+	if !p.dialled {
+		p.grantFirst() // before anybody who has found p in the ConnMgr can send
+	}
 	p.mu.Lock()
 	p.send.open = true
 	p.mu.Unlock()
-	if !p.dialled {
-		p.grantFirst()
-	}
 	p.touch()
 	p.net.counts.opened.Add(1)
 	for _, s := range l.table.slots {

@@ -93,6 +93,9 @@ func (s *pairs) enrol(p *PeerClient) error {
 }
 
 func (s *pairs) enrolLocked(p *PeerClient) error {
+	if !s.net.running() { // farewell has been said to everybody, or is about to be
+		return ErrClosed
+	}
 	if open, ok := s.net.connMgr.Peer(p.id); ok {
 		if open.instance == p.instance {
 			return ErrDuplicate
