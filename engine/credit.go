@@ -62,8 +62,8 @@ func (p *PeerClient) grant() {
 	if r.window == 0 || !p.reads() {
 		return
 	}
-	due := r.consumed + uint64(r.window) - r.granted
-	if due < uint64(r.window)/grantShare {
+	due := int64(r.consumed + uint64(r.window) - r.granted) // below 0 while a message that came in fragments is held
+	if due < int64(r.window)/grantShare {
 		return
 	}
 	if left := r.granted - min(r.received, r.granted); left > uint64(r.window)/4 {

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // Offload returns a component that runs another one's Receive on workers, so that it may block: read a disk, compute, ask
@@ -15,6 +13,7 @@ import (
 // A message that waits for a worker costs the peer credit until it has been handled, so a peer cannot queue more than its
 // window, and one that floods a slow component is slowed down itself. What Receive returns is counted; since the message
 // has left the loop, later components do not see it, except that a Fault with Fate Close still disconnects the peer.
+// Keepalives, which cost no credit, are not handed on.
 //
 // Workers are started by Startup and end in Cleanup, which waits for them.
 func Offload(c ComponentInterface, workers int) ComponentInterface {
@@ -24,7 +23,16 @@ func Offload(c ComponentInterface, workers int) ComponentInterface {
 		w.wake = sync.NewCond(&w.mu)
 		o.workers = append(o.workers, w)
 	}
+	if s, ok := c.(Subscriber); ok {
+		return &subscribedOffload{o, s}
+	}
 	return o
+}
+
+// A subscribedOffload is an offload of a component that names its opcodes; others see every message.
+type subscribedOffload struct {
+	*offload
+	Subscriber
 }
 
 type offload struct {
@@ -42,16 +50,9 @@ type offloadWorker struct {
 	quit  bool
 }
 
-// Opcodes, SilentAfter and PeerSilent pass on what the wrapped component asks for.
-func (o *offload) Opcodes() []opcode.Opcode {
-	if s, ok := o.ComponentInterface.(Subscriber); ok {
-		return s.Opcodes()
-	}
-	return nil
-}
-
 func (o *offload) Startup(n *Network) {
 	for _, w := range o.workers {
+		w.quit = false // it may have been removed and added again
 		o.done.Add(1)
 		go w.run()
 	}
@@ -71,6 +72,9 @@ func (o *offload) Cleanup(n *Network) {
 
 // Receive hands the message to the peer's worker. On the loop.
 func (o *offload) Receive(ctx *ComponentContext) error {
+	if !credited(ctx.op) {
+		return nil // nothing would bound how many of them wait
+	}
 	kept := *ctx
 	kept.payload = slices.Clone(ctx.payload)
 	kept.kept = true

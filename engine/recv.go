@@ -144,6 +144,10 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 	}
 	p.loop.held = size
 	if whole {
+		if gathered := len(msg) - len(f.Payload); gathered > 0 { // consumed so far, so that the message could become whole
+			p.loop.held += gathered
+			p.receipt.consumed -= uint64(gathered)
+		}
 		f.Payload = msg
 		err = p.message(f, r)
 	}
