@@ -86,26 +86,24 @@ func (p *PeerClient) ask(c *call, op opcode.Opcode, payload []byte) error {
 	p.asked.Store(int64(p.loop.port.Now()))
 	p.mu.Lock()
 	s := &p.send
-	if s.out == nil && s.err == nil {
-		s.out = &outbound{}
-	}
 	if s.err != nil {
 		err := s.err
 		p.mu.Unlock()
 		return err
 	}
+	p.outboundLocked()
 	s.lastID++ // the table may be a new one, but a late reply to a call of the last one may still come
 	if err := s.out.calls.add(c, s.lastID, p.net.cfg.Requests); err != nil {
 		p.mu.Unlock()
 		return err
 	}
-	if err := p.appendLocked(laneUrgent, op, 0, c.id, payload); err != nil {
+	if err := p.appendLocked(laneUrgent, false, op, 0, c.id, payload); err != nil {
 		s.out.calls.take(c.id)
 		p.mu.Unlock()
 		return err
 	}
 	alone := s.out.calls.open == 1 && c.done != nil
-	start := s.startLocked()
+	start := p.startLocked()
 	p.mu.Unlock()
 	switch {
 	case start && alone:

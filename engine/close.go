@@ -83,14 +83,12 @@ func (p *PeerClient) leave(why *CloseError) {
 
 	p.mu.Lock()
 	s := &p.send
-	if s.out == nil {
-		s.out = &outbound{}
-	}
+	p.outboundLocked()
 	s.out.goodbye = goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
 	if why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal {
 		s.out.goodbye.op, s.out.cut = opcode.ErrorCode, true
 	}
-	start := s.startLocked()
+	start := p.startLocked()
 	p.mu.Unlock()
 	if start {
 		p.loop.schedule(p)

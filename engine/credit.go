@@ -96,7 +96,7 @@ func (p *PeerClient) creditFrom(f *framing.Frame) error {
 		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: Credit from %d to %d", allowed, total)}
 	}
 	s.allowed = total
-	start := s.startLocked()
+	start := p.startLocked()
 	p.mu.Unlock()
 	if start {
 		p.loop.schedule(p)

@@ -23,13 +23,15 @@ func (p *PeerClient) flush() {
 	p.send.flush = flushRunning
 	p.mu.Unlock()
 
-	interactive := p.interactive()
+	now := p.loop.port.Now()
+	prompt := now-o.parkedAt < promptWithin
+	interactive := p.interactive(now)
 	budget, chunk := flushBudget, chunkLimit
 	if interactive {
 		budget, chunk = flushBudgetInteractive, chunkLimitInteractive
 	}
 	for written := 0; written < budget; {
-		if len(o.ready) == 0 && !p.seal(o, chunk, interactive) {
+		if len(o.ready) == 0 && !p.seal(o, chunk, interactive, prompt) {
 			return // nothing left that may be sent: seal has given the flush up
 		}
 		n, err := p.link.Write(o.ready)
@@ -74,9 +76,9 @@ func (p *PeerClient) parkFull() {
 }
 
 // interactive reports whether requests have been under way on this connection a moment ago.
-func (p *PeerClient) interactive() bool {
+func (p *PeerClient) interactive(now time.Duration) bool {
 	asked := p.asked.Load()
-	return asked != 0 && time.Duration(asked)+interactiveFor > p.loop.port.Now()
+	return asked != 0 && time.Duration(asked)+interactiveFor > now
 }
 
 // park leaves the flush to the loop. If the link is gone the owner clears up instead, and it reports false.
@@ -97,7 +99,7 @@ func (p *PeerClient) parkLocked() bool {
 
 // seal makes the next bytes ready, from the lowest lane that has something and is allowed to send. If there is none it
 // ends the flush and reports false. Nothing is ready when it is called.
-func (p *PeerClient) seal(o *outbound, chunk int, interactive bool) bool {
+func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool {
 	p.mu.Lock()
 	s := &p.send
 	if s.dead {
@@ -119,7 +121,8 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive bool) bool {
 	}
 	if ln == laneCount {
 		s.flush = flushIdle
-		o.wakeLocked(p.net.cfg.SendBuffer)
+		o.deepenLocked(p.net.cfg.SendBuffer, prompt)
+		o.wakeLocked()
 		ended := o.said
 		p.mu.Unlock()
 		if ended {
@@ -150,7 +153,7 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive bool) bool {
 	p.mu.Lock()
 	s.spent += uint64(frames)
 	o.queued -= frames
-	o.wakeLocked(p.net.cfg.SendBuffer)
+	o.wakeLocked()
 	p.mu.Unlock()
 	return true
 }
@@ -160,6 +163,16 @@ func queueLimit(interactive bool) int {
 		return queueInteractive
 	}
 	return 0
+}
+
+// deepenLocked lets senders that wait queue more. It is called when the flush has nothing left to do: if it came at once
+// when it was called and somebody still had to wait, it is the queue that is too short. With many busy peers the flush is
+// what everybody waits for, and a longer queue would only be more memory and older messages.
+func (o *outbound) deepenLocked(limit int, prompt bool) {
+	if o.waited && prompt {
+		o.depth = min(2*o.depth, limit)
+	}
+	o.waited = false
 }
 
 // nextLocked chooses the lane to seal from and takes its frames if none are taken. laneCount: none may send.

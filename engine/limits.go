@@ -82,6 +82,13 @@ const (
 	sweepEvery  = 100 * time.Millisecond
 	sweepRounds = 50
 
+	// sendBufferFirst is how much a sender that can wait may queue for a peer at first: one frame of the largest size. The
+	// queue doubles, up to SendBuffer, when it proves too short (deepenLocked).
+	sendBufferFirst = 64 << 10
+
+	// promptWithin is what it takes at most to get from Send to the flush on a loop that is not busy: a thread switch.
+	promptWithin = 250 * time.Microsecond
+
 	// coolAfter is how long a peer keeps its expanded ciphers (1.5 KB) and buffers after its last message. Expanding
 	// again costs half a microsecond.
 	coolAfter = 250 * time.Millisecond

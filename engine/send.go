@@ -62,12 +62,13 @@ const (
 // outbound holds what waits. It exists while something does.
 type outbound struct {
 	lanes  [laneCount]session.Batch
-	queued int           // bytes appended and not yet written, control aside
-	depth  int           // how many of them a sender that can wait may queue: see sendBufferFirst
-	waited bool          // one had to wait since the flush last found nothing to do
-	asleep time.Duration // engine time at which the flush was last handed to the loop
-	room   chan struct{} // closed when there is room; nil while nobody waits
-	calls  callTable
+	queued int  // bytes appended and not yet written, control aside
+	depth  int  // how many of them a sender that can wait may queue: see sendBufferFirst
+	waited bool // one had to wait since the flush last found nothing to do
+
+	parkedAt time.Duration // engine time at which the flush began to wait for its turn
+	room     chan struct{} // closed when there is room; nil while nobody waits
+	calls    callTable
 
 	goodbye goodbyeFrame // the last thing to say, after what is queued
 	cut     bool         // what is queued is not sent any more, only control
@@ -86,18 +87,28 @@ func (o *outbound) busy() bool {
 	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || len(o.ready) > 0 || o.goodbye.op != 0
 }
 
+// outboundLocked returns what waits to be sent, making it if need be.
+func (p *PeerClient) outboundLocked() *outbound {
+	if p.send.out == nil {
+		p.send.out = &outbound{depth: min(sendBufferFirst, p.net.cfg.SendBuffer)}
+	}
+	return p.send.out
+}
+
 // startLocked makes the caller the one who has to see to the flush, if nobody has to yet and there is something to do.
-func (s *sending) startLocked(now time.Duration) bool {
+func (p *PeerClient) startLocked() bool {
+	s := &p.send
 	if s.flush != flushIdle || s.dead || s.out == nil {
 		return false
 	}
 	s.flush = flushParked
-	s.out.asleep = now
+	s.out.parkedAt = p.loop.port.Now()
 	return true
 }
 
-// appendLocked queues one message, in fragments if it needs them.
-func (p *PeerClient) appendLocked(ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+// appendLocked queues one message, in fragments if it needs them. A sender that waits if there is no room is content with
+// less of it.
+func (p *PeerClient) appendLocked(ln lane, waits bool, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
 	s := &p.send
 	if s.err != nil {
 		return s.err
@@ -108,13 +119,14 @@ func (p *PeerClient) appendLocked(ln lane, op opcode.Opcode, flags framing.Flags
 	if !s.open && ln != laneControl {
 		return ErrClosed
 	}
-	if s.out == nil {
-		s.out = &outbound{}
-	}
-	o := s.out
+	o := p.outboundLocked()
 	size := framing.FrameHeaderSize + len(payload)
 	if ln != laneControl {
-		if o.queued > 0 && o.queued+size > p.net.cfg.SendBuffer {
+		limit := p.net.cfg.SendBuffer
+		if waits {
+			limit = o.depth
+		}
+		if o.queued > 0 && o.queued+size > limit {
 			return ErrSendBufferFull
 		}
 		o.queued += size
@@ -163,9 +175,14 @@ func (p *PeerClient) appendFragments(ln lane, op opcode.Opcode, flags framing.Fl
 
 // trySend queues a message and has the loop flush it. It never waits.
 func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	return p.queue(ln, false, op, flags, id, payload)
+}
+
+// queue queues a message and has the loop flush it. waits says what the caller does if there is no room.
+func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
 	p.mu.Lock()
-	err := p.appendLocked(ln, op, flags, id, payload)
-	start := err == nil && p.send.startLocked()
+	err := p.appendLocked(ln, waits, op, flags, id, payload)
+	start := err == nil && p.startLocked()
 	p.mu.Unlock()
 	if start {
 		p.loop.schedule(p)
@@ -175,7 +192,7 @@ func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id 
 
 // sendWait queues a message and waits for room if there is none.
 func (p *PeerClient) sendWait(ctx context.Context, ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
-	err := p.trySend(ln, op, flags, id, payload)
+	err := p.queue(ln, true, op, flags, id, payload)
 	if err != ErrSendBufferFull {
 		return err
 	}
@@ -198,7 +215,7 @@ func (p *PeerClient) sendLater(ctx context.Context, ln lane, op opcode.Opcode, f
 	}
 	for {
 		room := p.room()
-		err := p.trySend(ln, op, flags, id, payload)
+		err := p.queue(ln, true, op, flags, id, payload)
 		if err != ErrSendBufferFull {
 			return err
 		}
@@ -228,6 +245,7 @@ var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); r
 
 // waitLocked returns a channel that is closed when there is room.
 func (o *outbound) waitLocked() <-chan struct{} {
+	o.waited = true
 	if o.room == nil {
 		o.room = make(chan struct{})
 	}
@@ -235,8 +253,8 @@ func (o *outbound) waitLocked() <-chan struct{} {
 }
 
 // wakeLocked wakes those who wait for room, if there is.
-func (o *outbound) wakeLocked(limit int) {
-	if o.room != nil && o.queued <= limit/2 {
+func (o *outbound) wakeLocked() {
+	if o.room != nil && o.queued <= o.depth/2 {
 		close(o.room)
 		o.room = nil
 	}

@@ -185,7 +185,7 @@ func (s *Stream) send(part []byte) error {
 	defer cancel()
 	passed := s.writeBy.passed()
 	for {
-		err := s.peer.trySend(laneBulk, opcode.BytesCode, 0, 0, part)
+		err := s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part)
 		if !errors.Is(err, ErrSendBufferFull) {
 			return err
 		}
