@@ -29,8 +29,9 @@ type Network struct {
 	hosts   map[netip.Addr]*Node // looked up, never walked through
 	owned   atlas                // the adversary's nodes
 	errands []func()
-	spare   []uint32 // of errands
-	atHand  func(n *Node, a skad.Action)
+	spare   []uint32                        // of errands
+	atHand  func(n *Node, a skad.Action)    // of the experiment: everything that is not to be sent; may be nil
+	passing func(to *Node, m *skad.Message) // of the experiment: every arrival; may be nil
 	trace   trace
 	events  uint64
 	sent    uint64
@@ -268,6 +269,9 @@ func (w *Network) arrive(i uint32) {
 		return
 	}
 	w.trace.add(w.now, f.from.index, f.to.index, uint32(f.message.Op), f.message.Nonce)
+	if w.passing != nil {
+		w.passing(f.to, &f.message)
+	}
 	if f.to.quest != nil {
 		f.to.quest.heard(w, f.from, &f.message)
 	}

@@ -9,6 +9,7 @@ import (
 // per node, whatever the experiment counts.
 type Report struct {
 	Lookups        int          `json:"lookups,omitempty"`
+	Routes         int          `json:"routes,omitempty"`
 	Success        *float64     `json:"success,omitempty"`         // lookups: the target was reached; routes: delivered
 	SuccessFormula *float64     `json:"success_formula,omitempty"` // what the law says about it
 	SiblingsFound  *float64     `json:"siblings_found,omitempty"`  // lookups that found every honest one of the s closest nodes; nodes that know all of theirs
@@ -23,7 +24,7 @@ type Report struct {
 	UpkeepBytes   *float64     `json:"upkeep_bytes_per_node,omitempty"` // what maintenance sends, per node and second
 	Left          *int         `json:"left,omitempty"`                  // nodes that have left
 
-	PathLengths []int `json:"path_lengths,omitempty"` // paths that knew the target after 0, 1, 2, ... contacts
+	PathLengths []int `json:"path_lengths,omitempty"` // paths that knew the target after 0, 1, 2, ... contacts; routed copies by the nodes between
 
 	Events    uint64        `json:"events"`
 	Virtual   time.Duration `json:"virtual_nanos"`
