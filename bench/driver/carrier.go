@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,8 @@ func (carrierDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Ser
 	if err != nil {
 		return nil, err
 	}
+	// As docs/tuning.md tells who expects storms: the niced handshake workers get processors of their own.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
 	n, err := newNode(id, []string{"tcp://" + addr}, nil)
 	if err != nil {
 		return nil, err
