@@ -48,7 +48,7 @@ func (carrierDriver) Name() string { return "carrier" }
 func newNode(id *identity.Identity, listen []string, change func(*engine.Config)) (*engine.Network, error) {
 	puzzle := noPuzzle
 	return node.New(node.Config{
-		Listen: listen, Identity: id, NetworkID: "bench", Puzzle: &puzzle, WeakPuzzle: true, Engine: change,
+		Listen: listen, Identity: id, Loops: runtime.NumCPU(), NetworkID: "bench", Puzzle: &puzzle, WeakPuzzle: true, Engine: change,
 		Peers: engine.PeerLimits{All: carrierPeersLimit},
 	})
 }
