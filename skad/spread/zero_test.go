@@ -1,0 +1,6 @@
+package spread
+
+import "github.com/carrier-p2p/carrier/handshake/identity"
+
+// zeroPuzzle asks for nothing.
+var zeroPuzzle = identity.Puzzle{}
