@@ -25,6 +25,7 @@ import (
 // A parting is a connection that has been taken leave of and is not gone.
 type parting struct {
 	timer timer.Timer
+	deaf  bool // what came behind the handshake was dropped with it, so what follows cannot be opened
 }
 
 // Disconnect closes the connection in an orderly way: what was sent before still arrives. It returns at once.
@@ -72,12 +73,13 @@ func (p *PeerClient) leave(why *CloseError) {
 	if s := p.state(); s == stateDraining || s == stateClosed {
 		return
 	}
+	deaf := p.state() == stateHandshaking
 	p.takeLeave(why)
 	if !p.speaks {
 		p.link.Close()
 		return
 	}
-	p.parting = &parting{}
+	p.parting = &parting{deaf: deaf}
 	p.parting.timer.Fire = func(time.Duration) { p.link.Close() }
 	p.loop.wheel.Set(&p.parting.timer, p.loop.now+p.net.cfg.LingerTimeout)
 

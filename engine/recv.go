@@ -44,7 +44,7 @@ func (p *PeerClient) receive(b []byte) {
 // in them.
 func (p *PeerClient) reads() bool {
 	s := p.state()
-	return s == stateOpen || s == stateConfirming || (s == stateDraining && p.parting != nil)
+	return s == stateOpen || s == stateConfirming || (s == stateDraining && p.parting != nil && !p.parting.deaf)
 }
 
 // frames delivers the frames of one opened record.
