@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/framing"
@@ -26,11 +27,12 @@ func (m *Message) Value() (any, error) { return m.context.Message() }
 // Reply answers the message if it is a request.
 func (m *Message) Reply(msg any) error { return m.context.Reply(msg) }
 
-// A waiter takes the next message of its opcodes. It belongs to the peer's loop.
+// A waiter takes the next message of its opcodes. It belongs to the peer's loop, except settled.
 type waiter struct {
-	ops  []opcode.Opcode
-	take func(*Message)
-	end  func(error)
+	ops     []opcode.Opcode
+	take    func(*Message)
+	end     func(error)
+	settled atomic.Bool // set by the loop that has a message for it, or by the one who waits no longer
 }
 
 // Receive waits for the next message of one of these opcodes and takes it: no component sees it. It waits until ctx ends,
@@ -45,15 +47,12 @@ func (p *PeerClient) Receive(ctx context.Context, ops ...opcode.Opcode) (*Messag
 	if !p.loop.post(func() { p.addWaiter(w) }) {
 		return nil, ErrClosed
 	}
-	m, err := got.wait(ctx, p.net.cfg.RequestTimeout)
+	m, err := got.wait(ctx, p.net, p.net.cfg.RequestTimeout)
 	if err != nil {
-		p.loop.post(func() { p.dropWaiter(w) })
-		// The message may have come in the meantime; it must not be lost.
-		select {
-		case m := <-got.message:
-			return m, nil
-		default:
+		if w.settled.Swap(true) { // the message has come in the meantime; it must not be lost
+			return <-got.message, nil
 		}
+		p.loop.post(func() { p.dropWaiter(w) })
 	}
 	return m, err
 }
@@ -80,7 +79,7 @@ func (in *inbound) awaited(p *PeerClient, f *framing.Frame) bool {
 		return true
 	}
 	for i, w := range in.waiters {
-		if slices.Contains(w.ops, f.Op) {
+		if slices.Contains(w.ops, f.Op) && !w.settled.Swap(true) {
 			in.waiters = slices.Delete(in.waiters, i, i+1)
 			w.take(p.keep(f))
 			return true
@@ -117,7 +116,7 @@ func (b *inbox) fail(err error) {
 	}
 }
 
-func (b *inbox) wait(ctx context.Context, otherwise time.Duration) (*Message, error) {
+func (b *inbox) wait(ctx context.Context, n *Network, otherwise time.Duration) (*Message, error) {
 	var expired <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
 		t := time.NewTimer(otherwise)
@@ -128,7 +127,14 @@ func (b *inbox) wait(ctx context.Context, otherwise time.Duration) (*Message, er
 	case m := <-b.message:
 		return m, nil
 	case err := <-b.failed:
-		return nil, err
+		select {
+		case m := <-b.message: // it came before the end
+			return m, nil
+		default:
+			return nil, err
+		}
+	case <-n.over:
+		return nil, ErrClosed
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrReceiveTimeout, context.Cause(ctx))
 	case <-expired:

@@ -3,8 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/carrier-p2p/carrier/opcode"
@@ -80,11 +82,15 @@ type slot struct {
 	codes     []opcode.Opcode // nil: all
 	everyOp   bool
 	counts    slotCounts
+	cleaned   sync.Once
 }
 
 // AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. If the network runs,
 // Startup is called first, then PeerConnect for every peer that is open, then the component sees messages.
 func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) error {
+	if c == nil || !reflect.TypeOf(c).Comparable() {
+		return fmt.Errorf("engine: a %T cannot be a component: it has to be a pointer, or comparable", c)
+	}
 	s := &slot{component: c, name: strings.TrimPrefix(fmt.Sprintf("%T", c), "*"), everyOp: true}
 	if named, ok := c.(interface{ ComponentName() string }); ok {
 		s.name = named.ComponentName()
@@ -104,23 +110,34 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 		}
 	}
 
+	if n.onLoop() {
+		return ErrOnLoop
+	}
 	n.compose.Lock()
 	defer n.compose.Unlock()
-	for _, have := range n.slots {
+	if n.phase.Load() > phaseRunning {
+		return ErrClosed
+	}
+	for _, have := range slices.Concat(n.starting, n.slots) {
 		if have.component == c {
 			return errors.New("engine: this component has been added before")
 		}
 	}
-	running := n.running()
-	if running {
-		if n.onLoop() {
-			return ErrOnLoop
-		}
+	if n.running() {
+		// Startup may itself add components, register messages or look for others: not under the lock.
+		n.starting = append(n.starting, s)
+		n.compose.Unlock()
 		n.guard(s, func() { c.Startup(n) })
+		n.compose.Lock()
+		n.starting = slices.DeleteFunc(n.starting, func(have *slot) bool { return have == s })
+		if !n.running() { // Shutdown has not seen it
+			n.guard(s, func() { c.Cleanup(n) })
+			return ErrClosed
+		}
 	}
 	n.slotOrder++
 	s.order = n.slotOrder
-	n.slots = append(n.slots, s)
+	n.slots = append(slices.Clone(n.slots), s)
 	slices.SortStableFunc(n.slots, func(a, b *slot) int {
 		if a.priority != b.priority {
 			return a.priority - b.priority
@@ -138,33 +155,43 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 // RemoveComponent takes a component out: after it has returned no callback of the component runs any more. Open peers
 // are taken leave of with PeerDisconnect, then Cleanup is called. Any goroutine, but not on a loop.
 func (n *Network) RemoveComponent(c ComponentInterface) error {
-	if n.running() && n.onLoop() {
+	if n.onLoop() {
 		return ErrOnLoop
 	}
+	s, started, err := n.takeOut(c)
+	if err == nil && started {
+		n.retire(s)
+	}
+	return err
+}
+
+// takeOut removes the component of a slot; started tells whether Startup has been called.
+func (n *Network) takeOut(c ComponentInterface) (s *slot, started bool, err error) {
 	n.compose.Lock()
 	defer n.compose.Unlock()
 	at := slices.IndexFunc(n.slots, func(s *slot) bool { return s.component == c })
 	if at < 0 {
-		return errors.New("engine: no such component")
+		return nil, false, errors.New("engine: no such component")
 	}
-	s := n.slots[at]
+	s = n.slots[at]
 	n.slots = slices.Delete(slices.Clone(n.slots), at, at+1)
+	phase := n.phase.Load()
 	n.recompose(func(l *loop) {
 		for _, p := range slices.Clone(l.peers) {
 			l.guard(s, func() { c.PeerDisconnect(p) })
 		}
 	})
-	if n.running() {
-		n.guard(s, func() { c.Cleanup(n) })
-	}
-	return nil
+	return s, phase == phaseRunning || phase == phaseStopping, nil
 }
 
-// ComponentOf returns the component of type T, for components that use each other.
+// retire calls Cleanup, once. The caller holds no lock: Cleanup may wait for goroutines that want one.
+func (n *Network) retire(s *slot) {
+	s.cleaned.Do(func() { n.guard(s, func() { s.component.Cleanup(n) }) })
+}
+
+// ComponentOf returns the component of type T, for components that use each other. Any goroutine, loops included.
 func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
-	n.compose.Lock()
-	defer n.compose.Unlock()
-	for _, s := range n.slots {
+	for _, s := range n.table.Load().slots {
 		if c, ok := s.component.(T); ok {
 			return c, true
 		}

@@ -58,7 +58,7 @@ var codeNames = [...]string{"goodbye", "shutdown", "protocol", "limit", "duplica
 
 // String names the code: "replaced", "code 1007".
 func (c Code) String() string {
-	if int(c) < len(codeNames) {
+	if c < Code(len(codeNames)) {
 		return codeNames[c]
 	}
 	return fmt.Sprintf("code %d", uint32(c))

@@ -55,6 +55,8 @@ func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*
 			return nil, err
 		}
 		return g, nil
+	case <-p.net.over:
+		return nil, ErrClosed
 	case <-ctx.Done():
 		g.Unlock()
 		return nil, context.Cause(ctx)
@@ -78,7 +80,7 @@ func (g *Gate) Receive(ctx context.Context) (*Message, error) {
 	if g.peer.net.onLoop() {
 		return nil, ErrOnLoop
 	}
-	return g.inbox.wait(ctx, g.peer.net.cfg.RequestTimeout)
+	return g.inbox.wait(ctx, g.peer.net, g.peer.net.cfg.RequestTimeout)
 }
 
 // Unlock lets the peer's messages go on, in their order, and takes the gate away, whether its message has come or not. It

@@ -23,8 +23,12 @@ func WithCodec(c opcode.Codec) RegisterOption { return func(r *registration) { r
 func WithLimit(bytes int) RegisterOption { return func(r *registration) { r.limit = bytes } }
 
 // Register pairs an opcode, from opcode.ApplicationOpCodeStart on, with the message type T (not a pointer). Both ends must
-// do the same. An opcode or a type that is taken is opcode.ErrDuplicate.
+// do the same. An opcode or a type that is taken is opcode.ErrDuplicate. Any goroutine, before Start or while running, but
+// not on a loop: ErrOnLoop.
 func Register[T any](n *Network, op opcode.Opcode, opts ...RegisterOption) error {
+	if n.onLoop() {
+		return ErrOnLoop
+	}
 	r := registration{codec: n.littleEndian}
 	for _, o := range opts {
 		o(&r)

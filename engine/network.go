@@ -49,6 +49,7 @@ type Network struct {
 
 	compose   sync.Mutex // serialises changes of the components
 	slots     []*slot    // under compose, in the order of priority
+	starting  []*slot    // under compose: Startup is being called
 	slotOrder int
 
 	record   sync.Mutex // serialises changes of the own record
@@ -62,6 +63,8 @@ type Network struct {
 	counts counts
 	events events
 	empty  chan struct{} // closed when shutting down and no peer is left
+	over   chan struct{} // closed when the loops have ended: what is posted is not done any more
+	ending sync.Once     // closes over
 	failed atomic.Pointer[error]
 }
 
@@ -90,6 +93,7 @@ func New(cfg Config) (*Network, error) {
 		connMgr:  cfg.ConnMgr,
 		checked:  identity.NewCache(recordCacheSize),
 		empty:    make(chan struct{}),
+		over:     make(chan struct{}),
 
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
@@ -212,6 +216,7 @@ func (n *Network) Shutdown(ctx context.Context) error {
 		l.mu.Unlock()
 	}
 	n.phase.Store(phaseStopped)
+	n.ending.Do(func() { close(n.over) })
 	n.events.stop()
 	n.log.Info("network stopped", "id", n.id.Short())
 	return err
@@ -223,7 +228,7 @@ func (n *Network) cleanup(ctx context.Context, slots []*slot) error {
 	go func() {
 		defer close(done)
 		for _, s := range slots {
-			n.guard(s, func() { s.component.Cleanup(n) })
+			n.retire(s)
 		}
 	}()
 	select {
@@ -251,23 +256,33 @@ func (n *Network) farewell(ctx context.Context) error {
 	}
 }
 
-// onEachLoop runs f on every loop and returns when all are done. Never called on a loop.
+// onEachLoop runs f on every loop and returns when all are done, or the loops have ended. Never called on a loop.
 func (n *Network) onEachLoop(f func(*loop)) {
-	var wait sync.WaitGroup
+	done := make(chan struct{}, len(n.loops))
 	for _, l := range n.loops {
-		wait.Add(1)
-		if !l.post(func() { defer wait.Done(); f(l) }) {
-			wait.Done()
+		if !l.post(func() { f(l); done <- struct{}{} }) {
+			done <- struct{}{}
 		}
 	}
-	wait.Wait()
+	for range n.loops {
+		select {
+		case <-done:
+		case <-n.over:
+			return
+		}
+	}
 }
 
 // ID is this node's identity.
 func (n *Network) ID() identity.ID { return n.id }
 
 // Addrs are the addresses the node listens on, ports filled in. Empty before Start.
-func (n *Network) Addrs() []transport.Addr { return append([]transport.Addr(nil), n.bound...) }
+func (n *Network) Addrs() []transport.Addr {
+	if n.phase.Load() == phaseNew {
+		return nil
+	}
+	return append([]transport.Addr(nil), n.bound...)
+}
 
 // Registry pairs opcodes with message types. Use Register or Handle, which keep the dispatch table in step.
 func (n *Network) Registry() *opcode.Registry { return n.registry }
@@ -305,7 +320,7 @@ func (n *Network) recordOf(id identity.ID) (*identity.Record, bool) { return n.r
 
 // Now is the engine time: the span since the transport started.
 func (n *Network) Now() time.Duration {
-	if len(n.loops) == 0 {
+	if n.phase.Load() == phaseNew || len(n.loops) == 0 {
 		return 0
 	}
 	return n.loops[0].port.Now()

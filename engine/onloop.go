@@ -12,6 +12,9 @@ import (
 // Go does not tell a goroutine who it is, except in the first line of its stack trace, which takes a microsecond to get.
 // So that is asked only while a component's code runs on some loop at this very moment; otherwise the caller cannot be it.
 func (n *Network) onLoop() bool {
+	if n.phase.Load() == phaseNew { // Start may be making the loops at this moment
+		return false
+	}
 	for _, l := range n.loops {
 		if l.here() {
 			return true

@@ -107,7 +107,7 @@ func (s *sink) Closed(l transport.Link, err error) {
 
 func (s *sink) Turn(lp transport.Loop) {
 	n := (*Network)(s)
-	if i := lp.Index(); i < len(n.loops) && n.phase.Load() != phaseNew {
+	if i := lp.Index(); n.phase.Load() != phaseNew && i < len(n.loops) {
 		n.loops[i].turn()
 	}
 }
@@ -121,6 +121,7 @@ func (s *sink) Refused(remote transport.Addr, err error) {
 func (s *sink) Failed(err error) {
 	n := (*Network)(s)
 	n.failed.Store(&err)
+	n.ending.Do(func() { close(n.over) })
 	n.log.Error("transport failed", "err", err)
 	n.events.publish(Event{Kind: TransportFailed, Err: err})
 }

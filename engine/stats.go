@@ -62,7 +62,7 @@ type counts struct {
 func (c *counts) fault(f *Fault) { c.faults[f.Whose].Add(1) }
 
 // reason counts why a peer was closed; all codes of the application share one counter.
-func (c *counts) reason(code Code) { c.reasons[min(int(code), len(c.reasons)-1)].Add(1) }
+func (c *counts) reason(code Code) { c.reasons[min(code, Code(len(c.reasons)-1))].Add(1) }
 
 type slotCounts struct{ errors, panics, slow atomic.Int64 }
 
@@ -107,10 +107,8 @@ func (n *Network) Stats() Stats {
 			s.ClosedFor[Code(code)] = v
 		}
 	}
-	n.compose.Lock()
-	for _, slot := range n.slots {
+	for _, slot := range n.table.Load().slots {
 		s.Components[slot.name] = ComponentStats{slot.counts.errors.Load(), slot.counts.panics.Load(), slot.counts.slow.Load()}
 	}
-	n.compose.Unlock()
 	return s
 }

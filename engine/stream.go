@@ -42,6 +42,9 @@ func (p *PeerClient) Stream() (*Stream, error) {
 	if p.loop.here() {
 		return p.openStream()
 	}
+	if p.net.onLoop() { // another one, which must not wait for this one
+		return nil, ErrOnLoop
+	}
 	type result struct {
 		s   *Stream
 		err error
@@ -50,8 +53,12 @@ func (p *PeerClient) Stream() (*Stream, error) {
 	if !p.loop.post(func() { s, err := p.openStream(); c <- result{s, err} }) {
 		return nil, ErrClosed
 	}
-	r := <-c
-	return r.s, r.err
+	select {
+	case r := <-c:
+		return r.s, r.err
+	case <-p.net.over:
+		return nil, ErrClosed
+	}
 }
 
 func (p *PeerClient) openStream() (*Stream, error) {

@@ -26,8 +26,9 @@ func (l Loop) Now() time.Duration { return l.loop.port.Now() }
 
 // A Timer is a function that waits for its time on a Loop.
 type Timer struct {
-	loop  *loop
-	timer timer.Timer
+	loop    *loop
+	timer   timer.Timer
+	stopped bool // owned by the loop
 }
 
 // After has f run on the loop when d has passed, to the millisecond.
@@ -35,7 +36,11 @@ func (l Loop) After(d time.Duration, f func()) *Timer {
 	t := &Timer{loop: l.loop}
 	due := l.loop.port.Now() + d
 	t.timer.Fire = func(time.Duration) { t.loop.guard(t.loop.net.callbacks, f) }
-	l.loop.post(func() { t.loop.wheel.Set(&t.timer, due) })
+	l.loop.post(func() {
+		if !t.stopped {
+			t.loop.wheel.Set(&t.timer, due)
+		}
+	})
 	return t
 }
 
@@ -43,8 +48,13 @@ func (l Loop) After(d time.Duration, f func()) *Timer {
 // timer may still fire a moment later.
 func (t *Timer) Stop() {
 	if t.loop.here() {
-		t.loop.wheel.Stop(&t.timer)
+		t.stop()
 		return
 	}
-	t.loop.post(func() { t.loop.wheel.Stop(&t.timer) })
+	t.loop.post(t.stop)
+}
+
+func (t *Timer) stop() {
+	t.stopped = true
+	t.loop.wheel.Stop(&t.timer)
 }

@@ -1,0 +1,174 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+)
+
+// A component's callbacks may ask for statistics and other components, and Startup and Cleanup for more, while somebody
+// else adds and removes components; what would wait for the own loop fails.
+func TestComponentsWithinCallbacks(t *testing.T) {
+	w := liveWorld(t)
+	nested := &nesting{}
+	c := &witness{}
+	n := w.node(nil, withWitness(c))
+	c.on = func(ctx *engine.ComponentContext) error {
+		n.Stats()
+		if _, ok := engine.ComponentOf[*witness](n); !ok {
+			t.Error("ComponentOf does not find it")
+		}
+		if err := engine.Register[question](n, opAsk); !errors.Is(err, engine.ErrOnLoop) {
+			t.Errorf("Register on a loop: %v", err)
+		}
+		if err := n.AddComponent(&witness{}); !errors.Is(err, engine.ErrOnLoop) {
+			t.Errorf("AddComponent on a loop: %v", err)
+		}
+		return nil
+	}
+	p := w.dial(w.node(nil), n)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 100 {
+			if err := p.SendRaw(brief(t), opNote, nil); err != nil {
+				t.Error(err)
+			}
+			for _, f := range []func(engine.ComponentInterface) error{
+				func(c engine.ComponentInterface) error { return n.AddComponent(c) }, n.RemoveComponent,
+			} {
+				if err := f(nested); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("deadlock")
+	}
+	w.until("the notes", func() bool { _, _, notes := c.count(); return notes == 100 })
+	if err := n.AddComponent(uncomparable{}); err == nil {
+		t.Error("a component that cannot be compared could be added")
+	}
+}
+
+// nesting uses the Network in Startup and in Cleanup.
+type nesting struct {
+	engine.Component
+	inner witness
+}
+
+func (c *nesting) Startup(n *engine.Network) {
+	n.Stats()
+	engine.ComponentOf[*witness](n)
+	n.AddComponent(&c.inner)
+}
+
+func (c *nesting) Cleanup(n *engine.Network) { n.RemoveComponent(&c.inner) }
+
+type uncomparable struct {
+	engine.Component
+	m map[int]int
+}
+
+// Whatever is asked of a node while it starts and stops is answered or refused, without a data race.
+func TestAskingDuringStartAndShutdown(t *testing.T) {
+	w := liveWorld(t)
+	for range 10 {
+		n, err := engine.New(w.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		stop := make(chan struct{})
+		for range 2 {
+			wait.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					n.Now()
+					n.Addrs()
+					n.Stats()
+					n.Dial(t.Context(), "tcp://127.0.0.1:1")
+					c := &witness{}
+					if n.AddComponent(c) == nil {
+						n.RemoveComponent(c)
+					}
+				}
+			})
+		}
+		if err := n.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wait.Go(func() { n.Shutdown(brief(t)) })
+		if err := n.Shutdown(brief(t)); err != nil {
+			t.Error(err)
+		}
+		close(stop)
+		wait.Wait()
+		if err := n.AddComponent(&witness{}); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("a component added after the end: %v", err)
+		}
+	}
+}
+
+// Receive takes each message or leaves it to the components; the moment at which its context ends makes no difference.
+func TestReceiveGivenUp(t *testing.T) {
+	w := liveWorld(t)
+	var cb witness
+	a, b := w.node(nil), w.node(nil, withWitness(&cb))
+	p := w.dial(a, b)
+	w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+	const rounds = 3000
+	got := 0
+	for range rounds {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan bool)
+		go func() {
+			_, err := cb.peer(0).Receive(ctx, opNote)
+			ended <- err == nil
+		}()
+		if err := p.SendRaw(t.Context(), opNote, nil); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if <-ended {
+			got++
+		}
+	}
+	w.until("every note", func() bool { _, _, notes := cb.count(); return notes+got == rounds })
+}
+
+// A timer that is stopped on its loop does not fire, even if it has been set a moment before.
+func TestTimerStoppedAtOnce(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(nil)
+	fired := 0
+	n.HomeLoop().Post(func() {
+		n.HomeLoop().After(time.Millisecond, func() { fired++ }).Stop()
+		n.HomeLoop().After(time.Millisecond, func() { fired += 10 })
+	})
+	w.pass(time.Second)
+	if fired != 10 {
+		t.Errorf("fired %d, want only the timer that was not stopped", fired)
+	}
+}
+
+// A code is any number, also one that is negative where an int has 32 bits.
+func TestCodeString(t *testing.T) {
+	for code, want := range map[engine.Code]string{0: "goodbye", engine.CodeInternal: "internal", 11: "code 11", 1<<32 - 1: "code 4294967295"} {
+		if got := code.String(); got != want {
+			t.Errorf("%d is %q, want %q", uint32(code), got, want)
+		}
+	}
+}
