@@ -117,9 +117,9 @@ func New(cfg Config) (*Network, error) {
 	return n, nil
 }
 
-// recordCacheSize is how many peers' records are kept: enough for the peers of the last minutes of a busy node, at about
-// 400 bytes each.
-const recordCacheSize = 1024
+// recordCacheSize is how many peers' records are kept, at about 400 bytes each: those of the last seconds of a busy node, so
+// that PeerConnect finds its peer's, and a peer that reconnects at once is not checked anew.
+const recordCacheSize = 256
 
 // Start binds the listening addresses, starts the event loops and calls Startup of every component. ctx bounds the start,
 // not the network's life.

@@ -23,7 +23,7 @@ const (
 	opMessage = opcode.ApplicationOpCodeStart     // one way
 	opRequest = opcode.ApplicationOpCodeStart + 1 // answered with the same bytes
 
-	// churnNodes is how many nodes take turns where connections come and go. 2048 is twice what a node remembers of peers
+	// churnNodes is how many nodes take turns where connections come and go. 2048 is eight times what a node remembers of peers
 	// that it has checked, so that the serving side checks every newcomer's signature and puzzle anew.
 	churnNodes = 2048
 
