@@ -31,8 +31,9 @@ const (
 	reasonCount
 )
 
-// reasonNames and reasonWeights are indexed by Reason. Weights are those of the overlay, where 32 end an acquaintance: what can happen to an honest node weighs nothing
-// or little; what it would have had to check before passing it on weighs half a ban.
+// reasonNames and reasonWeights are indexed by Reason. Weights are those of the overlay, where 32 end an acquaintance:
+// what can happen to an honest node weighs nothing or little; what it would have had to check before passing it on
+// weighs half a ban.
 var (
 	reasonNames = [reasonCount]string{"duplicate", "echo", "stale", "limited", "busy", "ignored", "gone", "unkept", "unoffered", "bad height", "bad hop", "too large",
 		"rejected", "bad id", "bad puzzle", "bad signature", "loop"}

@@ -52,14 +52,17 @@ func (h *held) takeOffer(to *skad.ID) (o offer, ok bool) {
 	return offer{}, false
 }
 
-// A cache holds entries in the order in which they came, which is also the order in which they expire. They have consecutive numbers.
+// A cache holds entries in the order in which they came, which is also the order in which they expire. They have
+// consecutive numbers.
 //
 //	first ────────── heldFrom ────────── dueFrom ────────── next
 //	 only ids         payloads            and rounds of repair
 //
-// Behind heldFrom and dueFrom there may be entries without a payload, or without rounds; before them there are none with.
+// Behind heldFrom and dueFrom there may be entries without a payload, or without rounds; before them there are none
+// with.
 //
-// Invariant: index holds exactly the numbers from first to next. A pointer to an entry is good until the next add or pop.
+// Invariant: index holds exactly the numbers from first to next. A pointer to an entry is good until the next add or
+// pop.
 type cache struct {
 	ring     []entry // length 0 or a power of two
 	index    map[MessageID]uint64

@@ -20,29 +20,32 @@ const (
 	Reject                // do neither, and hold it against the sender: every node would have seen that it is wrong
 )
 
-// A Config holds what may differ between networks and nodes. Zero means the written default; docs/broadcast.md has the reason of each.
+// A Config holds what may differ between networks and nodes. Zero means the written default; docs/broadcast.md has the
+// reason of each.
 type Config struct {
 	Signer   Signer   // signs own messages; needed
 	Verifier Verifier // checks those of others; needed
 	Network  string   // name of the network: a message signed in one is worth nothing in another
 
-	// FirstSeq is the number of the first own message; 0 means 1. It must be above every number that this key has used before, or messages are taken for
-	// replays: pass the Unix time at start in nanoseconds.
+	// FirstSeq is the number of the first own message; 0 means 1. It must be above every number that this key has used
+	// before, or messages are taken for replays: pass the Unix time at start in nanoseconds.
 	FirstSeq uint64
 
-	// Beta is how many delegates a node chooses in each bucket of its duty, by the hops that the message has taken; the last number holds for all further hops.
-	// nil means 8, 4, 2.
+	// Beta is how many delegates a node chooses in each bucket of its duty, by the hops that the message has taken; the
+	// last number holds for all further hops. nil means 8, 4, 2.
 	Beta []int
 
 	Rounds   int  // rounds of repair that each holder makes; 0 means 3
 	Fanout   int  // contacts in each; 0 means 3
 	PushOnly bool // no repair: to look at the tree alone
 
-	// Validate is asked about every message whose signature is good, before it is delivered or passed on; nil accepts. It must be a quick function of the message alone,
-	// and keep nothing of it. What it rejects it must reject on every node.
+	// Validate is asked about every message whose signature is good, before it is delivered or passed on; nil accepts.
+	// It must be a quick function of the message alone, and keep nothing of it. What it rejects it must reject on every
+	// node.
 	Validate func(from *skad.Contact, m *Message) Verdict
 
-	// A message costs a token and one more for every full 4 KiB of payload. Rates are in tokens per second, bursts in tokens.
+	// A message costs a token and one more for every full 4 KiB of payload. Rates are in tokens per second, bursts in
+	// tokens.
 	OriginRate  int // of one origin; 0 means 16, which is a small message every 60 ms or a full one a second
 	OriginBurst int // 0 means 64
 	TotalRate   int // of all; 0 means 1024: 5 % of one core for signatures
@@ -97,7 +100,8 @@ func (c Config) withDefaults() (Config, error) {
 // rateLimit bounds configured rates and bursts: a million messages a second is more than any core could verify.
 const rateLimit = 1_000_000
 
-// A rate is a token bucket whose whole state is one instant, the one when it will be full again: before that lies what was taken.
+// A rate is a token bucket whose whole state is one instant, the one when it will be full again: before that lies what
+// was taken.
 type rate struct {
 	every time.Duration // between two tokens
 	span  time.Duration // of a full bucket

@@ -23,16 +23,19 @@ var (
 	ErrRate = errors.New("spread: too much at once")
 )
 
-// A Table is where delegates come from: verified contacts by common prefix. A *skad.Core is one. It is asked during calls of the core only.
+// A Table is where delegates come from: verified contacts by common prefix. A *skad.Core is one. It is asked during
+// calls of the core only.
 type Table interface {
 	// Closest appends the n contacts closest to key.
 	Closest(key skad.ID, n int, dst []*skad.Contact) []*skad.Contact
 
-	// Sharing appends the contacts that share exactly prefix bits with the node's own ID, in an order that depends on nothing but what is known.
+	// Sharing appends the contacts that share exactly prefix bits with the node's own ID, in an order that depends on
+	// nothing but what is known.
 	Sharing(prefix int, dst []*skad.Contact) []*skad.Contact
 }
 
-// A Core is the broadcast of one node. See the package comment for how it is driven. It belongs to one goroutine at a time, the one that its Table belongs to.
+// A Core is the broadcast of one node. See the package comment for how it is driven. It belongs to one goroutine at a
+// time, the one that its Table belongs to.
 type Core struct {
 	cfg    Config
 	self   *skad.Contact
@@ -60,7 +63,8 @@ type Core struct {
 	chosen []*skad.Contact  // whom a beat is sent to
 }
 
-// New returns the broadcast of the node that self describes. rnd is its only source of randomness. Errors wrap ErrConfig.
+// New returns the broadcast of the node that self describes. rnd is its only source of randomness. Errors wrap
+// ErrConfig.
 func New(cfg Config, self *skad.Contact, table Table, rnd *rand.Rand, now time.Duration) (*Core, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -75,7 +79,8 @@ func New(cfg Config, self *skad.Contact, table Table, rnd *rand.Rand, now time.D
 	}, nil
 }
 
-// Broadcast sends payload to every node of the network. payload is copied. Errors are ErrTooLarge and ErrRate. Nobody tells whether it has arrived.
+// Broadcast sends payload to every node of the network. payload is copied. Errors are ErrTooLarge and ErrRate. Nobody
+// tells whether it has arrived.
 func (c *Core) Broadcast(now time.Duration, payload []byte) (MessageID, error) {
 	c.begin(now)
 	defer c.end()
@@ -98,8 +103,9 @@ func (c *Core) Broadcast(now time.Duration, payload []byte) (MessageID, error) {
 	return m.ID, nil
 }
 
-// Receive takes a message of a peer, which the session that carried it has proven. Nothing of m is kept; payloads are copied. What is wrong with a
-// message is counted and held against the peer; nothing is returned because nothing needs to be done.
+// Receive takes a message of a peer, which the session that carried it has proven. Nothing of m is kept; payloads are
+// copied. What is wrong with a message is counted and held against the peer; nothing is returned because nothing needs
+// to be done.
 func (c *Core) Receive(now time.Duration, from *skad.Contact, m *Message) {
 	c.begin(now)
 	defer c.end()
@@ -117,8 +123,9 @@ func (c *Core) Receive(now time.Duration, from *skad.Contact, m *Message) {
 	}
 }
 
-// SendFailed tells that a message did not go out, or that its receiver could not be dialled: id is Message.ID of the action. What was delegated goes to another contact of
-// the same bucket at once, what was asked for is asked of the next who has it.
+// SendFailed tells that a message did not go out, or that its receiver could not be dialled: id is Message.ID of the
+// action. What was delegated goes to another contact of the same bucket at once, what was asked for is asked of the
+// next who has it.
 func (c *Core) SendFailed(now time.Duration, to *skad.Contact, id MessageID) {
 	c.begin(now)
 	defer c.end()
@@ -129,8 +136,8 @@ func (c *Core) SendFailed(now time.Duration, to *skad.Contact, id MessageID) {
 	}
 }
 
-// Disconnected tells that the session with a contact has ended: what it was given in the last two seconds may not have been read, and is treated as
-// by SendFailed.
+// Disconnected tells that the session with a contact has ended: what it was given in the last two seconds may not have
+// been read, and is treated as by SendFailed.
 func (c *Core) Disconnected(now time.Duration, to *skad.Contact) {
 	c.begin(now)
 	defer c.end()
@@ -146,7 +153,8 @@ func (c *Core) Disconnected(now time.Duration, to *skad.Contact) {
 	}
 }
 
-// Deadline returns when Expire wants to be called, Never if nothing is to be waited for. It changes with every other call.
+// Deadline returns when Expire wants to be called, Never if nothing is to be waited for. It changes with every other
+// call.
 func (c *Core) Deadline() time.Duration {
 	at := c.beatAt
 	if len(c.wants) > 0 {

@@ -5,15 +5,16 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// delegate passes a message on: in every bucket from that prefix on some contacts get it, each with the duty for whoever shares more bits with it than it shares with us.
-// The first copy that a node gets decides its duty.
+// delegate passes a message on: in every bucket from that prefix on some contacts get it, each with the duty for
+// whoever shares more bits with it than it shares with us. The first copy that a node gets decides its duty.
 //
 //	source  ├── bucket 0: half of the network ── 8 delegates, height 0 ──▶ each: buckets 1, 2, 3 ... of its own, 4 in each
 //	        ├── bucket 1: a quarter           ── 8 delegates, height 1 ──▶ each: buckets 2, 3 ...
 //	        └── ...
 //
-// All delegates of a bucket but one could be bad; all of them are with the probability f^beta, and then that part of the network is cut off. Near the source such a part is
-// large, so beta is: 8 there, 4 at the next hop. Below that 2 do, because every node is reached on several ways.
+// All delegates of a bucket but one could be bad; all of them are with the probability f^beta, and then that part of
+// the network is cut off. Near the source such a part is large, so beta is: 8 there, 4 at the next hop. Below that 2
+// do, because every node is reached on several ways.
 func (c *Core) delegate(h *held, prefix int) {
 	beta := c.beta(h.hop)
 	for buckets := c.buckets(); prefix < buckets; prefix++ {
@@ -32,7 +33,8 @@ func (c *Core) buckets() int {
 	return 0
 }
 
-// choose gives a message to up to n random contacts of a bucket that do not have it from us yet, no two of one IP group, and returns how many there were.
+// choose gives a message to up to n random contacts of a bucket that do not have it from us yet, no two of one IP
+// group, and returns how many there were.
 func (c *Core) choose(h *held, prefix, n int) (found int) {
 	c.near = c.table.Sharing(prefix, c.near[:0])
 	for left := len(c.near); left > 0 && found < n; left-- {

@@ -87,8 +87,8 @@ func TestTheOriginIsNoDelegate(t *testing.T) {
 	}
 }
 
-// TestUnreachableDelegateIsReplaced: at once, by another contact of the same bucket with the same duty, until nobody is left; one report counts once, and a report about somebody
-// who was not given the message does nothing.
+// TestUnreachableDelegateIsReplaced: at once, by another contact of the same bucket with the same duty, until nobody is
+// left; one report counts once, and a report about somebody who was not given the message does nothing.
 func TestUnreachableDelegateIsReplaced(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.Beta = []int{1} })
 	id, err := s.core.Broadcast(0, []byte("x"))
@@ -131,7 +131,8 @@ func TestUnreachableDelegateIsReplaced(t *testing.T) {
 	}
 }
 
-// TestEndOfSessionIsDoubt: what was delegated just before a session ends is delegated anew; what is older is taken as received.
+// TestEndOfSessionIsDoubt: what was delegated just before a session ends is delegated anew; what is older is taken as
+// received.
 func TestEndOfSessionIsDoubt(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.Beta, c.PushOnly = []int{1}, true })
 	give := func() (id MessageID, to *skad.Contact) {
@@ -159,8 +160,8 @@ func TestEndOfSessionIsDoubt(t *testing.T) {
 	}
 }
 
-// TestLargePayloadIsAnnounced: beyond two hops delegates are asked first, and get message and duty when they want it; before that, and below the size, they get it at
-// once. A delegate that cannot be reached is replaced there too.
+// TestLargePayloadIsAnnounced: beyond two hops delegates are asked first, and get message and duty when they want it;
+// before that, and below the size, they get it at once. A delegate that cannot be reached is replaced there too.
 func TestLargePayloadIsAnnounced(t *testing.T) {
 	large := string(make([]byte, announceAbove+1))
 	for _, test := range []struct {

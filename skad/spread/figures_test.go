@@ -41,8 +41,8 @@ func coverage(all []outcome) (average, worst float64) {
 	return mean(all, func(o *outcome) float64 { return o.coverage }), worst
 }
 
-// TestOneDelegateIsATree: with beta = 1 and no faults a broadcast is a spanning tree: N-1 messages, no duplicate, everybody, at a depth of
-// half the logarithm of N.
+// TestOneDelegateIsATree: with beta = 1 and no faults a broadcast is a spanning tree: N-1 messages, no duplicate,
+// everybody, at a depth of half the logarithm of N.
 func TestOneDelegateIsATree(t *testing.T) {
 	statistical(t)
 	all := figures(t, 10, func(c *Config) { c.Beta, c.PushOnly = []int{1}, true }, nil)
@@ -96,7 +96,8 @@ func TestRepairAmongHoles(t *testing.T) {
 	}
 }
 
-// TestCostWithoutFaults: what a broadcast costs where nothing goes wrong, and how long it takes, in median round trips (here 200 ms).
+// TestCostWithoutFaults: what a broadcast costs where nothing goes wrong, and how long it takes, in median round trips
+// (here 200 ms).
 func TestCostWithoutFaults(t *testing.T) {
 	statistical(t)
 	all := figures(t, 5, nil, nil)
@@ -131,7 +132,8 @@ func TestDeadDelegatesAreReplaced(t *testing.T) {
 	}
 }
 
-// TestInflatorsGainNothing: 5 % of the nodes claim heights that would give their delegates a larger duty. Good nodes then send as much as without them, and get it all.
+// TestInflatorsGainNothing: 5 % of the nodes claim heights that would give their delegates a larger duty. Good nodes
+// then send as much as without them, and get it all.
 func TestInflatorsGainNothing(t *testing.T) {
 	statistical(t)
 	payloads := func(o *outcome) float64 { return o.payloads }
@@ -146,8 +148,9 @@ func TestInflatorsGainNothing(t *testing.T) {
 	}
 }
 
-// TestFloodersPayForIt: 5 % of the nodes send to as many as they can with numbers that pass. That cannot be told from an honest node high up in the tree; but no good node sends more
-// than its bound, and all of them together send less on top than the flooders do themselves.
+// TestFloodersPayForIt: 5 % of the nodes send to as many as they can with numbers that pass. That cannot be told from
+// an honest node high up in the tree; but no good node sends more than its bound, and all of them together send less on
+// top than the flooders do themselves.
 func TestFloodersPayForIt(t *testing.T) {
 	statistical(t)
 	quiet, w := newWorld(t, population, 4, nil), newWorld(t, population, 4, nil)
@@ -197,7 +200,8 @@ func TestLossIsRepaired(t *testing.T) {
 	}
 }
 
-// TestLargePayloads: beyond two hops a large payload is announced first: everybody has it, for fewer payloads, though they are later; and the figures of the holes hold.
+// TestLargePayloads: beyond two hops a large payload is announced first: everybody has it, for fewer payloads, though
+// they are later; and the figures of the holes hold.
 func TestLargePayloads(t *testing.T) {
 	statistical(t)
 	large := make([]byte, announceAbove+1)

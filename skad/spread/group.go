@@ -6,8 +6,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// groupOf returns what of an address says whose it is: the /24 of IPv4, the /48 of IPv6. Addresses of a LAN say nothing; for them ok is false. skad has put only usable
-// addresses into a contact, so those that may not count do not come here.
+// groupOf returns what of an address says whose it is: the /24 of IPv4, the /48 of IPv6. Addresses of a LAN say
+// nothing; for them ok is false. skad has put only usable addresses into a contact, so those that may not count do not
+// come here.
 func groupOf(ip netip.Addr) (p netip.Prefix, ok bool) {
 	ip = ip.Unmap()
 	if ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {

@@ -13,7 +13,8 @@ import (
 // ErrMessage is wrapped by every error of ParseMessage: the payload is not a message of its opcode.
 var ErrMessage = errors.New("spread: malformed message")
 
-// A MessageID names a broadcast message: the first 16 bytes of BLAKE2b-256(origin | seq | payload). The zero ID is none.
+// A MessageID names a broadcast message: the first 16 bytes of BLAKE2b-256(origin | seq | payload). The zero ID is
+// none.
 type MessageID [16]byte
 
 // IsZero reports whether id is the zero ID.
@@ -31,8 +32,8 @@ func (id MessageID) String() string { return hex.EncodeToString(id[:]) }
 type Message struct {
 	Op opcode.Opcode
 
-	Hop    uint8     // hops from the origin, 1 for its own delegates; 0: an answer to a Want of repair, which comes without a duty
-	Height uint8     // bits that the IDs of sender and receiver share; the receiver's duty is whoever shares more with it
+	Hop    uint8     // hops from the origin, 1 for its own delegates; 0: an answer in repair, without a duty
+	Height uint8     // bits that sender and receiver share; the receiver's duty is whoever shares more with it
 	ID     MessageID // claimed until the Verifier has compared it
 
 	Origin    identity.PublicKey
@@ -44,8 +45,8 @@ type Message struct {
 	IDs []MessageID // lifetime: see Action and Receive
 }
 
-// Append appends the payload of the message: what stands in a frame behind its header. It never fails for a message that the core made or ParseMessage
-// returned; an unknown Op appends nothing.
+// Append appends the payload of the message: what stands in a frame behind its header. It never fails for a message
+// that the core made or ParseMessage returned; an unknown Op appends nothing.
 func (m *Message) Append(dst []byte) []byte {
 	switch m.Op {
 	case opcode.BroadcastCode:
@@ -58,8 +59,9 @@ func (m *Message) Append(dst []byte) []byte {
 	return dst
 }
 
-// ParseMessage reads the payload of a message. It takes exactly what Append writes. Payload aliases b; ids are appended to room, which may be
-// nil, and IDs aliases it: with a buffer of the caller's nothing is allocated. Errors wrap ErrMessage.
+// ParseMessage reads the payload of a message. It takes exactly what Append writes. Payload aliases b; ids are appended
+// to room, which may be nil, and IDs aliases it: with a buffer of the caller's nothing is allocated. Errors wrap
+// ErrMessage.
 func ParseMessage(op opcode.Opcode, b []byte, room []MessageID) (Message, error) {
 	switch op {
 	case opcode.BroadcastCode:

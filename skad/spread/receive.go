@@ -41,8 +41,9 @@ func (c *Core) received(from *skad.Contact, m *Message) {
 	}
 }
 
-// misdirected reports what is wrong with the duty that comes with a message. The sender has no choice: the height is a fact about two IDs. So it can give nobody more to do
-// than the tree does, and a node never sends more than beta copies for each of its buckets.
+// misdirected reports what is wrong with the duty that comes with a message. The sender has no choice: the height is a
+// fact about two IDs. So it can give nobody more to do than the tree does, and a node never sends more than beta copies
+// for each of its buckets.
 func (c *Core) misdirected(from *skad.Contact, m *Message) (Reason, bool) {
 	if int(m.Height) != skad.CommonPrefix(c.self.ID, from.ID) {
 		return BadHeight, true
@@ -53,7 +54,8 @@ func (c *Core) misdirected(from *skad.Contact, m *Message) (Reason, bool) {
 	return 0, false
 }
 
-// unwelcome reports why a new message will not be taken, which costs nothing yet. Nothing is charged to an origin before it is proven.
+// unwelcome reports why a new message will not be taken, which costs nothing yet. Nothing is charged to an origin
+// before it is proven.
 func (c *Core) unwelcome(m *Message) (Reason, bool) {
 	if m.Origin == c.self.Record.PublicKey {
 		return Echo, true

@@ -37,8 +37,8 @@ func TestSourceDelegatesToAllBuckets(t *testing.T) {
 	}
 }
 
-// TestDutyIsWhatSharesMore: a receiver delivers, and delegates in the buckets beyond its height only; four delegates each for the origin's own,
-// two for others.
+// TestDutyIsWhatSharesMore: a receiver delivers, and delegates in the buckets beyond its height only; four delegates
+// each for the origin's own, two for others.
 func TestDutyIsWhatSharesMore(t *testing.T) {
 	for _, test := range []struct{ bucket, beta int }{{1, 2}, {2, 2}, {4, 2}, {0, 4}} {
 		s := newStage(t, nil)
@@ -71,8 +71,9 @@ func TestDutyIsWhatSharesMore(t *testing.T) {
 	}
 }
 
-// TestRefused: nothing that is wrong is delivered, passed on or answered; the sender is blamed for what it could have known; the Verifier is not
-// even asked where something cheaper tells. Afterwards the message itself, as it should be, is still welcome.
+// TestRefused: nothing that is wrong is delivered, passed on or answered; the sender is blamed for what it could have
+// known; the Verifier is not even asked where something cheaper tells. Afterwards the message itself, as it should be,
+// is still welcome.
 func TestRefused(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -155,7 +156,7 @@ func TestDuplicates(t *testing.T) {
 	var room [IDLimit]MessageID
 	from, in := s.peer(1, 1), s.via(s.peer(1, 1), m)
 	wire, ids := in.Append(nil), (&Message{Op: have().Op, IDs: []MessageID{m.ID}}).Append(nil)
-	var again Message // a Message is handed to interfaces, so one that is made anew each time is an allocation of its maker
+	var again Message // handed to interfaces, so one that is made anew each time is an allocation of its maker
 	for name, run := range map[string]func(){
 		"a duplicate": func() {
 			again, _ = ParseMessage(in.Op, wire, nil)
@@ -205,8 +206,8 @@ func TestPayloadIsCopied(t *testing.T) {
 	}
 }
 
-// TestValidator: what the application ignores or rejects goes no further, is asked about once, and only a rejection is held against the sender. It is asked after
-// the signature is checked.
+// TestValidator: what the application ignores or rejects goes no further, is asked about once, and only a rejection is
+// held against the sender. It is asked after the signature is checked.
 func TestValidator(t *testing.T) {
 	for verdict, reason := range map[Verdict]Reason{Ignore: Ignored, Reject: Rejected} {
 		asked := 0
@@ -244,8 +245,8 @@ func TestValidator(t *testing.T) {
 	}
 }
 
-// TestOriginRate: an origin that says too much is dropped until its bucket has filled again; others are not touched, and messages forged in its
-// name take nothing from it.
+// TestOriginRate: an origin that says too much is dropped until its bucket has filled again; others are not touched,
+// and messages forged in its name take nothing from it.
 func TestOriginRate(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.OriginRate, c.OriginBurst = 10, 20 })
 	from := s.peer(1, 0)
@@ -316,8 +317,8 @@ func TestOwnRate(t *testing.T) {
 	}
 }
 
-// TestReplay: a message is taken once, also when it is played again long after it was forgotten; a later one of the same origin is welcome, in any
-// order within the time that messages are remembered.
+// TestReplay: a message is taken once, also when it is played again long after it was forgotten; a later one of the
+// same origin is welcome, in any order within the time that messages are remembered.
 func TestReplay(t *testing.T) {
 	s := newStage(t, nil)
 	from := s.peer(1, 0)
@@ -339,8 +340,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestOldestMakesRoom: neither messages, payloads, origins nor wants grow past their limits, whatever comes; and what was pushed out by new messages is not
-// taken a second time.
+// TestOldestMakesRoom: neither messages, payloads, origins nor wants grow past their limits, whatever comes; and what
+// was pushed out by new messages is not taken a second time.
 func TestOldestMakesRoom(t *testing.T) {
 	statistical(t)
 	s := newStage(t, func(c *Config) {

@@ -9,15 +9,17 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// The tree loses whoever has only bad nodes above it. Repair finds these: everybody who has a message tells a few nodes drawn from the whole network, a few times, and who
-// missed it asks. Whoever gets it that way does the same, so what the tree has left grows smaller with every round by itself.
+// The tree loses whoever has only bad nodes above it. Repair finds these: everybody who has a message tells a few nodes
+// drawn from the whole network, a few times, and who missed it asks. Whoever gets it that way does the same, so what
+// the tree has left grows smaller with every round by itself.
 
 // nextBeat draws when to announce next.
 func (c *Core) nextBeat() time.Duration {
 	return c.now + repairLeast + time.Duration(c.rnd.Int64N(int64(repairMost-repairLeast)+1))
 }
 
-// beat announces all messages that have rounds to go and have been here for long enough, in one Have to each of the contacts drawn.
+// beat announces all messages that have rounds to go and have been here for long enough, in one Have to each of the
+// contacts drawn.
 func (c *Core) beat() {
 	c.beatAt = Never
 	n, ok := c.cache.oldestDue()
@@ -51,7 +53,8 @@ func (c *Core) beat() {
 	}
 }
 
-// draw chooses contacts uniformly over the network, not over the table: half of all nodes are in bucket 0, a quarter in bucket 1, and so on.
+// draw chooses contacts uniformly over the network, not over the table: half of all nodes are in bucket 0, a quarter in
+// bucket 1, and so on.
 func (c *Core) draw() {
 	c.chosen = c.chosen[:0]
 	buckets := c.buckets()
@@ -193,7 +196,8 @@ func (c *Core) nextSource(i int) {
 	}
 }
 
-// wanted answers a Want. Only what was announced to this peer is given, and once: 16 bytes must not be a lever for 64 KiB, again and again.
+// wanted answers a Want. Only what was announced to this peer is given, and once: 16 bytes must not be a lever for 64
+// KiB, again and again.
 func (c *Core) wanted(from *skad.Contact, ids []MessageID) {
 	height := uint8(skad.CommonPrefix(c.self.ID, from.ID))
 	unoffered := false

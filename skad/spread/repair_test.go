@@ -9,7 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// TestRoundsOfRepair: three beats, 300 to 500 ms apart, three different contacts in each, all messages in one Have; then silence.
+// TestRoundsOfRepair: three beats, 300 to 500 ms apart, three different contacts in each, all messages in one Have;
+// then silence.
 func TestRoundsOfRepair(t *testing.T) {
 	s := newStage(t, nil)
 	from := s.peer(1, 0)
@@ -43,7 +44,8 @@ func TestRoundsOfRepair(t *testing.T) {
 	}
 }
 
-// TestFreshMessagesWait: what has come just before a beat, and is still being pushed everywhere, is first announced in the next one.
+// TestFreshMessagesWait: what has come just before a beat, and is still being pushed everywhere, is first announced in
+// the next one.
 func TestFreshMessagesWait(t *testing.T) {
 	s := newStage(t, nil)
 	from := s.peer(1, 0)
@@ -72,7 +74,8 @@ func TestFreshMessagesWait(t *testing.T) {
 	}
 }
 
-// TestRepairIsDrawnOverTheNetwork: half of the draws hit bucket 0, a quarter bucket 1, and so on, whatever the sizes of the buckets in the table.
+// TestRepairIsDrawnOverTheNetwork: half of the draws hit bucket 0, a quarter bucket 1, and so on, whatever the sizes of
+// the buckets in the table.
 func TestRepairIsDrawnOverTheNetwork(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.Fanout = 1 })
 	s.table.buckets[0] = s.table.buckets[0][:2]
@@ -143,8 +146,8 @@ func TestWantAndAnswer(t *testing.T) {
 	}
 }
 
-// TestNextSource: who does not give what it announced loses its turn: after a second, at once if it cannot be reached, if its session ends, or if what it gives is
-// forged.
+// TestNextSource: who does not give what it announced loses its turn: after a second, at once if it cannot be reached,
+// if its session ends, or if what it gives is forged.
 func TestNextSource(t *testing.T) {
 	for name, fail := range map[string]func(s *stage, a *skad.Contact, m Message) []Action{
 		"silence": func(s *stage, _ *skad.Contact, _ Message) []Action { return s.pass(wantTimeout) },
@@ -185,7 +188,8 @@ func TestNextSource(t *testing.T) {
 	}
 }
 
-// TestWantsAreBounded: neither one peer nor many can make us ask for more than the limits; what they announced and did not give frees its place.
+// TestWantsAreBounded: neither one peer nor many can make us ask for more than the limits; what they announced and did
+// not give frees its place.
 func TestWantsAreBounded(t *testing.T) {
 	s := newStage(t, nil)
 	n := 0

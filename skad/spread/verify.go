@@ -6,7 +6,8 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// domainPrefix separates signatures of messages from every other use of a node's key, Config.Network behind it one network from another.
+// domainPrefix separates signatures of messages from every other use of a node's key, Config.Network behind it one
+// network from another.
 const domainPrefix = "carrier/1 broadcast "
 
 var (
@@ -22,16 +23,17 @@ type Signer interface {
 	Sign(domain string, msg []byte) [64]byte
 }
 
-// A Verifier says whether a message is its origin's. The core asks once for every message that it has not seen, before anything else is done with
-// it. A simulator injects a cheap one.
+// A Verifier says whether a message is its origin's. The core asks once for every message that it has not seen, before
+// anything else is done with it. A simulator injects a cheap one.
 type Verifier interface {
-	// Verify checks in the order of cost: m.ID, the puzzles of the origin, the signature under domain. Nothing of m may be kept. Errors wrap ErrID,
-	// identity.ErrPuzzle or ErrSignature; any other counts as the last.
+	// Verify checks in the order of cost: m.ID, the puzzles of the origin, the signature under domain. Nothing of m may
+	// be kept. Errors wrap ErrID, identity.ErrPuzzle or ErrSignature; any other counts as the last.
 	Verify(domain string, m *Message) error
 }
 
-// Origins returns the Verifier of a network whose puzzles have the given difficulty. Whoever wants to speak must have done the work of a node: the limit per
-// origin would mean nothing if origins were free. It keeps no state. About 55 us for a good message of a kilobyte, 1 us for one whose origin skipped the puzzles.
+// Origins returns the Verifier of a network whose puzzles have the given difficulty. Whoever wants to speak must have
+// done the work of a node: the limit per origin would mean nothing if origins were free. It keeps no state. About 55 us
+// for a good message of a kilobyte, 1 us for one whose origin skipped the puzzles.
 func Origins(p identity.Puzzle) Verifier { return origins{p} }
 
 type origins struct{ puzzle identity.Puzzle }
@@ -50,7 +52,8 @@ func (v origins) Verify(domain string, m *Message) error {
 	return nil
 }
 
-// hashOf returns the hash that names and is signed. The whole of it is signed, because 16 bytes would let an origin find two messages with one signature.
+// hashOf returns the hash that names and is signed. The whole of it is signed, because 16 bytes would let an origin
+// find two messages with one signature.
 func hashOf(m *Message) [32]byte {
 	var room [1 << 10]byte // most messages fit
 	return identity.Hash(appendNamed(room[:0], m))

@@ -8,17 +8,19 @@ import (
 
 // Broadcast (21) carries a message, one hop.
 //
-//	offset size field      meaning                                                    checked by
-//	0      1    hop        hops from the origin; 0: without duty                       ParseMessage: at most height+1; Core: 1 from the origin, from nobody else
-//	1      1    height     common prefix of sender and receiver in bits                Core: exactly that
-//	2      16   id         first 16 bytes of BLAKE2b-256 over all from offset 90 on    ParseMessage: not 0; Core: not seen before; Verifier: is that
-//	18     64   signature  Ed25519 of the whole 32-byte hash, under the domain         Verifier
-//	82     8    solution   last 8 bytes of the origin's X                              Verifier: the puzzles
-//	90     32   origin     Ed25519 key                                                 Verifier: canonical, not of low order
-//	122    8    seq        number of the message                                       ParseMessage: not 0; Core: above the origin's floor
-//	130    n    payload    the rest                                                    ParseMessage: at most PayloadLimit
+//	offset size field      meaning                                   checked by
+//	0      1    hop        hops from the origin; 0: without a duty   Parse: at most height+1; Core: 1 from the origin alone
+//	1      1    height     common prefix of sender and receiver      Core: exactly that
+//	2      16   id         hash of all from offset 90 on, the first  Parse: not 0; Core: not seen before; Verifier: is that
+//	                       16 bytes of its BLAKE2b-256
+//	18     64   signature  of all 32 bytes of that hash, by origin   Verifier, under the domain of the network
+//	82     8    solution   last 8 bytes of the origin's X            Verifier: the puzzles
+//	90     32   origin     Ed25519 key                               Verifier: canonical, not of low order
+//	122    8    seq        number of the message                     Parse: not 0; Core: above the origin's floor
+//	130    n    payload    the rest                                  Parse: at most PayloadLimit
 //
-// The id travels, though it follows from the rest, so that a duplicate costs a lookup and not a hash: most arrivals are duplicates.
+// The id travels, though it follows from the rest, so that a duplicate costs a lookup and not a hash: most arrivals are
+// duplicates.
 const headSize = 1 + 1 + 16 + 64 + 8 + 32 + 8
 
 func appendBroadcast(dst []byte, m *Message) []byte {

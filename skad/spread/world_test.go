@@ -16,8 +16,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// cheap signs and verifies for a thousand nodes: the signature is the hash itself, which anybody could write down, but nobody
-// here does by mistake. A first byte of the solution's travelling part that is not zero stands for a missing proof of work.
+// cheap signs and verifies for a thousand nodes: the signature is the hash itself, which anybody could write down, but
+// nobody here does by mistake. A first byte of the solution's travelling part that is not zero stands for a missing
+// proof of work.
 type cheap struct{ verified int }
 
 func (v *cheap) Sign(domain string, msg []byte) (sig [64]byte) {
@@ -269,8 +270,8 @@ func (w *world) fly(x, to *node, m Message) {
 	}
 }
 
-// flood gives a message to two random contacts of every bucket, with the smallest numbers that can pass: the largest duties that a node may claim
-// to hand out.
+// flood gives a message to two random contacts of every bucket, with the smallest numbers that can pass: the largest
+// duties that a node may claim to hand out.
 func (w *world) flood(x *node, m Message) {
 	for prefix, list := range x.table.buckets {
 		for range 2 {
@@ -359,7 +360,8 @@ func (w *world) outcome() (o outcome) {
 	return o
 }
 
-// statistical marks a test of figures, in one goroutine: the race detector would find nothing in it, slowly; checks after every call likewise.
+// statistical marks a test of figures, in one goroutine: the race detector would find nothing in it, slowly; checks
+// after every call likewise.
 func statistical(t *testing.T) {
 	if raceEnabled || invariant.Enabled {
 		t.Skip("nothing to find in this build")

@@ -1,0 +1,297 @@
+package spread
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+var update = flag.Bool("update", false, "rewrite what the vectors expect")
+
+const vectorDomain = domainPrefix + "carrier-vectors"
+
+// A block of testdata/messages.txt: key=value lines.
+type block struct {
+	lines []string
+	value map[string]string
+}
+
+func readBlocks(t *testing.T, file string) (head []string, blocks []*block) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n\n") {
+		lines := strings.Split(part, "\n")
+		if strings.HasPrefix(lines[0], "#") {
+			head = lines
+			continue
+		}
+		b := &block{lines: lines, value: map[string]string{}}
+		for _, line := range lines {
+			k, v, ok := strings.Cut(line, "=")
+			if !ok {
+				t.Fatalf("%s: %q is not key=value", file, line)
+			}
+			b.value[k] = v
+		}
+		blocks = append(blocks, b)
+	}
+	return head, blocks
+}
+
+func (b *block) set(key, v string) {
+	b.value[key] = v
+	for i, line := range b.lines {
+		if strings.HasPrefix(line, key+"=") {
+			b.lines[i] = key + "=" + v
+			return
+		}
+	}
+	b.lines = append(b.lines, key+"="+v)
+}
+
+// number reads a value, 0 if it is missing.
+func (b *block) number(t *testing.T, key string) uint64 {
+	t.Helper()
+	if b.value[key] == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(b.value[key], 0, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", b.value["name"], err)
+	}
+	return n
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return b
+}
+
+func realIdentity(t testing.TB, seed byte) *identity.Identity {
+	t.Helper()
+	id, err := identity.FromSeed(context.Background(), [32]byte{seed}, zeroPuzzle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// message makes the message that the inputs of a block describe.
+func (b *block) message(t *testing.T) Message {
+	m := Message{Op: opcode.Opcode(b.number(t, "op"))}
+	for v := range strings.FieldsSeq(b.value["ids"]) {
+		m.IDs = append(m.IDs, MessageID(unhex(t, v)))
+	}
+	if m.Op != opcode.BroadcastCode {
+		return m
+	}
+	id := realIdentity(t, byte(b.number(t, "origin")))
+	m.Hop, m.Height = uint8(b.number(t, "hop")), uint8(b.number(t, "height"))
+	m.Origin, m.Seq, m.Payload = id.PublicKey(), b.number(t, "seq"), unhex(t, b.value["payload"])
+	for i, x := 0, b.number(t, "solution"); i < 8; i++ {
+		m.Solution[24+i] = byte(x >> (56 - 8*i))
+	}
+	sum := hashOf(&m)
+	m.ID, m.Signature = MessageID(sum[:16]), id.Sign(vectorDomain, sum[:])
+	return m
+}
+
+// spoil changes the bytes of another vector as a block says.
+func (b *block) spoil(t *testing.T, wire []byte) []byte {
+	wire = bytes.Clone(wire)
+	if v := b.value["at"]; v != "" {
+		off, x, _ := strings.Cut(v, ":")
+		n, err := strconv.Atoi(off)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(wire[n:], unhex(t, x))
+	}
+	if b.value["rename"] != "" {
+		sum := identity.Hash(wire[90:])
+		copy(wire[2:], sum[:16])
+	}
+	wire = wire[:len(wire)-int(b.number(t, "cut"))]
+	wire = append(wire, unhex(t, b.value["add"])...)
+	return append(wire, make([]byte, b.number(t, "fill"))...)
+}
+
+// TestVectors: every good message of testdata/messages.txt is written as its bytes, read back, and believed; every bad
+// one is refused, by the error it names.
+func TestVectors(t *testing.T) {
+	const file = "testdata/messages.txt"
+	head, blocks := readBlocks(t, file)
+	wires, good, bad := map[string][]byte{}, 0, 0
+	believed := Origins(zeroPuzzle)
+	for _, b := range blocks {
+		name := b.value["name"]
+		t.Run(name, func(t *testing.T) {
+			op := opcode.Opcode(b.number(t, "op"))
+			if b.value["expect"] == "ok" {
+				good++
+				m := b.message(t)
+				wire := m.Append(nil)
+				if *update {
+					b.set("hex", hex.EncodeToString(wire))
+				}
+				wires[name] = wire
+				if got := hex.EncodeToString(wire); got != b.value["hex"] {
+					t.Errorf("written as\n%s, want\n%s", got, b.value["hex"])
+				}
+				back, err := ParseMessage(op, unhex(t, b.value["hex"]), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !reflect.DeepEqual(back, m) {
+					t.Errorf("read as\n%+v, want\n%+v", back, m)
+				}
+				if op == opcode.BroadcastCode {
+					if err := believed.Verify(vectorDomain, &back); err != nil {
+						t.Errorf("not believed: %v", err)
+					}
+				}
+				return
+			}
+			bad++
+			if wires[b.value["like"]] == nil {
+				t.Fatalf("no vector %q before this", b.value["like"])
+			}
+			wire := b.spoil(t, wires[b.value["like"]])
+			if len(wire) > 4096 { // not worth storing: fill= says it all
+				delete(b.value, "hex")
+			} else {
+				if *update {
+					b.set("hex", hex.EncodeToString(wire))
+				}
+				wire = unhex(t, b.value["hex"])
+			}
+			m, err := ParseMessage(op, wire, nil)
+			if b.value["expect"] == "ErrMessage" {
+				if !errors.Is(err, ErrMessage) || !reflect.DeepEqual(m, Message{}) {
+					t.Errorf("accepted as %+v, error %v", m, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]error{"ErrID": ErrID, "ErrSignature": ErrSignature}[b.value["expect"]]
+			if err := believed.Verify(vectorDomain, &m); want == nil || !errors.Is(err, want) {
+				t.Errorf("the Verifier says %v, want %s", err, b.value["expect"])
+			}
+		})
+	}
+	if good < 8 || bad < good {
+		t.Errorf("%d good vectors and %d bad ones", good, bad)
+	}
+	if *update {
+		text := strings.Join(head, "\n") + "\n"
+		for _, b := range blocks {
+			text += "\n" + strings.Join(b.lines, "\n") + "\n"
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestMessagesFitTheirOpcodes: the largest of each is within the limit of its opcode, and the largest Broadcast fills
+// it.
+func TestMessagesFitTheirOpcodes(t *testing.T) {
+	ids := make([]MessageID, IDLimit)
+	for i := range ids {
+		ids[i][0] = byte(i + 1)
+	}
+	full := Message{Op: opcode.BroadcastCode, ID: ids[0], Seq: 1, Payload: make([]byte, PayloadLimit)}
+	for _, m := range []Message{full, {Op: opcode.BroadcastHaveCode, IDs: ids}, {Op: opcode.BroadcastWantCode, IDs: ids}} {
+		facts, _ := opcode.FactsOf(m.Op)
+		wire := m.Append(nil)
+		if len(wire) > facts.PayloadLimit || m.Op == opcode.BroadcastCode && len(wire) != facts.PayloadLimit {
+			t.Errorf("%v: %d bytes, limit %d", m.Op, len(wire), facts.PayloadLimit)
+		}
+		if _, err := ParseMessage(m.Op, wire, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if wire := (&Message{Op: opcode.PingCode}).Append(nil); len(wire) != 0 {
+		t.Errorf("a message of another opcode is written as %x", wire)
+	}
+}
+
+// TestOrigins: the Verifier of a network wants the hash, the work and the signature, in this order; and a core over it
+// takes what another has sent, from an origin that has done the work, and nothing else.
+func TestOrigins(t *testing.T) {
+	puzzle := identity.Puzzle{StaticBits: 2, DynamicBits: 2}
+	id, err := identity.Generate(context.Background(), puzzle, identity.GenerateOptions{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Message{Op: opcode.BroadcastCode, Hop: 1, Origin: id.PublicKey(), Solution: id.Solution(), Seq: 1, Payload: []byte("x")}
+	sum := hashOf(&m)
+	m.ID, m.Signature = MessageID(sum[:16]), id.Sign(domainPrefix, sum[:])
+	back, err := ParseMessage(m.Op, m.Append(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Origins(puzzle).Verify(domainPrefix, &back); err != nil {
+		t.Error(err)
+	}
+	if err := Origins(identity.Puzzle{StaticBits: 2, DynamicBits: 40}).Verify(domainPrefix, &back); !errors.Is(err, identity.ErrPuzzle) {
+		t.Errorf("without the work: %v", err)
+	}
+	if err := Origins(puzzle).Verify(domainPrefix+"other", &back); !errors.Is(err, ErrSignature) {
+		t.Errorf("in another network: %v", err)
+	}
+	back.Payload = []byte("y")
+	if err := Origins(identity.Puzzle{StaticBits: 2, DynamicBits: 40}).Verify(domainPrefix, &back); !errors.Is(err, ErrID) {
+		t.Errorf("another payload: %v", err)
+	}
+}
+
+// FuzzParseMessage. Law: what parses appends back to the same bytes, within the limits; what does not is ErrMessage and
+// comes with nothing; ids go where the caller wants them.
+func FuzzParseMessage(f *testing.F) {
+	for _, m := range []Message{
+		{Op: opcode.BroadcastCode, Hop: 1, ID: MessageID{1}, Seq: 1, Payload: []byte("hello")},
+		{Op: opcode.BroadcastCode, Height: 255, ID: MessageID{1}, Seq: 1 << 63},
+		have(MessageID{1}, MessageID{2}), wish(MessageID{3}),
+	} {
+		f.Add(uint32(m.Op), m.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, op uint32, b []byte) {
+		room := make([]MessageID, 1, 4)
+		m, err := ParseMessage(opcode.Opcode(op), b, room)
+		if err != nil {
+			if !errors.Is(err, ErrMessage) || !reflect.DeepEqual(m, Message{}) {
+				t.Fatalf("error %v with %+v", err, m)
+			}
+			return
+		}
+		if again := m.Append(nil); !bytes.Equal(again, b) {
+			t.Fatalf("%v\nread:    %x\nwritten: %x", m.Op, b, again)
+		}
+		if len(m.Payload) > PayloadLimit || len(m.IDs) > IDLimit || int(m.Hop) > int(m.Height)+1 || m.Op == opcode.BroadcastCode && m.Seq == 0 {
+			t.Fatalf("a limit is passed: %+v", m)
+		}
+		if n := len(m.IDs); n > 0 && n < cap(room) && &m.IDs[0] != &room[:2][1] {
+			t.Fatal("ids are not where there was room for them")
+		}
+	})
+}
