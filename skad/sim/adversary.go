@@ -8,6 +8,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // An Adversary is what stands in front of the cores of the nodes that it owns: it sees every message for them first and may answer in its own way. All its nodes are of one mind.
@@ -18,7 +19,19 @@ type Adversary interface {
 
 	// receive takes a message for n, or leaves it to the core of n.
 	receive(w *Network, n, from *Node, m *skad.Message) bool
+
+	// news is receive for broadcasts.
+	news(w *Network, n, from *Node, m *spread.Message) bool
 }
+
+// plain is what adversaries do where they do nothing special.
+type plain struct{}
+
+func (plain) begin(*Network) {}
+
+func (plain) receive(*Network, *Node, *Node, *skad.Message) bool { return false }
+
+func (plain) news(*Network, *Node, *Node, *spread.Message) bool { return false }
 
 // zoo names them.
 func zoo(name string) Adversary {
@@ -35,13 +48,17 @@ func zoo(name string) Adversary {
 		return &forger{}
 	case "slow":
 		return slow{}
+	case "blackhole":
+		return blackhole{}
+	case "inflator":
+		return inflator{}
 	}
 	return nil
 }
 
 // Adversaries returns the names that AdversaryNamed knows.
 func Adversaries() []string {
-	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow"}
+	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "blackhole", "inflator"}
 }
 
 // AdversaryNamed makes an adversary:
@@ -52,6 +69,8 @@ func Adversaries() []string {
 //	colluder   knows everything: answers with the closest of its own that this lookup has not asked yet
 //	forger     answers with the true closest nodes, at addresses where nobody is
 //	slow       answers everything, most of a second late
+//	blackhole  takes what is broadcast, and passes nothing on
+//	inflator   passes broadcasts on as if its delegates had half of the network to serve
 //
 // Errors wrap ErrConfig.
 func AdversaryNamed(name string) (Adversary, error) {
@@ -73,12 +92,13 @@ func (w *Network) taken(n, from *Node, m *skad.Message) {
 
 // A paper adversary needs no share of the table to end a path: it invents nodes closer to the key than any other, as many as the path wants. They answer lookups with
 // nothing, and then they are gone.
-type paper struct{ count uint64 }
+type paper struct {
+	plain
+	count uint64
+}
 
 // ghostLife is how long an invented node stays: longer than the questions of one path.
 const ghostLife = 10 * time.Second
-
-func (p *paper) begin(*Network) {}
 
 func (p *paper) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	if m.Op != opcode.LookupNodeRequestCode {
@@ -109,9 +129,7 @@ func (p *paper) invent(w *Network, n *Node, key skad.ID) *skad.Contact {
 }
 
 // A ghost is an invented node. It has no core.
-type ghost struct{}
-
-func (ghost) begin(*Network) {}
+type ghost struct{ plain }
 
 func (ghost) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	if m.Op == opcode.LookupNodeRequestCode {
@@ -120,9 +138,7 @@ func (ghost) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	return true
 }
 
-type dropper struct{}
-
-func (dropper) begin(*Network) {}
+type dropper struct{ plain }
 
 func (dropper) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	switch m.Op {
@@ -135,9 +151,7 @@ func (dropper) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	return false
 }
 
-type poisoner struct{}
-
-func (poisoner) begin(*Network) {}
+type poisoner struct{ plain }
 
 func (poisoner) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	if m.Op != opcode.LookupNodeRequestCode {
@@ -151,9 +165,7 @@ func (poisoner) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	return true
 }
 
-type colluder struct{}
-
-func (colluder) begin(*Network) {}
+type colluder struct{ plain }
 
 func (colluder) receive(w *Network, n, from *Node, m *skad.Message) bool {
 	if m.Op != opcode.LookupNodeRequestCode {
@@ -175,6 +187,7 @@ func (colluder) receive(w *Network, n, from *Node, m *skad.Message) bool {
 
 // A forger knows everybody, and their records, which it cannot sign.
 type forger struct {
+	plain
 	all   atlas
 	count uint32
 }
@@ -204,7 +217,7 @@ func (f *forger) receive(w *Network, n, from *Node, m *skad.Message) bool {
 }
 
 // slow answers are late by slowness and a usual round trip, below the second that a question lasts at most.
-type slow struct{}
+type slow struct{ plain }
 
 const slowness = 700 * time.Millisecond
 
@@ -214,4 +227,16 @@ func (slow) begin(w *Network) {
 	}
 }
 
-func (slow) receive(*Network, *Node, *Node, *skad.Message) bool { return false }
+// A blackhole takes what is broadcast, and neither passes it on nor answers those who miss it.
+type blackhole struct{ plain }
+
+func (blackhole) news(*Network, *Node, *Node, *spread.Message) bool { return true }
+
+// An inflator gives its delegates more to do than is theirs: it claims that they share nothing with it, which would put them in charge of half of the network.
+type inflator struct{ plain }
+
+func (inflator) begin(w *Network) {
+	for _, n := range w.owned {
+		n.warp = func(m *spread.Message) { m.Height = 0 }
+	}
+}

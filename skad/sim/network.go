@@ -13,31 +13,37 @@ import (
 	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // A Network is a simulated overlay. See the package comment.
 type Network struct {
-	cfg     Config
-	now     time.Duration
-	rnd     *rand.Rand // of the network and the experiment; every core has its own
-	delays  *latency
-	notary  *notary
-	queue   queue
-	flights []flight
-	free    []uint32 // of flights
-	nodes   []*Node
-	hosts   map[netip.Addr]*Node // looked up, never walked through
-	owned   atlas                // the adversary's nodes
-	errands []func()
-	spare   []uint32                        // of errands
-	atHand  func(n *Node, a skad.Action)    // of the experiment: everything that is not to be sent; may be nil
-	passing func(to *Node, m *skad.Message) // of the experiment: every arrival; may be nil
-	trace   trace
-	events  uint64
-	sent    uint64
-	bytes   uint64 // of messages, if counted
-	counted bool
-	buf     []byte
+	cfg      Config
+	now      time.Duration
+	rnd      *rand.Rand // of the network and the experiment; every core has its own
+	delays   *latency
+	notary   *notary
+	queue    queue
+	flights  []flight
+	free     []uint32 // of flights
+	parcels  []parcel
+	empty    []uint32 // of parcels
+	nodes    []*Node
+	hosts    map[netip.Addr]*Node // looked up, never walked through
+	owned    atlas                // the adversary's nodes
+	errands  []func()
+	spare    []uint32                            // of errands
+	atHand   func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
+	posted   func(from *Node, m *spread.Message) // of the experiment: every broadcast message sent; may be nil
+	reaching func(to *Node, m *spread.Message)   // of the experiment: every broadcast message that arrives; may be nil
+	told     func(to *Node, a spread.Action)     // of the experiment: every broadcast delivered
+	passing  func(to *Node, m *skad.Message)     // of the experiment: every arrival; may be nil
+	trace    trace
+	events   uint64
+	sent     uint64
+	bytes    uint64 // of messages, if counted
+	counted  bool
+	buf      []byte
 }
 
 // A Node is one place in the network: a core, and whoever stands in front of it.
@@ -53,6 +59,10 @@ type Node struct {
 	armedAt time.Duration // the deadline event in the queue; skad.Never if there is none
 	bornAt  time.Duration
 	quest   *quest // the measured lookup under way
+
+	cast   *spread.Core // nil: no broadcasts
+	beatAt time.Duration
+	warp   func(m *spread.Message) // what an adversary makes of the broadcasts it sends; may be nil
 }
 
 // ID returns the node's key in the overlay.
@@ -189,6 +199,10 @@ func (w *Network) step() {
 		w.arrive(e.what)
 	case deadline:
 		w.expire(w.nodes[e.what], e.at)
+	case delivery:
+		w.deliver(e.what)
+	case beat:
+		w.beat(w.nodes[e.what], e.at)
 	case errand:
 		f := w.errands[e.what]
 		w.errands[e.what] = nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // TestSameSeedSameTrace: the same network does the same, event by event, on one processor and on all of them; another seed does something else.
@@ -24,6 +25,9 @@ func TestSameSeedSameTrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := w.run(context.Background(), w.now+2*time.Minute, never); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Broadcasts(context.Background(), BroadcastPlan{Broadcasts: 2}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Events() < 1000 {
@@ -87,6 +91,15 @@ func TestNotary(t *testing.T) {
 	newer.Record.Seq++
 	if err := w.notary.Signature(&newer); !errors.Is(err, errForged) {
 		t.Errorf("another number: %v", err)
+	}
+	m := spread.Message{ID: spread.MessageID{1}, Origin: c.Record.PublicKey}
+	m.Signature = pen{w.notary, m.Origin}.Sign("", m.ID[:])
+	if err := w.notary.Verify("", &m); err != nil {
+		t.Errorf("a genuine broadcast: %v", err)
+	}
+	m.ID[15]++
+	if err := w.notary.Verify("", &m); !errors.Is(err, spread.ErrSignature) {
+		t.Errorf("another broadcast: %v", err)
 	}
 	w.notary.gullible = true
 	if err := w.notary.Signature(&newer); err != nil {

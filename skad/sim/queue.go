@@ -15,6 +15,8 @@ type eventKind uint8
 const (
 	arrival eventKind = iota
 	deadline
+	delivery // of parcel number what
+	beat     // the deadline of a node's broadcasts
 	errand
 )
 

@@ -18,6 +18,17 @@ type Report struct {
 	TimeToTarget   *Percentiles `json:"time_to_target_rtt,omitempty"`
 	DensityAlarms  *float64     `json:"density_alarms,omitempty"` // lookups whose result was called suspicious
 
+	Broadcasts      int          `json:"broadcasts,omitempty"`
+	CoverageMean    *float64     `json:"coverage_mean,omitempty"` // of the honest nodes that are up, by a broadcast
+	CoverageWorst   *float64     `json:"coverage_worst,omitempty"`
+	CoverageFormula *float64     `json:"coverage_formula,omitempty"`
+	Duplicates      *float64     `json:"duplicates_per_delivery,omitempty"`
+	Payloads        *float64     `json:"payloads_per_node,omitempty"` // sent by an honest node for one broadcast
+	Control         *float64     `json:"control_per_node,omitempty"`  // the same for messages without payload
+	HopsMean        *float64     `json:"hops_mean,omitempty"`         // of first copies; those of repair not counted
+	TimeToDeliver   *Percentiles `json:"time_to_deliver_rtt,omitempty"`
+	TimeToLast      *Percentiles `json:"time_to_last_rtt,omitempty"` // until the last node that a broadcast reached had it
+
 	TimeToReady   *Percentiles `json:"time_to_ready_rtt,omitempty"`     // from Bootstrap until the core says that it has joined
 	SiblingsApart *float64     `json:"siblings_found_apart,omitempty"`  // at the end of a partition
 	HealSeconds   *float64     `json:"heal_seconds,omitempty"`          // until 99 % of the siblings are known again; nil: not within the time
