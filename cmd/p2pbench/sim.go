@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,13 +16,16 @@ import (
 
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/sim"
+	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // simCommand simulates the overlay: the nodes are those of package skad, the network between them is not there.
 type simCommand struct {
 	Lookup    simLookupCommand    `cmd:"" help:"Lookups in a network at rest, among adversaries."`
+	Broadcast simBroadcastCommand `cmd:"" help:"Messages to everybody, among adversaries."`
 	Join      simJoinCommand      `cmd:"" help:"All nodes join through one."`
 	Churn     simChurnCommand     `cmd:"" help:"Lookups while nodes come and go."`
+	Route     simRouteCommand     `cmd:"" help:"Messages over the overlay, among adversaries."`
 	Partition simPartitionCommand `cmd:"" help:"A network that falls apart and heals."`
 }
 
@@ -40,7 +44,7 @@ type simFlags struct {
 
 // evilFlags are those of simulations with an adversary.
 type evilFlags struct {
-	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow." placeholder:"NAME"`
+	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow, blackhole, inflator." placeholder:"NAME"`
 	Share     float64 `help:"Part of the nodes that it owns, 0 to 1."`
 }
 
@@ -85,6 +89,8 @@ type simResult struct {
 	Loss       float64 `json:"loss"`
 	Paths      int     `json:"paths,omitempty"`
 	Width      int     `json:"width,omitempty"`
+	Beta       []int   `json:"beta,omitempty"`
+	Repair     string  `json:"repair,omitempty"`
 	*sim.Report
 	EventsPerSecond float64 `json:"events_per_second"`
 	HeapBytes       uint64  `json:"heap_bytes"`
@@ -117,12 +123,12 @@ func (r *simResult) measure(w *sim.Network, run func() (*sim.Report, error)) err
 // simError sorts errors: what was asked for makes no sense, or the user has had enough.
 func simError(err error) error {
 	switch {
-	case errors.Is(err, sim.ErrConfig), errors.Is(err, skad.ErrConfig), errors.Is(err, skad.ErrOptions):
+	case errors.Is(err, sim.ErrConfig), errors.Is(err, skad.ErrConfig), errors.Is(err, skad.ErrOptions), errors.Is(err, spread.ErrConfig):
 		return fmt.Errorf("%w: %w", errUsage, err)
-	case err != nil:
+	case errors.Is(err, context.Canceled):
 		return errInterrupted
 	}
-	return nil
+	return err
 }
 
 // writeJSON writes results, one to a line, where --json says.

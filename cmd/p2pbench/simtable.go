@@ -56,6 +56,19 @@ func simColumns() []simColumn {
 			}
 			return fmt.Sprintf("%.2f / %.2f", r.TimeToTarget.P50, r.TimeToTarget.P99)
 		}},
+		share("coverage", func(r *simResult) *float64 { return r.CoverageMean }),
+		share("worst", func(r *simResult) *float64 { return r.CoverageWorst }),
+		share("formula", func(r *simResult) *float64 { return r.CoverageFormula }),
+		mean("duplicates", func(r *simResult) *float64 { return r.Duplicates }),
+		mean("payloads", func(r *simResult) *float64 { return r.Payloads }),
+		mean("control", func(r *simResult) *float64 { return r.Control }),
+		mean("hops", func(r *simResult) *float64 { return r.HopsMean }),
+		{"t99/last (RTT)", func(r *simResult) string {
+			if r.TimeToDeliver == nil || r.TimeToLast == nil {
+				return ""
+			}
+			return fmt.Sprintf("%.2f / %.2f", r.TimeToDeliver.P99, r.TimeToLast.P50)
+		}},
 		{"ready p50/p99 (RTT)", func(r *simResult) string {
 			if r.TimeToReady == nil {
 				return ""
