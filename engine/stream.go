@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -28,6 +26,7 @@ type Stream struct {
 	err      error  // what Read returns when buf is empty
 	shut     bool   // Close has been called
 	readable chan struct{}
+	closed   chan struct{} // by Close
 
 	readBy  deadline
 	writeBy deadline
@@ -67,7 +66,7 @@ func (p *PeerClient) openStream() (*Stream, error) {
 	}
 	in := p.inbound()
 	if in.stream == nil {
-		in.stream = &Stream{peer: p, readable: make(chan struct{}, 1)}
+		in.stream = &Stream{peer: p, readable: make(chan struct{}, 1), closed: make(chan struct{})}
 		in.stream.readBy.init()
 		in.stream.writeBy.init()
 	}
@@ -119,6 +118,12 @@ func (s *Stream) Read(b []byte) (int, error) {
 		return 0, ErrOnLoop
 	}
 	for {
+		select {
+		case <-s.readBy.passed():
+			s.signal() // for another reader
+			return 0, os.ErrDeadlineExceeded
+		default:
+		}
 		s.mu.Lock()
 		if n := copy(b, s.buf[s.at:]); n > 0 || len(b) == 0 {
 			s.readLocked(n)
@@ -168,11 +173,12 @@ func (s *Stream) readLocked(n int) {
 func (s *Stream) Write(b []byte) (int, error) {
 	sent := 0
 	for sent < len(b) || len(b) == 0 {
-		s.mu.Lock()
-		shut := s.shut
-		s.mu.Unlock()
-		if shut {
+		select {
+		case <-s.closed:
 			return sent, net.ErrClosed
+		case <-s.writeBy.passed():
+			return sent, os.ErrDeadlineExceeded
+		default:
 		}
 		if len(b) == 0 {
 			return 0, nil
@@ -188,38 +194,28 @@ func (s *Stream) Write(b []byte) (int, error) {
 
 // send queues one message within the write deadline.
 func (s *Stream) send(part []byte) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	passed := s.writeBy.passed()
-	for {
-		err := s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part)
-		if !errors.Is(err, ErrSendBufferFull) {
-			return err
-		}
+	err := s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part)
+	for err == ErrSendBufferFull {
 		if s.peer.net.onLoop() {
 			return ErrOnLoop
 		}
-		stop := make(chan struct{})
-		go func() {
-			select {
-			case <-passed:
-				cancel()
-			case <-stop:
-			}
-		}()
-		err = s.peer.waitRoom(ctx)
-		close(stop)
-		switch {
-		case ctx.Err() != nil:
+		room := s.peer.room()
+		if err = s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part); err != ErrSendBufferFull {
+			break
+		}
+		select {
+		case <-room:
+		case <-s.writeBy.passed():
 			return os.ErrDeadlineExceeded
-		case err != nil && !errors.Is(err, ErrSendTimeout):
-			return err
+		case <-s.closed:
+			return net.ErrClosed
 		}
 	}
+	return err
 }
 
 // Close ends this side of the stream: the other side reads io.EOF after what was written before. What comes from there is
-// dropped from now on.
+// dropped from now on. It does not wait: Reads and Writes that do end with net.ErrClosed.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	was := s.shut
@@ -231,15 +227,33 @@ func (s *Stream) Close() error {
 	if was {
 		return nil
 	}
+	close(s.closed)
 	p := s.peer
-	err := p.sendWait(context.Background(), laneBulk, opcode.BytesCode, 0, 0, nil)
+	err := p.endStream()
 	p.loop.post(func() {
 		if p.in != nil && p.in.stream == s {
 			p.in.stream = nil
 		}
 	})
-	if errors.Is(err, ErrClosed) {
+	return err
+}
+
+// endStream queues the end of the stream behind all that waits, however much that is.
+func (p *PeerClient) endStream() error {
+	p.mu.Lock()
+	if p.send.err != nil || !p.send.open {
+		p.mu.Unlock()
 		return nil
+	}
+	o := p.outboundLocked()
+	err := o.lanes[laneBulk].Append(p.net.bufs, opcode.BytesCode, 0, 0, nil)
+	if err == nil {
+		o.queued += framing.FrameHeaderSize
+	}
+	start := p.startLocked()
+	p.mu.Unlock()
+	if start {
+		p.loop.schedule(p)
 	}
 	return err
 }
