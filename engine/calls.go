@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -28,7 +29,8 @@ type call struct {
 	op    opcode.Opcode
 	reply []byte // the reply's payload is appended here
 	then  func(*ComponentContext, error)
-	timer timer.Timer // of a call with a callback
+	timer timer.Timer   // of a call with a callback
+	due   time.Duration // when a call without one is given up, engine time; 0: its asker sees to that
 	id    uint32
 }
 
@@ -103,8 +105,13 @@ func (p *PeerClient) ask(c *call, op opcode.Opcode, payload []byte) error {
 		return err
 	}
 	alone := s.out.calls.open == 1 && c.done != nil
+	watch := c.due != 0 && !s.out.watched
+	s.out.watched = s.out.watched || watch
 	start := p.startLocked()
 	p.mu.Unlock()
+	if watch {
+		p.loop.post(p.watchCalls)
+	}
 	switch {
 	case start && alone:
 		p.flush()
@@ -222,7 +229,10 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 	if c == nil {
 		c = &call{done: make(chan error, 1)}
 	}
-	c.reply = reply
+	c.reply, c.due = reply, 0
+	if _, ok := ctx.Deadline(); !ok {
+		c.due = p.loop.port.Now() + p.net.cfg.RequestTimeout
+	}
 	for {
 		err := p.ask(c, op, payload)
 		if err == nil {
@@ -242,15 +252,11 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 	return op, reply, err
 }
 
-// await waits until c is completed or time is up.
+// await waits until c is completed or ctx ends. Without a deadline in ctx the loop sees to it that it is completed in time:
+// a timer of its own would be the dearest part of a request.
 func (p *PeerClient) await(ctx context.Context, c *call) error {
-	var expired <-chan time.Time
-	if _, ok := ctx.Deadline(); !ok {
-		t := p.net.timer()
-		t.Reset(p.net.cfg.RequestTimeout)
-		defer p.net.timers.Put(t)
-		defer t.Stop()
-		expired = t.C
+	if ctx.Done() == nil {
+		return <-c.done
 	}
 	select {
 	case err := <-c.done:
@@ -260,12 +266,46 @@ func (p *PeerClient) await(ctx context.Context, c *call) error {
 			return <-c.done
 		}
 		return fmt.Errorf("engine: request: %w", context.Cause(ctx))
-	case <-expired:
-		if !p.giveUp(c.id) {
-			return <-c.done
-		}
-		return fmt.Errorf("engine: request: %w", ErrReceiveTimeout)
 	}
+}
+
+// watchCalls sets one timer for all calls of the peer that have no deadline of their own, while there are any. On the loop.
+func (p *PeerClient) watchCalls() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.send.out
+	if o == nil {
+		return
+	}
+	first := transport.Never
+	for i := range o.calls.slots {
+		if c := o.calls.slots[i].call; c != nil && c.due != 0 {
+			first = min(first, c.due)
+		}
+	}
+	o.watched = first != transport.Never
+	if o.watched {
+		o.clock.Fire = p.expireCalls
+		p.loop.wheel.Set(&o.clock, first)
+	}
+}
+
+// expireCalls ends the calls whose time has passed. On the loop.
+func (p *PeerClient) expireCalls(now time.Duration) {
+	p.mu.Lock()
+	var late []*call
+	if o := p.send.out; o != nil {
+		for i := range o.calls.slots {
+			if c := o.calls.slots[i].call; c != nil && c.due != 0 && c.due <= now {
+				late = append(late, o.calls.take(c.id))
+			}
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range late {
+		c.done <- fmt.Errorf("engine: request: %w", ErrReceiveTimeout)
+	}
+	p.watchCalls()
 }
 
 // waitRoom waits until the send buffer has room.

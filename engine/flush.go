@@ -240,6 +240,7 @@ func (p *PeerClient) coolSending() bool {
 	}
 	s.sealer.Cool()
 	if s.out != nil {
+		p.loop.wheel.Stop(&s.out.clock)
 		p.net.drop(s.out)
 		s.out = nil
 	}

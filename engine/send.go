@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/timer"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -70,6 +71,8 @@ type outbound struct {
 	room     chan struct{} // closed when there is room; nil while nobody waits
 	calls    callTable
 
+	clock   timer.Timer  // of the calls; owned by the loop
+	watched bool         // the clock is set, or about to be
 	goodbye goodbyeFrame // the last thing to say, after what is queued
 	cut     bool         // what is queued is not sent any more, only control
 	said    bool         // goodbye has been said: half-close when it is written
