@@ -25,7 +25,8 @@ type table struct {
 
 // A row is what the table knows of one opcode.
 type row struct {
-	limit     int // largest message, bytes
+	limit     int  // largest message, bytes
+	counted   bool // costs credit
 	receivers []*slot
 	entry     *opcode.Entry // nil: no type is registered
 }
@@ -82,7 +83,13 @@ func newTable(reg *opcode.Registry, slots []*slot) *table {
 	return t
 }
 
+// passes reports whether a frame is a whole message that only components are interested in. r may be nil.
+func (r *row) passes(f *framing.Frame) bool {
+	return r != nil && r.counted && f.Flags == 0 && f.ID == 0 && len(r.receivers) > 0 && len(f.Payload) <= r.limit
+}
+
 func (t *table) put(c opcode.Opcode, r *row) {
+	r.counted = credited(c)
 	if c < denseOpcodes {
 		t.dense[c] = r
 		return
