@@ -21,7 +21,7 @@ import (
 
 var (
 	chaosSeed  = flag.Uint64("chaos.seed", 0, "run TestChaos with this seed only")
-	chaosSeeds = flag.Uint64("chaos.seeds", 8, "run TestChaos with as many seeds")
+	chaosSeeds = flag.Uint64("chaos.seeds", uint64(len(weathers)), "run TestChaos with as many seeds")
 )
 
 // The weathers chaos happens in; the seed chooses.
@@ -37,7 +37,7 @@ var weathers = []simnet.Weather{
 // all from one seed. What must hold whatever happens is checked after every step.
 func TestChaos(t *testing.T) {
 	seeds := *chaosSeeds
-	if testing.Short() || raceBuild {
+	if testing.Short() {
 		seeds = min(seeds, 2)
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {
@@ -55,23 +55,18 @@ func TestChaos(t *testing.T) {
 
 // The same seed gives the same run to the last event, on any number of processors.
 func TestChaosIsDeterministic(t *testing.T) {
-	seeds := uint64(2)
-	if testing.Short() || raceBuild {
-		seeds = 1
-	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for seed := uint64(1); seed <= seeds; seed++ {
-		var traces []uint64
-		for _, procs := range []int{1, 4} {
-			runtime.GOMAXPROCS(procs)
-			c := newChaos(t, seed)
-			c.run()
-			traces = append(traces, c.sim.Trace())
-			c.end()
-		}
-		if traces[0] != traces[1] {
-			t.Errorf("seed %d: traces %x", seed, traces)
-		}
+	const seed = 12 // loss and cuts: the weather with the most accidents
+	var traces []uint64
+	for _, procs := range []int{1, 4} {
+		runtime.GOMAXPROCS(procs)
+		c := newChaos(t, seed)
+		c.run()
+		traces = append(traces, c.sim.Trace())
+		c.end()
+	}
+	if traces[0] != traces[1] {
+		t.Errorf("seed %d: traces %x", seed, traces)
 	}
 }
 
@@ -121,7 +116,11 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	weather := weathers[seed%uint64(len(weathers))]
 	w := &world{TB: t, sim: simnet.New(seed, weather), seed: seed}
 	c := &chaos{world: w, rng: rand.New(rand.NewPCG(seed, 1))}
-	for i := range 20 + c.rng.IntN(31) {
+	actors := 20 + c.rng.IntN(31)
+	if raceBuild { // twenty times slower
+		actors = 10
+	}
+	for i := range actors {
 		a := &actor{chaos: c, number: i}
 		c.actors = append(c.actors, a)
 		a.start()
@@ -228,7 +227,11 @@ func (w *watcher) talks() []*talk {
 
 // run lets chaos happen.
 func (c *chaos) run() {
-	for c.at = range 400 {
+	steps := 400
+	if raceBuild {
+		steps = 150
+	}
+	for c.at = range steps {
 		c.step()
 		c.sim.Run(time.Duration(c.rng.IntN(100)) * time.Millisecond)
 		c.check()
@@ -396,7 +399,7 @@ func (c *chaos) settle() {
 			c.bad("%d: %d requests, %d have ended", a.number, a.watch.asked, a.watch.told)
 		}
 	}
-	if c.opened < 20 || c.notes < 100 {
+	if c.opened < 20 || c.notes < 50 {
 		c.bad("a dull run: %d connections, %d notes, %d bursts", c.opened, c.notes, c.bursts)
 	}
 }
