@@ -67,7 +67,6 @@ var floors = map[string]floor{
 
 // testDoors may enter every package's tests, besides what the package itself may import.
 var testDoors = []string{
-	"github.com/cockroachdb/datadriven",
 	"github.com/google/go-cmp/cmp",
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
