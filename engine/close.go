@@ -159,6 +159,9 @@ func (p *PeerClient) gone(err error) {
 	p.endInbound(p.closeError())
 	p.recv.Stop(p.net.bufs)
 	p.mu.Lock()
+	if p.send.out != nil {
+		p.loop.wheel.Stop(&p.send.out.clock)
+	}
 	p.send.dead = true
 	if p.send.flush != flushRunning {
 		p.dropOutboundLocked()

@@ -247,7 +247,9 @@ func (d *dialing) finish(p *PeerClient, err error) {
 		return
 	}
 	d.over = true
-	delete(s.byKey, d.target)
+	if s.byKey[d.target] == d {
+		delete(s.byKey, d.target)
+	}
 	waiters, half := d.waiters, d.peer
 	d.waiters, d.peer = nil, nil
 	var next *dialing
@@ -279,6 +281,9 @@ func (s *dials) abandon(d *dialing, w *dialWaiter) {
 	s.mu.Lock()
 	d.waiters = slices.DeleteFunc(d.waiters, func(have *dialWaiter) bool { return have == w })
 	last := len(d.waiters) == 0
+	if last && s.byKey[d.target] == d {
+		delete(s.byKey, d.target) // nobody may join what is about to end
+	}
 	s.mu.Unlock()
 	if last {
 		d.finish(nil, context.Canceled)

@@ -47,7 +47,7 @@ func (d *door) enter(from transport.Addr, dialled bool) error {
 	if d.halfOpen >= d.limits.HalfOpen {
 		return &LimitError{"half-open", d.limits.HalfOpen}
 	}
-	if ip := from.Addr(); d.limits.LoopbackToo || !ip.IsLoopback() {
+	if ip := holder(from); d.limits.LoopbackToo || !ip.IsLoopback() {
 		if d.byIP[ip] >= d.limits.HalfOpenPerIP {
 			return &LimitError{"half-open of one address", d.limits.HalfOpenPerIP}
 		}
@@ -55,6 +55,16 @@ func (d *door) enter(from transport.Addr, dialled bool) error {
 	}
 	d.halfOpen++
 	return nil
+}
+
+// holder is the address a connection counts for: of IPv6 the /64, all of which one host has.
+func holder(from transport.Addr) netip.Addr {
+	ip := from.Addr()
+	if ip.Is6() && !ip.IsLoopback() {
+		p, _ := ip.Prefix(64)
+		return p.Addr()
+	}
+	return ip
 }
 
 // greeted ends what enter began: the handshake is over, well or not.
@@ -65,7 +75,7 @@ func (d *door) greeted(from transport.Addr, dialled bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.halfOpen--
-	if ip := from.Addr(); d.limits.LoopbackToo || !ip.IsLoopback() {
+	if ip := holder(from); d.limits.LoopbackToo || !ip.IsLoopback() {
 		if d.byIP[ip]--; d.byIP[ip] <= 0 {
 			delete(d.byIP, ip)
 		}

@@ -26,7 +26,7 @@ var (
 	ErrOnLoop           = errors.New("engine: a call that waits was made on an event loop")
 	ErrTooManyRequests  = errors.New("engine: too many requests of this peer are unanswered")
 	ErrGateTimeout      = errors.New("engine: a receive gate was held too long")
-	ErrBusy             = errors.New("engine: the handshake queue is full")
+	ErrBusy             = errors.New("engine: busy") // the peer has a gate, or too many handshakes wait
 	ErrNotRequest       = errors.New("engine: this message cannot be replied to")
 
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.

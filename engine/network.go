@@ -142,6 +142,7 @@ func (n *Network) Start(ctx context.Context) error {
 	if err != nil {
 		n.workers.stop()
 		n.phase.Store(phaseStopped)
+		n.events.stop()
 		return fmt.Errorf("engine: start: %w", err)
 	}
 	n.bound = bound
@@ -176,7 +177,7 @@ func usable(bound []transport.Addr) []transport.Addr {
 			out = append(out, a)
 		}
 	}
-	return out
+	return out[:min(len(out), identity.AddrLimit)]
 }
 
 func (n *Network) running() bool { return n.phase.Load() == phaseRunning }
@@ -193,6 +194,7 @@ func (n *Network) Shutdown(ctx context.Context) error {
 	switch n.phase.Load() {
 	case phaseNew:
 		n.phase.Store(phaseStopped)
+		n.events.stop()
 		return nil
 	case phaseStopped:
 		return nil

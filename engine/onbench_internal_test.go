@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,17 +17,18 @@ import (
 type benchTransport struct {
 	sink transport.Sink
 	loop *benchLoop
-	tags []any // of Dial
+	mu   sync.Mutex
+	tags []any // of Dial; under mu
 }
 
 type benchLoop struct {
 	now   time.Duration
-	woken bool
+	woken atomic.Bool
 }
 
 func (l *benchLoop) Index() int           { return 0 }
 func (l *benchLoop) Now() time.Duration   { return l.now }
-func (l *benchLoop) Wake()                { l.woken = true }
+func (l *benchLoop) Wake()                { l.woken.Store(true) }
 func (l *benchLoop) WakeAt(time.Duration) {}
 
 func (t *benchTransport) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
@@ -35,13 +38,14 @@ func (t *benchTransport) Start(s transport.Sink, listen []transport.Addr) ([]tra
 func (t *benchTransport) Loops() []transport.Loop { return []transport.Loop{t.loop} }
 func (t *benchTransport) Stop() error             { return nil }
 func (t *benchTransport) Dial(_ context.Context, _ transport.Addr, tag any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.tags = append(t.tags, tag)
 }
 
 // turns gives the loop its turns until it wants none.
 func (t *benchTransport) turns() {
-	for t.loop.woken {
-		t.loop.woken = false
+	for t.loop.woken.Swap(false) {
 		t.sink.Turn(t.loop)
 	}
 }
