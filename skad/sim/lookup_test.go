@@ -78,3 +78,90 @@ func TestSmallBucketsAreWorse(t *testing.T) {
 		t.Errorf("k=4: %v, k=16: %v", *small.Success, *large.Success)
 	}
 }
+
+// patient skips a test of lookups if cores give up on contacts that are there and answer at the speed of the network: then what is found says more about time-outs than about
+// what the test is for.
+func patient(t *testing.T) {
+	t.Helper()
+	w := field(t, "", Config{Nodes: 500, Seed: 10})
+	lookups(t, w, LookupPlan{Lookups: 200})
+	asked, missed := uint64(0), uint64(0)
+	for _, n := range w.nodes {
+		st := n.core.Stats()
+		asked, missed = asked+st.Asked, missed+st.Missed
+	}
+	if share := float64(missed) / float64(asked); share > .0001 {
+		t.Skipf("without faults %.2f %% of all questions time out before their answer comes", 100*share)
+	}
+}
+
+// TestAdversariesOfRealLookups: what the model of the paper leaves open. Silence costs questions and no success; colluders who know everything hide no honest sibling from eight paths; forged
+// addresses hide nobody as long as records are signed, and many nodes when they are not, which shows that the forger is one.
+func TestAdversariesOfRealLookups(t *testing.T) {
+	statistical(t)
+	patient(t)
+	for _, tt := range []struct {
+		adversary           string
+		share               float64
+		unsigned            bool
+		paths, width, count int
+		least, most         float64 // success
+		siblings            float64 // at least
+	}{
+		{"", 0, false, 1, 16, 400, 1, 1, 1},
+		{"", 0, false, 8, 2, 400, 1, 1, 1},
+		{"dropper", .5, false, 1, 16, 400, .999, 1, .99},
+		{"colluder", .2, false, 8, 2, 400, .995, 1, .995},
+		{"colluder", .3, false, 8, 2, 400, .99, 1, .99},
+		{"poisoner", .3, false, 8, 2, 400, .99, 1, .99},
+		{"forger", .2, false, 4, 4, 400, .999, 1, .99},
+		{"forger", .2, true, 4, 4, 400, 0, .7, 0},
+		{"slow", .2, false, 8, 2, 400, .995, 1, .99},
+	} {
+		w := field(t, tt.adversary, Config{Nodes: 1000, Seed: 7, Share: tt.share, Unsigned: tt.unsigned})
+		r := lookups(t, w, LookupPlan{Lookups: tt.count, Paths: tt.paths, Width: tt.width})
+		if *r.Success < tt.least || *r.Success > tt.most || *r.SiblingsFound < tt.siblings {
+			t.Errorf("%+v: success %v, siblings found %v", tt, *r.Success, *r.SiblingsFound)
+		}
+	}
+}
+
+// TestLookupTimes: without faults one path with three questions open knows its target after a round trip and a half.
+func TestLookupTimes(t *testing.T) {
+	statistical(t)
+	patient(t)
+	w := field(t, "", Config{Nodes: 1000, Seed: 11})
+	r := lookups(t, w, LookupPlan{Lookups: 600, Paths: 1, Width: 16, Alpha: 3})
+	if *r.Success != 1 || r.TimeToTarget.P50 > 1.5 || r.TimeToTarget.P99 > 3.3 {
+		t.Errorf("success %v, after %+v RTT", *r.Success, *r.TimeToTarget)
+	}
+}
+
+// TestLookupCosts: without faults a lookup asks as many contacts as the design promises, and is at its target after as many as the law says.
+func TestLookupCosts(t *testing.T) {
+	statistical(t)
+	const nodes = 1000
+	w := field(t, "", Config{Nodes: nodes, Seed: 8})
+	for _, tt := range []struct {
+		paths, width int
+		most         float64
+	}{{1, 16, 20}, {4, 4, 26}, {8, 2, 34}, {8, 4, 52}} {
+		r := lookups(t, w, LookupPlan{Lookups: 300, Paths: tt.paths, Width: tt.width})
+		if *r.RPCsMean > tt.most || *r.RPCsMean < 16 {
+			t.Errorf("d=%d w=%d: %v questions, at most %v are wanted", tt.paths, tt.width, *r.RPCsMean, tt.most)
+		}
+		if law := ContactsLaw(nodes, 16); *r.ContactsMean > law+.5 || *r.ContactsMean < law-.3 {
+			t.Errorf("d=%d w=%d: %v contacts to the target, the law says %v", tt.paths, tt.width, *r.ContactsMean, law)
+		}
+	}
+}
+
+// TestDeadEntries: with a third of everybody's contacts gone, lookups find everybody.
+func TestDeadEntries(t *testing.T) {
+	statistical(t)
+	patient(t)
+	w := field(t, "", Config{Nodes: 1000, Seed: 9, Dead: .3})
+	if r := lookups(t, w, LookupPlan{Lookups: 400, Paths: 4, Alpha: 2}); *r.Success < .9995 || r.TimeToTarget.P99 > 4 {
+		t.Errorf("success %v, 99 %% of the targets known after %v RTT", *r.Success, r.TimeToTarget.P99)
+	}
+}
