@@ -75,6 +75,9 @@ func (o *offload) Receive(ctx *ComponentContext) error {
 	if !credited(ctx.op) {
 		return nil // nothing would bound how many of them wait
 	}
+	if err := ctx.peer.net.bufs.Reserve(len(ctx.payload)); err != nil {
+		return &Fault{Ours, Close, CodeLimit, err}
+	}
 	kept := *ctx
 	kept.payload = slices.Clone(ctx.payload)
 	kept.kept = true
@@ -116,6 +119,7 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 		p.consume(size)
 		p.grant()
 	})
+	defer p.net.bufs.Release(len(ctx.payload))
 	defer func() {
 		if r := recover(); r != nil {
 			p.net.panicked(&slot{name: "offloaded component"}, r)

@@ -180,7 +180,12 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 	msg, whole, err := in.fragments.Add(*f, r.limit)
 	after := in.fragments.Held()
 	if after > before {
-		if err := p.net.bufs.Reserve(after - before); err != nil {
+		err := p.net.bufs.Reserve(after - before)
+		if err == nil && after > p.net.cfg.ReceiveWindow && p.net.bufs.Lent() > p.net.bufs.Limit()/2 {
+			p.net.bufs.Release(after - before)
+			err = session.ErrMemory // half of the memory is not for those who begin much and finish nothing
+		}
+		if err != nil {
 			in.fragments.Reset()
 			p.net.bufs.Release(before)
 			return nil, false, err

@@ -23,6 +23,7 @@ type Stream struct {
 	mu       sync.Mutex
 	buf      []byte // received and not read
 	at       int    // how much of buf has been read
+	lent     int    // how much counts against the node's memory
 	err      error  // what Read returns when buf is empty
 	shut     bool   // Close has been called
 	readable chan struct{}
@@ -76,10 +77,15 @@ func (p *PeerClient) openStream() (*Stream, error) {
 // take adds what has come. On the loop. The bytes are consumed when they are read.
 func (s *Stream) take(b []byte) {
 	s.mu.Lock()
+	var full error
 	switch {
 	case len(b) == 0:
 		s.failLocked(io.EOF)
 	case s.err == nil && !s.shut:
+		if full = s.peer.net.bufs.Reserve(len(b)); full != nil {
+			break
+		}
+		s.lent += len(b)
 		if s.at > 0 && len(s.buf)+len(b) > cap(s.buf) { // what has been read makes room first
 			s.buf, s.at = s.buf[:copy(s.buf, s.buf[s.at:])], 0
 		}
@@ -87,7 +93,17 @@ func (s *Stream) take(b []byte) {
 		s.peer.loop.held -= len(b)
 	}
 	s.mu.Unlock()
+	if full != nil {
+		s.peer.end(&Fault{Ours, Close, CodeLimit, full})
+	}
 	s.signal()
+}
+
+// giveBackLocked ends the counting of n bytes against the node's memory.
+func (s *Stream) giveBackLocked(n int) {
+	n = min(n, s.lent)
+	s.lent -= n
+	s.peer.net.bufs.Release(n)
 }
 
 func (s *Stream) signal() {
@@ -107,6 +123,7 @@ func (s *Stream) failLocked(err error) {
 func (s *Stream) ended(err error) {
 	s.mu.Lock()
 	s.failLocked(err)
+	s.giveBackLocked(s.lent) // what is left may never be read, and is no peer's any more
 	s.mu.Unlock()
 	s.signal()
 }
@@ -149,6 +166,7 @@ func (s *Stream) Read(b []byte) (int, error) {
 
 // readLocked gives the credit of n bytes back.
 func (s *Stream) readLocked(n int) {
+	s.giveBackLocked(n)
 	s.at += n
 	if s.at == len(s.buf) {
 		s.buf, s.at = s.buf[:0], 0
