@@ -28,6 +28,8 @@ func (c *identityCommand) Run(a *app) error {
 	id, err := identity.Load(c.Path)
 	if errors.Is(err, fs.ErrNotExist) && c.Make {
 		id, err = c.make(a, puzzle)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w (--make makes one)", err)
 	}
 	if err != nil {
 		return err
