@@ -31,6 +31,7 @@ path left stands beside what the law of disjoint paths says.
   p2pbench sim lookup --nodes 10000 --adversary paper --share 0.2 --paths 4
   p2pbench sim lookup --nodes 10000 --adversary colluder --share 0.3 --paths 8 --width 2
   p2pbench sim lookup --adversary forger --share 0.2 --paths 4 --unsigned
+  p2pbench sim lookup --nodes 10000 --adversary sybil
   p2pbench sim lookup --nodes 10000 --adversary paper --lookups 2000 --svg paper.svg --csv -`
 }
 

@@ -2,10 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
@@ -48,6 +50,8 @@ func zoo(name string) Adversary {
 		return &forger{}
 	case "slow":
 		return slow{}
+	case "sybil":
+		return sybil{}
 	case "blackhole":
 		return blackhole{}
 	case "inflator":
@@ -58,7 +62,7 @@ func zoo(name string) Adversary {
 
 // Adversaries returns the names that AdversaryNamed knows.
 func Adversaries() []string {
-	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "blackhole", "inflator"}
+	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "blackhole", "inflator"}
 }
 
 // AdversaryNamed makes an adversary:
@@ -69,6 +73,7 @@ func Adversaries() []string {
 //	colluder   knows everything: answers with the closest of its own that this lookup has not asked yet
 //	forger     answers with the true closest nodes, at addresses where nobody is
 //	slow       answers everything, most of a second late
+//	sybil      surrounds eight honest nodes, each with 16 colluders that are closer to its ID than any other node; lookups are then made for those eight
 //	blackhole  takes what is broadcast, and passes nothing on
 //	inflator   passes broadcasts on as if its delegates had half of the network to serve
 //
@@ -225,6 +230,37 @@ func (slow) begin(w *Network) {
 	for _, n := range w.owned {
 		n.delay = slowness
 	}
+}
+
+// A sybil adversary has done the work to put nodes where it wants them. Otherwise they are colluders.
+type sybil struct{ colluder }
+
+// sybilVictims is how many nodes are surrounded, and sybilsEach by how many nodes.
+const (
+	sybilVictims = 8
+	sybilsEach   = 16
+)
+
+func (s sybil) begin(w *Network) {
+	bits := int(math.Ceil(math.Log2(float64(len(w.nodes))))) // within this prefix there is one node on average, or less
+	for _, n := range w.nodes {
+		if len(w.victims) == sybilVictims {
+			break
+		}
+		if honest(n) {
+			w.victims = append(w.victims, n)
+		}
+	}
+	for _, v := range w.victims {
+		for range sybilsEach {
+			x, err := w.place(w.notary.near(w.rnd, v.contact.ID, bits, homeAddr(uint32(len(w.nodes)))))
+			if err != nil {
+				invariant.Bug("sim: bug: a configuration that was good for others: %v", err)
+			}
+			x.evil = s
+		}
+	}
+	w.owned = newAtlas(w.nodes, func(n *Node) bool { return n.evil != nil && !n.contact.Client() })
 }
 
 // A blackhole takes what is broadcast, and neither passes it on nor answers those who miss it.

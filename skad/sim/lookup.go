@@ -109,7 +109,14 @@ func (w *Network) Lookups(ctx context.Context, plan LookupPlan) (*Report, error)
 	if len(good) < 2 {
 		return nil, fmt.Errorf("%w: fewer than two honest nodes", ErrConfig)
 	}
-	t := &lookupTally{w: w, plan: &plan, good: good, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() })}
+	targets := []*Node(good)
+	if w.victims != nil {
+		targets = w.victims
+	}
+	if len(targets) < 2 {
+		return nil, fmt.Errorf("%w: fewer than two nodes to look up", ErrConfig)
+	}
+	t := &lookupTally{w: w, plan: &plan, good: good, targets: targets, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() })}
 	w.atHand = t.take
 	defer func() { w.atHand = nil }()
 	for range min(parallelLookups, plan.Lookups, (len(good)+1)/2) {
@@ -131,6 +138,7 @@ type lookupTally struct {
 	w       *Network
 	plan    *LookupPlan
 	good    atlas
+	targets []*Node
 	all     atlas
 	started int
 	done    int
@@ -149,9 +157,9 @@ func (t *lookupTally) start() error {
 	for n.quest != nil {
 		n = t.good[w.rnd.IntN(len(t.good))]
 	}
-	target := t.good[w.rnd.IntN(len(t.good))]
+	target := n
 	for target == n {
-		target = t.good[w.rnd.IntN(len(t.good))]
+		target = t.targets[w.rnd.IntN(len(t.targets))]
 	}
 	opt := skad.LookupOptions{Paths: t.plan.Paths, Width: t.plan.Width, Alpha: t.plan.Alpha, Unfinished: t.plan.Classic}
 	q := &quest{plan: t.plan, key: target.contact.ID, target: target, beganAt: w.now, knownAt: -1}

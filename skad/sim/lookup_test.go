@@ -126,6 +126,20 @@ func TestAdversariesOfRealLookups(t *testing.T) {
 	}
 }
 
+// TestSybilsAreNoticed: 16 nodes that crowd around a key are more than the density of the network allows, and the result of nearly every lookup for that key says so; without them no
+// lookup is suspected.
+func TestSybilsAreNoticed(t *testing.T) {
+	statistical(t)
+	patient(t)
+	r := lookups(t, field(t, "sybil", Config{Nodes: 2000, Seed: 12}), LookupPlan{Lookups: 500})
+	if *r.DensityAlarms < .99 {
+		t.Errorf("%v of the lookups are suspected", *r.DensityAlarms)
+	}
+	if r := lookups(t, field(t, "", Config{Nodes: 2000, Seed: 12}), LookupPlan{Lookups: 1000}); *r.DensityAlarms > .001 {
+		t.Errorf("%v of the lookups are suspected without a reason", *r.DensityAlarms)
+	}
+}
+
 // TestLookupTimes: without faults one path with three questions open knows its target after a round trip and a half.
 func TestLookupTimes(t *testing.T) {
 	statistical(t)

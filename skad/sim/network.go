@@ -31,6 +31,7 @@ type Network struct {
 	nodes    []*Node
 	hosts    map[netip.Addr]*Node // looked up, never walked through
 	owned    atlas                // the adversary's nodes
+	victims  []*Node              // whom the adversary is after; nil: everybody
 	errands  []func()
 	spare    []uint32                            // of errands
 	atHand   func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
