@@ -44,7 +44,7 @@ type simFlags struct {
 
 // evilFlags are those of simulations with an adversary.
 type evilFlags struct {
-	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow, sybil, blackhole, inflator." placeholder:"NAME"`
+	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow, sybil, flooder, blackhole, inflator." placeholder:"NAME"`
 	Share     float64 `help:"Part of the nodes that it owns, 0 to 1."`
 }
 

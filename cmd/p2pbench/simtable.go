@@ -56,6 +56,12 @@ func simColumns() []simColumn {
 			}
 			return fmt.Sprintf("%.2f / %.2f", r.TimeToTarget.P50, r.TimeToTarget.P99)
 		}},
+		{"strays in table/siblings", func(r *simResult) string {
+			if r.StraysInTable == nil || r.StraysInSiblings == nil {
+				return ""
+			}
+			return fmt.Sprintf("%d / %d", *r.StraysInTable, *r.StraysInSiblings)
+		}},
 		share("coverage", func(r *simResult) *float64 { return r.CoverageMean }),
 		share("worst", func(r *simResult) *float64 { return r.CoverageWorst }),
 		share("formula", func(r *simResult) *float64 { return r.CoverageFormula }),

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ func zoo(name string) Adversary {
 		return slow{}
 	case "sybil":
 		return sybil{}
+	case "flooder":
+		return flooder{}
 	case "blackhole":
 		return blackhole{}
 	case "inflator":
@@ -62,7 +65,7 @@ func zoo(name string) Adversary {
 
 // Adversaries returns the names that AdversaryNamed knows.
 func Adversaries() []string {
-	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "blackhole", "inflator"}
+	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder", "blackhole", "inflator"}
 }
 
 // AdversaryNamed makes an adversary:
@@ -74,6 +77,7 @@ func Adversaries() []string {
 //	forger     answers with the true closest nodes, at addresses where nobody is
 //	slow       answers everything, most of a second late
 //	sybil      surrounds eight honest nodes, each with 16 colluders that are closer to its ID than any other node; lookups are then made for those eight
+//	flooder    calls every node from 254 identities in one subnet, which answer honestly: it wants into all tables
 //	blackhole  takes what is broadcast, and passes nothing on
 //	inflator   passes broadcasts on as if its delegates had half of the network to serve
 //
@@ -261,6 +265,35 @@ func (s sybil) begin(w *Network) {
 		}
 	}
 	w.owned = newAtlas(w.nodes, func(n *Node) bool { return n.evil != nil && !n.contact.Client() })
+}
+
+// A flooder owns one subnet, and calls everybody from every address of it, a node after the other, twice.
+type flooder struct{ plain }
+
+// floodEvery is the span between two nodes that are called.
+const floodEvery = 5 * time.Millisecond
+
+func (f flooder) begin(w *Network) {
+	calls := 2 * len(w.nodes)
+	for host := 1; host < 255; host++ {
+		x, err := w.place(w.notary.contact(w.rnd, netip.AddrFrom4([4]byte{11, 7, 7, byte(host)}), 0))
+		if err != nil {
+			invariant.Bug("sim: bug: a configuration that was good for others: %v", err)
+		}
+		x.evil, x.stray = f, true
+		w.strays = append(w.strays, x)
+	}
+	called := 0
+	var call func()
+	call = func() {
+		for _, x := range w.strays {
+			w.send(x, w.nodes[called%(calls/2)].contact, &skad.Message{Op: opcode.PingCode, Nonce: 1 + w.rnd.Uint64()>>1})
+		}
+		if called++; called < calls {
+			w.after(floodEvery, call)
+		}
+	}
+	w.after(0, call)
 }
 
 // A blackhole takes what is broadcast, and neither passes it on nor answers those who miss it.

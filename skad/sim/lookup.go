@@ -116,7 +116,7 @@ func (w *Network) Lookups(ctx context.Context, plan LookupPlan) (*Report, error)
 	if len(targets) < 2 {
 		return nil, fmt.Errorf("%w: fewer than two nodes to look up", ErrConfig)
 	}
-	t := &lookupTally{w: w, plan: &plan, good: good, targets: targets, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() })}
+	t := &lookupTally{w: w, plan: &plan, good: good, targets: targets, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() && !n.stray })}
 	w.atHand = t.take
 	defer func() { w.atHand = nil }()
 	for range min(parallelLookups, plan.Lookups, (len(good)+1)/2) {
@@ -252,5 +252,29 @@ func (t *lookupTally) report() *Report {
 	}
 	r.TimeToTarget = percentiles(t.times)
 	r.PathLengths = t.lengths
+	if t.w.strays != nil {
+		table, siblings := t.w.crowd(t.good)
+		r.StraysInTable, r.StraysInSiblings = &table, &siblings
+	}
 	return r
+}
+
+// crowd returns how many strays stand in the table and in the sibling list of the node that has most of them.
+func (w *Network) crowd(nodes []*Node) (table, siblings int) {
+	count := func(list []*skad.Contact) (n int) {
+		for _, c := range list {
+			if x := w.hosts[c.Addrs[0].Addr()]; x != nil && x.stray {
+				n++
+			}
+		}
+		return n
+	}
+	for _, n := range nodes {
+		v, all := n.core.View(), 0
+		for prefix := range v.Buckets() {
+			all += count(v.Sharing(prefix))
+		}
+		table, siblings = max(table, all), max(siblings, count(v.Siblings()))
+	}
+	return table, siblings
 }

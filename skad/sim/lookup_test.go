@@ -140,6 +140,19 @@ func TestSybilsAreNoticed(t *testing.T) {
 	}
 }
 
+// TestFlood: who owns one subnet gets as many of its nodes into a table and a sibling list as the limits allow one subnet, some and not more, however many call and however often.
+func TestFlood(t *testing.T) {
+	statistical(t)
+	r := lookups(t, field(t, "flooder", Config{Nodes: 150, Seed: 13}), LookupPlan{Lookups: 300})
+	if *r.StraysInTable < 3 || *r.StraysInTable > 10 || *r.StraysInSiblings > 2 {
+		t.Errorf("%d strays in a table, %d in a sibling list", *r.StraysInTable, *r.StraysInSiblings)
+	}
+	patient(t)
+	if *r.Success < .99 {
+		t.Errorf("%v of the lookups succeed", *r.Success)
+	}
+}
+
 // TestLookupTimes: without faults one path with three questions open knows its target after a round trip and a half.
 func TestLookupTimes(t *testing.T) {
 	statistical(t)

@@ -32,6 +32,7 @@ type Network struct {
 	hosts    map[netip.Addr]*Node // looked up, never walked through
 	owned    atlas                // the adversary's nodes
 	victims  []*Node              // whom the adversary is after; nil: everybody
+	strays   []*Node              // nodes of one subnet that want into all tables
 	errands  []func()
 	spare    []uint32                            // of errands
 	atHand   func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
@@ -56,6 +57,7 @@ type Node struct {
 	site    uint8
 	side    uint8 // nodes of different sides do not hear each other
 	down    bool
+	stray   bool          // nobody knows it in the beginning
 	delay   time.Duration // before everything it sends
 	armedAt time.Duration // the deadline event in the queue; skad.Never if there is none
 	bornAt  time.Duration
@@ -132,7 +134,7 @@ func (w *Network) corrupt() {
 
 // Fill gives every node the table it would have in a network that has been still for long. Then Config.Dead of them leave.
 func (w *Network) Fill() {
-	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down })
+	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.stray })
 	for _, n := range w.nodes {
 		known.fill(n, w.cfg.K, w.cfg.Siblings*w.cfg.Eta, w.rnd)
 		w.settle(n)

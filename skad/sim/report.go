@@ -18,6 +18,9 @@ type Report struct {
 	TimeToTarget   *Percentiles `json:"time_to_target_rtt,omitempty"`
 	DensityAlarms  *float64     `json:"density_alarms,omitempty"` // lookups whose result was called suspicious
 
+	StraysInTable    *int `json:"strays_in_table,omitempty"` // of a flooded network: most in the table of one node
+	StraysInSiblings *int `json:"strays_in_siblings,omitempty"`
+
 	Broadcasts      int          `json:"broadcasts,omitempty"`
 	CoverageMean    *float64     `json:"coverage_mean,omitempty"` // of the honest nodes that are up, by a broadcast
 	CoverageWorst   *float64     `json:"coverage_worst,omitempty"`
