@@ -93,9 +93,8 @@ func (n *Net) Run(d time.Duration) {
 	defer n.leave()
 	n.settled()
 	end := n.after(d)
-	for n.step(end) {
+	for n.step(end) || !n.moveTo(end) {
 	}
-	n.moveTo(end)
 }
 
 // RunUntil carries out events until done reports true, looking before the first and after each, but for no more than
@@ -106,8 +105,7 @@ func (n *Net) RunUntil(done func() bool, limit time.Duration) bool {
 	n.settled()
 	end := n.after(limit)
 	for !done() {
-		if !n.step(end) {
-			n.moveTo(end)
+		if !n.step(end) && n.moveTo(end) {
 			return done()
 		}
 	}
@@ -123,8 +121,7 @@ func (n *Net) Quiesce(limit time.Duration) bool {
 	n.settled()
 	end := n.after(limit)
 	for n.busy() > 0 {
-		if !n.step(end) {
-			n.moveTo(end)
+		if !n.step(end) && n.moveTo(end) {
 			return false
 		}
 	}
@@ -146,10 +143,16 @@ func (n *Net) after(d time.Duration) time.Duration {
 // time is the clock as it stands.
 func (n *Net) time() time.Duration { return time.Duration(n.clock.Load()) }
 
-func (n *Net) moveTo(at time.Duration) {
+// moveTo moves the clock on when nothing is due before. It reports false if another goroutine has ordered something since
+// the last step: an event must not lie in the past.
+func (n *Net) moveTo(at time.Duration) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if due, ok := n.queue.head(); ok && due <= at {
+		return false
+	}
 	n.moveToLocked(at)
+	return true
 }
 
 func (n *Net) moveToLocked(at time.Duration) {
