@@ -15,6 +15,8 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -199,11 +201,14 @@ func TestEviction(t *testing.T) {
 // The application may judge by itself, or allow nobody to be evicted; who came in does not push out whom we have dialled.
 func TestEvictionChoices(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})
-	first := w.key(1).ID()
+	first, dialled := w.key(1).ID(), w.key(4).ID()
 	n := w.node(func(c *engine.Config) {
 		c.Peers.All, c.Peers.Inbound = 5, 3
 		c.Peers.Score = func(p *engine.PeerClient) float64 {
-			if p.ID() == first {
+			switch p.ID() {
+			case dialled:
+				return -2
+			case first:
 				return -1
 			}
 			return 1
@@ -486,4 +491,41 @@ func TestDialLimit(t *testing.T) {
 		}
 	}
 	w.dial(a, w.node(nil)) // all places are free again
+}
+
+// A storm of newcomers fills the queue of handshakes: the newest are shed and counted, who is there is served, and when
+// the storm is over newcomers are let in again.
+func TestHandshakeStorm(t *testing.T) {
+	w := liveWorld(t)
+	n := w.node(func(c *engine.Config) { c.HandshakeQueue, c.HandshakeWorkers = 2, 1 }, withWitness(&witness{}))
+	check := goodPeer(w, n)
+	key := w.key(100)
+	rec, err := key.NewRecord(nil, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := handshake.NewInitiator(&handshake.Config{Identity: key, Record: rec.Append(nil), NetworkID: "carrier",
+		Timeout: time.Minute, Rand: newDice(1, 2)}, 0, identity.ID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello, _ := m.Next()
+	var storm []*stranger
+	for n.Stats().HandshakesShed == 0 {
+		for range 20 {
+			s := meet(t, n)
+			s.write(hello)
+			storm = append(storm, s)
+		}
+		check()
+		if len(storm) > 10_000 {
+			t.Fatal("10,000 newcomers at once, and none is shed")
+		}
+	}
+	for _, s := range storm {
+		s.conn.Close()
+	}
+	w.until("the storm to be over", func() bool { return n.Stats().HalfOpen == 0 })
+	w.dial(w.node(nil), n)
+	check()
 }
