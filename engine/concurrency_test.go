@@ -9,6 +9,8 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
 // A component's callbacks may ask for statistics and other components, and Startup and Cleanup for more, while somebody
@@ -172,3 +174,55 @@ func TestCodeString(t *testing.T) {
 		}
 	}
 }
+
+// A connection whose handshake ends while the node shuts down is turned away; it must not hold the shutdown up.
+func TestShutdownDuringAHandshake(t *testing.T) {
+	w := liveWorld(t)
+	var seen witness
+	n := w.node(nil, withWitness(&seen))
+	s := meet(t, n)
+	key := w.key(500)
+	rec, _ := key.NewRecord(nil, 1, 0)
+	m, err := handshake.NewInitiator(&handshake.Config{Identity: key, Record: rec.Append(nil), NetworkID: "carrier",
+		Timeout: time.Minute, Rand: newDice(1, 3)}, 0, identity.ID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire, _ := m.Next()
+	s.write(wire)
+	msg, err := s.message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Receive(0, msg); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody keeps the shutdown waiting until the stranger is in.
+	p := w.dial(w.node(nil), n)
+	w.until("the first peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	late := &lastMoment{do: func() {
+		wire, _ := m.Next()
+		s.write(wire)
+		w.until("the handshake to end", func() bool { return n.Stats().HalfOpen == 0 })
+	}}
+	if err := n.AddComponent(late); err != nil {
+		t.Fatal(err)
+	}
+	_ = p
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.Shutdown(ctx); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if ups, downs, _ := seen.count(); ups != 1 || downs != 1 {
+		t.Errorf("%d connects, %d disconnects; want one of each", ups, downs)
+	}
+}
+
+// lastMoment does something in Cleanup.
+type lastMoment struct {
+	engine.Component
+	do func()
+}
+
+func (c *lastMoment) Cleanup(*engine.Network) { c.do() }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/framing"
 )
 
@@ -70,4 +71,50 @@ func TestHeldMessagesCount(t *testing.T) {
 	}
 	p.Close()
 	w.until("the rest to be given up", func() bool { return n.Stats().BufferBytes == 0 })
+}
+
+// Peers that only listen give their send buffers back when nothing is sent to them any more.
+func TestBuffersOfSilentPeers(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: time.Millisecond})
+	a, b := w.node(nil), w.node(nil, withWitness(&witness{}))
+	p := w.dial(a, b)
+	w.pass(time.Second)
+	if err := p.TrySendRaw(opNote, make([]byte, 50_000)); err != nil { // too little for b to grant new credit
+		t.Fatal(err)
+	}
+	w.pass(5 * time.Second)
+	if lent := a.Stats().BufferBytes; lent != 0 {
+		t.Errorf("%d bytes are kept for a peer that has read everything", lent)
+	}
+}
+
+// Large messages that wait for a worker count against the peer's window, though they came in fragments.
+func TestOffloadLargeMessages(t *testing.T) {
+	w := liveWorld(t)
+	slow := &slowly{next: make(chan struct{})}
+	n := w.node(func(c *engine.Config) {
+		c.ReceiveWindow, c.ReceiveWindowMax, c.LingerTimeout = 128<<10, 128<<10, 100*time.Millisecond
+	}, func(n *engine.Network) {
+		if err := n.AddComponent(engine.Offload(slow, 1)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer close(slow.next)
+	s := greet(t, n)
+	part := make([]byte, 60<<10)
+	go func() {
+		for range 2000 { // 600 KB each, of which the last fragment is 1 byte
+			for range 10 {
+				s.frames(framing.Frame{Op: opNote, Flags: framing.FlagMore, ID: 1 << 31, Payload: part})
+			}
+			s.frames(framing.Frame{Op: opNote, ID: 1 << 31, Payload: []byte{0}})
+			if n.Stats().Peers == 0 {
+				return
+			}
+		}
+	}()
+	w.until("the peer to be stopped", func() bool { return n.Stats().Opened == 1 && n.Stats().Peers == 0 })
+	if held := n.Stats().MessagesIn; held > 3 {
+		t.Errorf("%d messages of 600 KB are queued with a window of 128 KB", held)
+	}
 }

@@ -1,0 +1,101 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// A Ping to a peer whose control lane is full fails; it does not spin until the peer reads.
+func TestPingWithoutRoom(t *testing.T) {
+	w := liveWorld(t)
+	n := w.node(nil, withWitness(&witness{}))
+	var seen witness
+	if err := n.AddComponent(&seen); err != nil {
+		t.Fatal(err)
+	}
+	s := greet(t, n)
+	w.until("the peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	p := seen.peer(0)
+	s.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	alive := make([]byte, 8)
+	refused := 0
+	w.until("the control lane to be full", func() bool { // the stranger reads none of it
+		for ; p.TrySendRaw(opcode.KeepaliveCode, alive) == nil; refused = 0 {
+		}
+		refused++
+		return refused > 50
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { _, err := p.Ping(ctx); done <- err }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, engine.ErrSendBufferFull) {
+			t.Errorf("ping: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the call ignores its context")
+		s.conn.Close()
+		<-done
+	}
+}
+
+// A reply that comes long after its asker has given up does not answer somebody else's question.
+func TestLateReply(t *testing.T) {
+	worlds(t, func(w *world) {
+		var late *engine.ComponentContext
+		cb := &witness{}
+		cb.on = func(ctx *engine.ComponentContext) error {
+			if string(ctx.Payload()) == "first" {
+				late = ctx.Retain()
+				return nil
+			}
+			if err := late.ReplyRaw(opTold, []byte("answer to the first")); err != nil {
+				return err
+			}
+			return ctx.ReplyRaw(opTold, []byte("answer to the second"))
+		}
+		a, b := w.node(nil), w.node(nil, withWitness(cb))
+		p := w.dial(a, b)
+		ended := make(chan error, 1)
+		if err := p.RequestRawAsync(opAsk, []byte("first"), 10*time.Millisecond, func(_ *engine.ComponentContext, err error) { ended <- err }); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the first to time out", func() bool { return len(ended) == 1 })
+		w.until("the peer to cool", func() bool { return a.Stats().BufferBytes == 0 })
+		got := make(chan string, 1)
+		err := p.RequestRawAsync(opAsk, []byte("second"), 0, func(ctx *engine.ComponentContext, err error) {
+			got <- fmt.Sprint(string(ctx.Payload()), err)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.until("the second to end", func() bool { return len(got) == 1 })
+		if s := <-got; s != "answer to the second<nil>" {
+			t.Errorf("the second question got %q", s)
+		}
+	})
+}
+
+// A request whose context can be cancelled but has no deadline ends after Config.RequestTimeout all the same.
+func TestRequestTimeoutWithoutDeadline(t *testing.T) {
+	w := liveWorld(t)
+	cb := &witness{on: func(*engine.ComponentContext) error { return nil }}
+	a := w.node(func(c *engine.Config) { c.RequestTimeout = 50 * time.Millisecond })
+	p := w.dial(a, w.node(nil, withWitness(cb)))
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := time.AfterFunc(10*time.Second, cancel)
+	defer stop.Stop()
+	defer cancel()
+	if _, _, err := p.RequestRaw(ctx, opAsk, nil, nil); !errors.Is(err, engine.ErrReceiveTimeout) {
+		t.Errorf("an unanswered request ended with %v", err)
+	}
+}
