@@ -16,8 +16,9 @@ import (
 // the network is cut off. Near the source such a part is large, so beta is: 8 there, 4 at the next hop. Below that 2
 // do, because every node is reached on several ways.
 func (c *Core) delegate(h *held, prefix int) {
-	beta := c.beta(h.hop)
-	for buckets := c.buckets(); prefix < buckets; prefix++ {
+	beta, buckets := c.beta(h.hop), c.buckets()
+	h.sent = make([]delegation, 0, beta*max(0, buckets-prefix))
+	for ; prefix < buckets; prefix++ {
 		c.choose(h, prefix, beta)
 	}
 }

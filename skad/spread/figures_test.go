@@ -60,7 +60,7 @@ func TestOneDelegateIsATree(t *testing.T) {
 func TestOneDelegateAmongHoles(t *testing.T) {
 	statistical(t)
 	for _, f := range []float64{0.1, 0.3} {
-		all := figures(t, 40, func(c *Config) { c.Beta, c.PushOnly = []int{1}, true }, func(w *world) { w.spoil(f, hole) })
+		all := figures(t, 30, func(c *Config) { c.Beta, c.PushOnly = []int{1}, true }, func(w *world) { w.spoil(f, hole) })
 		got, _ := coverage(all)
 		want := math.Pow(1-f/2, math.Log2(population)) / (1 - f)
 		t.Logf("f=%v: coverage %.3f, formula %.3f", f, got, want)
@@ -70,11 +70,23 @@ func TestOneDelegateAmongHoles(t *testing.T) {
 	}
 }
 
+// TestOneDelegateUnderLoss: and if messages are lost with probability p, (1-p/2)^log2(N).
+func TestOneDelegateUnderLoss(t *testing.T) {
+	statistical(t)
+	all := figures(t, 30, func(c *Config) { c.Beta, c.PushOnly = []int{1}, true }, func(w *world) { w.loss = 0.12 })
+	got, _ := coverage(all)
+	want := math.Pow(1-0.12/2, math.Log2(population))
+	t.Logf("coverage %.3f, formula %.3f", got, want)
+	if math.Abs(got-want) > 0.06 {
+		t.Errorf("coverage %.3f, formula %.3f", got, want)
+	}
+}
+
 // TestTaperedTreeAmongHoles: 8, 4, 2 delegates without repair, nodes that take everything and pass nothing on.
 func TestTaperedTreeAmongHoles(t *testing.T) {
 	statistical(t)
 	for _, row := range []struct{ f, average, worst float64 }{{0.1, 0.9995, 0.99}, {0.2, 0.998, 0.99}, {0.3, 0.993, 0.97}} {
-		all := figures(t, 20, func(c *Config) { c.PushOnly = true }, func(w *world) { w.spoil(row.f, hole) })
+		all := figures(t, 10, func(c *Config) { c.PushOnly = true }, func(w *world) { w.spoil(row.f, hole) })
 		average, worst := coverage(all)
 		t.Logf("f=%v: coverage %.5f, worst %.5f, payloads %.2f", row.f, average, worst, mean(all, func(o *outcome) float64 { return o.payloads }))
 		if average < row.average || worst < row.worst {
@@ -87,7 +99,7 @@ func TestTaperedTreeAmongHoles(t *testing.T) {
 func TestRepairAmongHoles(t *testing.T) {
 	statistical(t)
 	for _, row := range []struct{ f, average float64 }{{0.1, 0.99999}, {0.2, 0.9999}, {0.3, 0.9998}} {
-		all := figures(t, 20, nil, func(w *world) { w.spoil(row.f, hole) })
+		all := figures(t, 10, nil, func(w *world) { w.spoil(row.f, hole) })
 		average, worst := coverage(all)
 		t.Logf("f=%v: coverage %.5f, worst %.5f", row.f, average, worst)
 		if average < row.average {

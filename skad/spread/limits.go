@@ -30,11 +30,12 @@ const (
 	seenFor   = 2 * time.Minute
 
 	// heldFor is how long payloads are kept for those who missed them: the three rounds of repair are over after 1.5 s,
-	// a Want that had to try all its sources after 4 s more. heldLimit bounds their bytes, heldCost what is counted for
-	// each beside its payload; the oldest go first.
+	// a Want that had to try all its sources after 4 s more. heldLimit bounds their bytes; the oldest go first. heldCost
+	// is what is counted for each beside its payload: 0.3 KB for the message, 0.4 KB for nine offers, and 1 KB for two
+	// delegates in each of twenty buckets.
 	heldFor   = 10 * time.Second
 	heldLimit = 8 << 20
-	heldCost  = 512
+	heldCost  = 2 << 10
 
 	// originLimit bounds the origins whose rate and floor are known; the one silent for longest is forgotten first.
 	// 4,096 of 96 bytes. Pushing somebody out takes as many proofs of work.

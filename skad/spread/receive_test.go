@@ -139,6 +139,19 @@ func TestOriginsHopIsItsOwn(t *testing.T) {
 	}
 }
 
+// TestNetworksAreApart: what is signed in one network is worth nothing in another, though the nodes are the same.
+func TestNetworksAreApart(t *testing.T) {
+	for _, network := range []string{"one", "two"} {
+		s := newStage(t, func(c *Config) { c.Network = network })
+		there := newStage(t, func(c *Config) { c.Network = "one" })
+		from := s.peer(1, 0)
+		got := len(delivered(s.receive(from, s.via(from, there.message(s.origin, 1, "x")))))
+		if want := map[string]int{"one": 1, "two": 0}[network]; got != want {
+			t.Errorf("network %s: %d delivered, want %d", network, got, want)
+		}
+	}
+}
+
 // TestDuplicates are dropped without a hash, a look at the signature or an allocation, from wherever they come.
 func TestDuplicates(t *testing.T) {
 	s := newStage(t, nil)

@@ -234,23 +234,29 @@ func TestOnlyWhatWasAnnouncedIsGiven(t *testing.T) {
 	if len(told) != 3 {
 		t.Fatalf("%d told", len(told))
 	}
-	who := told[0].To
-	list := s.receive(who, wish(m.ID, m.ID))
-	if p := pushes(list); len(p) != 1 || p[0].Message.Hop != 0 || int(p[0].Message.Height) != skad.CommonPrefix(who.ID, s.core.self.ID) || string(p[0].Message.Payload) != "x" {
-		t.Errorf("given %+v", p)
+	for _, d := range told[:2] {
+		list := s.receive(d.To, wish(m.ID, m.ID))
+		p := pushes(list)
+		if len(p) != 1 || p[0].Message.Hop != 0 || string(p[0].Message.Payload) != "x" ||
+			int(p[0].Message.Height) != skad.CommonPrefix(d.To.ID, s.core.self.ID) {
+			t.Errorf("given %+v", p)
+		}
+		if got := s.blamed(list, d.To); !slices.Equal(got, []Reason{Unoffered}) {
+			t.Errorf("the second: blamed for %v", got)
+		}
 	}
-	if got := s.blamed(list, who); !slices.Equal(got, []Reason{Unoffered}) {
-		t.Errorf("the second: blamed for %v", got)
+	if n := len(s.core.cache.find(&m.ID).held.offers); n != 1 {
+		t.Errorf("%d offers left, want 1", n)
 	}
-	list = s.receive(s.origin, wish(m.ID, m.ID, m.ID))
+	list := s.receive(s.origin, wish(m.ID, m.ID, m.ID))
 	if got := s.blamed(list, s.origin); len(pushes(list)) != 0 || !slices.Equal(got, []Reason{Unoffered}) {
 		t.Errorf("a stranger is given %d, blamed for %v", len(pushes(list)), got)
 	}
-	if list := s.receive(who, wish(MessageID{9})); len(list) != 0 || s.core.Stats().Dropped[Gone] != 1 {
+	if list := s.receive(told[0].To, wish(MessageID{9})); len(list) != 0 || s.core.Stats().Dropped[Gone] != 1 {
 		t.Errorf("a want of nothing: %d actions", len(list))
 	}
 	s.pass(heldFor)
-	if list := s.receive(told[1].To, wish(m.ID)); len(list) != 0 {
+	if list := s.receive(told[2].To, wish(m.ID)); len(list) != 0 {
 		t.Errorf("given after it is let go: %+v", list)
 	}
 }
