@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,12 +45,12 @@ type simFlags struct {
 
 // evilFlags are those of simulations with an adversary.
 type evilFlags struct {
-	Adversary string  `help:"What the adversary's nodes do: paper, dropper, poisoner, colluder, forger, slow, sybil, flooder, blackhole, inflator." placeholder:"NAME"`
+	Adversary string  `help:"What the adversary's nodes do; with a name that is none a list is shown." placeholder:"NAME"`
 	Share     float64 `help:"Part of the nodes that it owns, 0 to 1."`
 }
 
-// config makes the configuration of a network, with a fresh adversary.
-func (f *simFlags) config(e evilFlags) (sim.Config, error) {
+// config makes the configuration of a network, with a fresh adversary, one of those that matter to the experiment.
+func (f *simFlags) config(e evilFlags, matter ...string) (sim.Config, error) {
 	c := sim.Config{Nodes: f.Nodes, Seed: f.Seed, K: f.K, Siblings: f.Siblings, Eta: f.Eta, Loss: f.Loss, Clients: f.Clients, Share: e.Share}
 	if c.Eta == 0 && e.Adversary == "paper" {
 		c.Eta = 5
@@ -61,6 +62,9 @@ func (f *simFlags) config(e evilFlags) (sim.Config, error) {
 		return c, nil
 	}
 	var err error
+	if slices.Contains(sim.Adversaries(), e.Adversary) && !slices.Contains(matter, e.Adversary) {
+		return c, fmt.Errorf("%w: adversary %s does nothing here; try %s", errUsage, e.Adversary, strings.Join(matter, ", "))
+	}
 	if c.Adversary, err = sim.AdversaryNamed(e.Adversary); err != nil {
 		return c, fmt.Errorf("%w: %w", errUsage, err)
 	}

@@ -18,7 +18,7 @@ type simBroadcastCommand struct {
 
 func (simBroadcastCommand) Help() string {
 	return `Honest nodes send messages to everybody. Coverage is the share of the honest nodes that a message reaches. A tree without
-redundancy and repair has a law, which then stands beside it.
+redundancy and repair has a law, which then stands beside it. Adversaries: blackhole, inflator, slow.
 
   p2pbench sim broadcast --nodes 10000 --adversary blackhole --share 0.3
   p2pbench sim broadcast --nodes 10000 --beta 3 --repair 0 --loss 0.12
@@ -29,7 +29,7 @@ func (c *simBroadcastCommand) Run(a *app) error {
 	c.begin(a)
 	r := c.result("broadcast", c.evilFlags)
 	r.Beta, r.Repair = c.Beta, c.Repair.String()
-	cfg, err := c.config(c.evilFlags)
+	cfg, err := c.config(c.evilFlags, "blackhole", "inflator", "slow")
 	if err != nil {
 		return err
 	}

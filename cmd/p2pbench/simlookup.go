@@ -26,7 +26,7 @@ type simLookupCommand struct {
 func (simLookupCommand) Help() string {
 	return `Honest nodes look up other honest nodes, in a network whose tables are full and stay as they are. With --adversary paper
 lookups are made as in the S/Kademlia paper: the adversary ends each path that touches it, and the share of lookups that have a
-path left stands beside what the law of disjoint paths says.
+path left stands beside what the law of disjoint paths says. Adversaries: paper, dropper, poisoner, colluder, forger, slow, sybil, flooder.
 
   p2pbench sim lookup --nodes 10000 --adversary paper --share 0.2 --paths 4
   p2pbench sim lookup --nodes 10000 --adversary colluder --share 0.3 --paths 8 --width 2
@@ -103,7 +103,7 @@ func (c *simLookupCommand) results(a *app) ([]*simResult, error) {
 func (c *simLookupCommand) runs(a *app, share float64, paths []int) ([]*simResult, error) {
 	e := c.evilFlags
 	e.Share = share
-	cfg, err := c.config(e)
+	cfg, err := c.config(e, "paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder")
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (c *simRouteCommand) results(a *app) ([]*simResult, error) {
 func (c *simRouteCommand) route(a *app, share float64) (*simResult, error) {
 	e := c.evilFlags
 	e.Share = share
-	cfg, err := c.config(e)
+	cfg, err := c.config(e, "dropper", "slow", "flooder")
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,6 @@ type BroadcastPlan struct {
 // broadcastWait is how long a broadcast is given: three rounds of repair end within two seconds, and what they bring about within the next.
 const broadcastWait = 10 * time.Second
 
-// broadcastLimit bounds the broadcasts of an experiment, and broadcastSizeLimit their payload: what a message may hold.
-const (
-	broadcastLimit     = 100_000
-	broadcastSizeLimit = spread.PayloadLimit
-)
-
 // BroadcastLaw is the share of the good nodes of n that a tree without redundancy reaches, one delegate to a bucket, if the share f of all nodes passes nothing on and the share
 // loss of all messages is lost: a node is as deep in the tree as its ID differs from the origin's in bits that matter, half of log2 n of them on average, and every node above it must
 // be good, and every message to it arrive.
@@ -48,7 +42,7 @@ func (w *Network) Broadcasts(ctx context.Context, plan BroadcastPlan) (*Report, 
 		plan.Size = 64
 	}
 	good := newAtlas(w.nodes, honest)
-	if plan.Broadcasts < 0 || plan.Broadcasts > broadcastLimit || plan.Size < 0 || plan.Size > broadcastSizeLimit || len(good) < 2 {
+	if plan.Broadcasts < 0 || plan.Broadcasts > broadcastLimit || plan.Size < 0 || plan.Size > spread.PayloadLimit || len(good) < 2 {
 		return nil, fmt.Errorf("%w: %d broadcasts of %d bytes among %d honest nodes", ErrConfig, plan.Broadcasts, plan.Size, len(good))
 	}
 	if err := w.Spread(spread.Config{Beta: plan.Beta, Rounds: plan.Rounds, Fanout: plan.Fanout, PushOnly: plan.PushOnly}); err != nil {

@@ -40,16 +40,10 @@ func remaining(mean time.Duration, rnd *rand.Rand) time.Duration {
 // Churn lets nodes leave without a word, and for each of them a new one come, while lookups are made for nodes that are there. Fill the network first. Success counts
 // lookups of targets that were still there when they ended. Errors are those of ctx, or wrap ErrConfig or skad.ErrOptions.
 func (w *Network) Churn(ctx context.Context, plan ChurnPlan) (*Report, error) {
-	for _, v := range []struct {
-		span     *time.Duration
-		standard time.Duration
-	}{{&plan.Mean, 10_000 * time.Second}, {&plan.Warm, 1800 * time.Second}, {&plan.For, 10 * time.Minute}, {&plan.Every, time.Minute}} {
-		if *v.span == 0 {
-			*v.span = v.standard
-		}
-		if *v.span < 0 {
-			return nil, fmt.Errorf("%w: a span of %v", ErrConfig, *v.span)
-		}
+	err := complete(span{&plan.Mean, 10_000 * time.Second, oftenLimit}, span{&plan.Warm, 1800 * time.Second, time.Second},
+		span{&plan.For, 10 * time.Minute, 0}, span{&plan.Every, time.Minute, oftenLimit})
+	if err != nil {
+		return nil, err
 	}
 	if plan.Paths == 0 {
 		plan.Paths = 8

@@ -71,5 +71,25 @@ func (c *Config) core(v skad.Verifier) skad.Config {
 	return cfg
 }
 
+// A span is a field of a plan, with what zero means.
+type span struct {
+	value    *time.Duration
+	standard time.Duration
+	least    time.Duration
+}
+
+// complete fills in what is zero, or says which span makes no sense.
+func complete(spans ...span) error {
+	for _, s := range spans {
+		if *s.value == 0 {
+			*s.value = s.standard
+		}
+		if *s.value < s.least || *s.value > spanLimit {
+			return fmt.Errorf("%w: a span of %v, must be %v to %v", ErrConfig, *s.value, s.least, spanLimit)
+		}
+	}
+	return nil
+}
+
 // inRTT expresses a span in median round trips.
 func inRTT(d time.Duration) float64 { return float64(d) / float64(MedianRTT) }

@@ -17,8 +17,9 @@
 // open, and a peer is who it says it is, because its session would have proven it. Who is not there, or on another side of a partition, is silent.
 // Records are signed with a keyed hash instead of Ed25519 and checked where the core would check them, so a forged record is found out as it would be in earnest.
 //
-// Two ways to begin: Fill gives every node the table it would have in a network that has been still for long, which is what lookups are measured in; Join lets nodes
-// come one after the other through the real procedure. Then an experiment runs (Lookups, Routes, Churn, Joins, Partition), and its Report has the figures.
+// Two ways to begin: Fill gives every node the table it would have in a network that has been still for long, which is what lookups are measured in; Joins lets nodes
+// come one after the other through the real procedure. Then an experiment runs (Lookups, Routes, Broadcasts, Churn, Partition), and its Report has the figures.
 //
-// A Network belongs to one goroutine at a time. Errors wrap ErrConfig, or are those of the context.
+// A Network belongs to one goroutine at a time. Errors say that what was asked for makes no sense (ErrConfig, skad.ErrConfig, skad.ErrOptions, spread.ErrConfig), or are
+// those of the context.
 package sim

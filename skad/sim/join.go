@@ -20,14 +20,11 @@ type JoinPlan struct {
 // Joins lets all nodes of the network join through the first one, and reports how well they know their neighbours afterwards. The network must be new: no Fill. Errors are those of
 // ctx, or wrap ErrConfig.
 func (w *Network) Joins(ctx context.Context, plan JoinPlan) (*Report, error) {
-	if plan.Over == 0 {
-		plan.Over = 10 * time.Minute
+	if err := complete(span{&plan.Over, 10 * time.Minute, 1}, span{&plan.Wait, 5 * time.Minute, 0}); err != nil {
+		return nil, err
 	}
-	if plan.Wait == 0 {
-		plan.Wait = 5 * time.Minute
-	}
-	if plan.Over < 0 || plan.Wait < 0 || w.nodes[0].contact.Client() || w.nodes[0].core.Len() > 0 {
-		return nil, fmt.Errorf("%w: joining takes spans above 0 and a new network whose first node is a server", ErrConfig)
+	if w.nodes[0].contact.Client() || w.nodes[0].core.Len() > 0 {
+		return nil, fmt.Errorf("%w: joining takes a new network whose first node is a server", ErrConfig)
 	}
 	began := make([]time.Duration, len(w.nodes))
 	var ready []time.Duration

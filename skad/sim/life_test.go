@@ -126,7 +126,9 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 			t.Errorf("Partition %+v: %v", p, err)
 		}
 	}
-	if _, err := w.Churn(ctx, ChurnPlan{Mean: -1}); !errors.Is(err, ErrConfig) {
-		t.Errorf("Churn: %v", err)
+	for _, p := range []ChurnPlan{{Mean: -1}, {Mean: 1}, {Every: 1}, {Warm: 1 << 62}} {
+		if _, err := w.Churn(ctx, p); !errors.Is(err, ErrConfig) {
+			t.Errorf("Churn %+v: %v", p, err)
+		}
 	}
 }

@@ -10,6 +10,16 @@ const (
 	// lookupLimit bounds the lookups of an experiment, 10 million: an hour of computing.
 	lookupLimit = 10_000_000
 
+	// broadcastLimit bounds the broadcasts of an experiment. 100,000: with ten seconds for each these are eleven days.
+	broadcastLimit = 100_000
+
+	// spanLimit bounds every span of a plan. 200 days: less than quiet, and nothing that is added up overflows.
+	spanLimit = 200 * 24 * time.Hour
+
+	// oftenLimit is the shortest mean time between two lookups of a node, and the shortest mean lifetime: below it the network would do nothing else, and at
+	// zero time would stand still.
+	oftenLimit = time.Second
+
 	// parallelLookups is how many measured lookups are under way at a time, each in another node. 64: enough to keep the clock from mattering,
 	// few enough that nodes do not meet each other's questions.
 	parallelLookups = 64

@@ -42,7 +42,6 @@ type Network struct {
 	passing  func(to *Node, m *skad.Message)     // of the experiment: every arrival; may be nil
 	trace    trace
 	events   uint64
-	sent     uint64
 	bytes    uint64 // of messages, if counted
 	counted  bool
 	buf      []byte
@@ -78,7 +77,7 @@ type flight struct {
 	contacts []*skad.Contact // backs message.Contacts
 }
 
-// New makes a network of nodes that know nobody. Errors wrap ErrConfig.
+// New makes a network of nodes that know nobody. Errors wrap ErrConfig or skad.ErrConfig.
 func New(cfg Config) (*Network, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -252,7 +251,6 @@ func (w *Network) settle(n *Node) {
 
 // send puts a message on its way to the address of a contact. Nobody there, or somebody else: then it is lost, as a session would not have come about.
 func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
-	w.sent++
 	if w.counted {
 		w.buf = m.Append(w.buf[:0])
 		w.bytes += uint64(len(w.buf) + frameBytes)

@@ -50,7 +50,7 @@ func (v *notary) stamp(key *identity.PublicKey, id []byte) (sig [64]byte) {
 	return sig
 }
 
-// Spread gives every node a broadcast core beside its core. Signer and Verifier of cfg are the network's own. Errors wrap spread.ErrConfig.
+// Spread gives every node that there is a broadcast core beside its core; those that come later have none, and hear nothing. Signer and Verifier of cfg are the network's own. Errors wrap spread.ErrConfig.
 func (w *Network) Spread(cfg spread.Config) error {
 	for _, n := range w.nodes {
 		cfg.Verifier, cfg.Signer = w.notary, pen{w.notary, n.contact.Record.PublicKey}
@@ -87,12 +87,11 @@ func (w *Network) carry(n *Node) {
 
 // post puts a broadcast message on its way. Who cannot be reached is known to be so after a round trip; what gets lost is not known to anybody.
 func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
-	w.sent++
 	if w.posted != nil {
 		w.posted(from, m)
 	}
 	dest := w.hosts[to.Addrs[0].Addr()]
-	if dest == nil || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
+	if dest == nil || dest.cast == nil || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
 		return
 	}
 	var i uint32

@@ -24,16 +24,8 @@ const (
 
 // Partition divides a filled network in two, joins it again, and reports when its nodes know their neighbours again. Errors are those of ctx, or wrap ErrConfig.
 func (w *Network) Partition(ctx context.Context, plan PartitionPlan) (*Report, error) {
-	for _, v := range []struct {
-		span     *time.Duration
-		standard time.Duration
-	}{{&plan.Warm, 2 * time.Minute}, {&plan.For, 10 * time.Minute}, {&plan.Wait, 40 * time.Minute}} {
-		if *v.span == 0 {
-			*v.span = v.standard
-		}
-		if *v.span < 0 {
-			return nil, fmt.Errorf("%w: a span of %v", ErrConfig, *v.span)
-		}
+	if err := complete(span{&plan.Warm, 2 * time.Minute, 0}, span{&plan.For, 10 * time.Minute, 0}, span{&plan.Wait, 40 * time.Minute, 0}); err != nil {
+		return nil, err
 	}
 	if plan.Part == 0 {
 		plan.Part = .5
