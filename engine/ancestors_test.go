@@ -469,3 +469,50 @@ func TestAncestorChattyLogs(t *testing.T) {
 		t.Errorf("for 1000 messages the log says\n%s", got[:min(len(got), 4000)])
 	}
 }
+
+// What has ended well leaves no clock behind: a connection whose handshake, requests, gate and large messages are long over
+// is still there an hour later, and holds nothing.
+func TestNoClockIsLeftBehind(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Cut: 0.5})
+	var seen witness
+	a, b := w.node(nil), w.node(nil, withWitness(&seen))
+	p := w.dial(a, b)
+	w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.do(func() {
+		gate, err := seen.peer(0).LockOnReceive(brief(t), opTold)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := p.TrySendRaw(opTold, make([]byte, 300_000)); err != nil {
+			t.Error(err)
+		}
+		if _, err := gate.Receive(brief(t)); err != nil {
+			t.Error(err)
+		}
+		gate.Unlock()
+		if _, _, err := p.RequestRaw(brief(t), opAsk, make([]byte, 100_000), nil); err != nil {
+			t.Error(err)
+		}
+	})
+	answered := 0
+	if err := p.RequestRawAsync(opAsk, nil, time.Second, func(_ *engine.ComponentContext, err error) {
+		if answered++; err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+	w.pass(time.Hour)
+	if !p.Connected() || !seen.peer(0).Connected() {
+		t.Errorf("after an hour: %v, %v", p.CloseReason(), seen.peer(0).CloseReason())
+	}
+	if answered != 1 {
+		t.Errorf("a request has ended %d times", answered)
+	}
+	for _, n := range []*engine.Network{a, b} {
+		if s := n.Stats(); s.BufferBytes != 0 || s.FaultsOurs+s.FaultsPath+s.FaultsPeers != 0 {
+			t.Errorf("after an hour: %+v", s)
+		}
+	}
+}
