@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"testing"
+
+	"github.com/carrier-p2p/carrier/skad"
 )
 
 // A field is a filled network to look up in.
@@ -190,5 +192,31 @@ func TestDeadEntries(t *testing.T) {
 	w := field(t, "", Config{Nodes: 1000, Seed: 9, Dead: .3})
 	if r := lookups(t, w, LookupPlan{Lookups: 400, Paths: 4, Alpha: 2}); *r.Success < .9995 || r.TimeToTarget.P99 > 4 {
 		t.Errorf("success %v, 99 %% of the targets known after %v RTT", *r.Success, r.TimeToTarget.P99)
+	}
+}
+
+// TestPathsAreJudged: a path's length is how many it asked until it knew the target, and it is clean if none of those was the adversary's.
+func TestPathsAreJudged(t *testing.T) {
+	w := newNetwork(t, Config{Nodes: 4})
+	n := func(i int) *skad.Contact { return w.nodes[i].contact }
+	w.nodes[0].evil = dropper{}
+	q := &quest{key: n(3).ID, told: []*Node{w.nodes[1]}}
+	for _, tt := range []struct {
+		asked  []*skad.Contact
+		length int
+		clean  bool
+	}{
+		{[]*skad.Contact{n(1)}, 1, true},
+		{[]*skad.Contact{n(2), n(1), n(0)}, 2, true},
+		{[]*skad.Contact{n(0), n(1)}, 2, false},
+		{[]*skad.Contact{n(2)}, -1, false},
+		{[]*skad.Contact{n(2), n(3)}, 1, true}, // it is the target itself
+		{[]*skad.Contact{n(3)}, 0, true},
+		{nil, -1, false},
+	} {
+		lengths, clean := q.lengths(w, &skad.Result{Paths: []skad.PathResult{{Asked: tt.asked}}})
+		if lengths[0] != tt.length || clean[0] != tt.clean {
+			t.Errorf("%v: length %d, clean %v", tt, lengths[0], clean[0])
+		}
 	}
 }
