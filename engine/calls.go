@@ -265,6 +265,11 @@ func (p *PeerClient) await(ctx context.Context, c *call) error {
 		if !p.giveUp(c.id) {
 			return <-c.done
 		}
+		p.loop.post(func() {
+			if p.state() != stateClosed {
+				p.touch()
+			}
+		})
 		return fmt.Errorf("engine: request: %w", context.Cause(ctx))
 	}
 }
@@ -303,6 +308,7 @@ func (p *PeerClient) expireCalls(now time.Duration) {
 	}
 	p.mu.Unlock()
 	for _, c := range late {
+		p.touch() // the asker has flushed by himself, perhaps, and nothing has come since
 		c.done <- fmt.Errorf("engine: request: %w", ErrReceiveTimeout)
 	}
 	p.watchCalls()
@@ -352,8 +358,8 @@ func (n *Network) timer() *time.Timer {
 }
 
 // RequestAsync sends a registered message and has then called, on the peer's loop, with the reply or the error: exactly
-// once, after RequestAsync has returned, and after at most timeout (0: Config.RequestTimeout). The context is good until
-// then returns. It never waits and may be called on a loop. If it fails itself, then is not called.
+// once, and after at most timeout (0: Config.RequestTimeout); called on that loop, RequestAsync returns before that. The
+// context is good until then returns. It never waits and may be called on a loop. If it fails itself, then is not called.
 func (p *PeerClient) RequestAsync(msg any, timeout time.Duration, then func(*ComponentContext, error)) error {
 	return p.net.encode(msg, func(op opcode.Opcode, payload []byte) error {
 		return p.RequestRawAsync(op, payload, timeout, then)

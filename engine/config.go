@@ -67,7 +67,7 @@ type PeerLimits struct {
 	LoopbackToo bool
 
 	// Score says how valuable a peer is; the least valuable unprotected one makes room when the node is full. It is
-	// called on any goroutine. nil: the later the last message, the more valuable.
+	// called on any goroutine, under the lock of the ConnMgr, which it must not ask. nil: the later the last message, the more valuable.
 	Score func(*PeerClient) float64
 
 	// NoEviction refuses newcomers to a full node instead of making room.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -116,5 +117,28 @@ func TestOffloadLargeMessages(t *testing.T) {
 	w.until("the peer to be stopped", func() bool { return n.Stats().Opened == 1 && n.Stats().Peers == 0 })
 	if held := n.Stats().MessagesIn; held > 3 {
 		t.Errorf("%d messages of 600 KB are queued with a window of 128 KB", held)
+	}
+}
+
+// Nor does a request that is never answered leave anything behind, though its asker wrote it himself.
+func TestBuffersAfterAnUnansweredRequest(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: time.Millisecond})
+	deaf := &witness{on: func(*engine.ComponentContext) error { return nil }}
+	a := w.node(func(c *engine.Config) { c.RequestTimeout = 50 * time.Millisecond })
+	p := w.dial(a, w.node(nil, withWitness(deaf)))
+	for _, ctx := range []context.Context{context.Background(), brief(t)} {
+		w.pass(2 * time.Second) // the peer is cold
+		w.do(func() {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			time.AfterFunc(100*time.Millisecond, cancel)
+			if _, _, err := p.RequestRaw(ctx, opAsk, make([]byte, 5000), nil); err == nil {
+				t.Error("answered")
+			}
+		})
+		w.pass(2 * time.Second)
+		if lent := a.Stats().BufferBytes; lent != 0 {
+			t.Errorf("%d bytes are left", lent)
+		}
 	}
 }
