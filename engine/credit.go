@@ -51,8 +51,9 @@ func (p *PeerClient) consume(size int) { p.receipt.consumed += uint64(size) }
 // grantFirst opens the peer's account. It is the first frame either side sends.
 func (p *PeerClient) grantFirst() {
 	p.receipt.window = uint32(p.net.cfg.ReceiveWindow)
-	p.receipt.granted = uint64(p.receipt.window)
-	p.sendCredit()
+	if err := p.sendCredit(uint64(p.receipt.window)); err != nil {
+		p.loop.post(func() { p.end(&Fault{Ours, Close, CodeLimit, err}) }) // later: the caller is still opening it
+	}
 }
 
 // grant tells the peer of new credit when enough has been consumed. A peer that keeps using up what it has is given more,
@@ -72,14 +73,20 @@ func (p *PeerClient) grant() {
 		r.hungry = 0
 		r.window = uint32(min(2*int(r.window), p.net.cfg.ReceiveWindowMax))
 	}
-	r.granted = r.consumed + uint64(r.window)
-	p.sendCredit()
+	// Without memory for the news there is no new credit. It is tried again with whatever comes from the peer next, its
+	// keepalive if nothing else.
+	_ = p.sendCredit(r.consumed + uint64(r.window))
 }
 
-func (p *PeerClient) sendCredit() {
+// sendCredit tells the peer that it may send up to total.
+func (p *PeerClient) sendCredit(total uint64) error {
 	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], p.receipt.granted)
-	p.trySend(laneControl, opcode.CreditCode, 0, 0, b[:])
+	binary.LittleEndian.PutUint64(b[:], total)
+	err := p.trySend(laneControl, opcode.CreditCode, 0, 0, b[:])
+	if err == nil {
+		p.receipt.granted = total
+	}
+	return err
 }
 
 // credited by the peer: we may send up to total.

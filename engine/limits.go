@@ -27,7 +27,8 @@ const (
 
 	// SendBufferDefault bounds what is queued for one peer and not yet written: 1 MiB keeps the socket busy at 10 Gbit/s
 	// for the time a loop may be away (about 1 ms), four times over.
-	SendBufferDefault = 1 << 20
+	// It is a little less, so that with the headers and tags of its records it still fits a buffer of 1 MiB.
+	SendBufferDefault = 960 << 10
 
 	// ReceiveWindowDefault is the credit a peer gets: what it may send before this node has consumed any of it.
 	// 1 MiB is free for small messages and costs a 64 KiB stream a quarter of its rate; a peer that keeps using its
@@ -66,11 +67,6 @@ const (
 const (
 	// closeTextLimit bounds the text of Disconnect and Error: a sentence, not a page.
 	closeTextLimit = 512
-
-	// agentLimit is in handshake.Params; the name shown for a node's software.
-
-	// maxLoops bounds loops; more than the machine's threads brings nothing.
-	maxLoops = 256
 
 	// commandsPerTurn and timersPerTurn bound the work of one turn besides reading: at well under a microsecond each
 	// they keep a turn below a millisecond.

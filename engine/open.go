@@ -134,7 +134,6 @@ type greeting struct {
 	timer   timer.Timer
 	dial    *dialing // nil: accepted
 	busy    bool     // a worker computes
-	result  handshake.Result
 }
 
 // greeted takes bytes of a connection that is not open.

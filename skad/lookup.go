@@ -84,7 +84,6 @@ type lookup struct {
 	key     ID
 	opt     LookupOptions
 	purpose purpose
-	prefix  int   // forBucket: which
 	ask     uint8 // contacts wanted in each answer
 	paths   []path
 	final   path // the finishing phase

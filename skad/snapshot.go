@@ -43,10 +43,7 @@ var (
 func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
 	c.begin(now)
 	defer c.end()
-	list := make([]uint16, 0, len(c.members))
-	for _, m := range c.members {
-		list = append(list, m)
-	}
+	list := slices.Clone(c.members)
 	slices.SortStableFunc(list, func(a, b uint16) int { return cmp.Compare(c.slots[a].firstAt, c.slots[b].firstAt) })
 	list = list[:min(len(list), snapshotLimit)]
 

@@ -183,13 +183,11 @@ func TestPrivateScopeHasNoGroups(t *testing.T) {
 func TestSiblingsAreTheClosest(t *testing.T) {
 	c := newCore(t, 2, func(cfg *Config) { cfg.Siblings, cfg.Eta, cfg.K = 4, 3, 4 })
 	rnd := newRand(6)
-	var all []*Contact
 	for round := range 2000 {
 		if c.Len() > 30 && rnd.IntN(3) == 0 {
 			c.drop(c.members[rnd.IntN(c.Len())])
 		} else {
 			d := fakeContact(c.self.ID.randomIn(rnd.IntN(12), rnd), round)
-			all = append(all, d)
 			c.Adopt(0, d)
 		}
 		drain(c)

@@ -291,7 +291,9 @@ func TestBuffers(t *testing.T) {
 
 // A Greeter cuts messages whatever the pieces, keeps what follows, and does not let a stranger fill it.
 func TestGreeter(t *testing.T) {
-	msg := func(n int) []byte { return append(binary.LittleEndian.AppendUint16(nil, uint16(n)), make([]byte, n)...) }
+	msg := func(n int) []byte {
+		return append(binary.LittleEndian.AppendUint16(nil, uint16(n)), make([]byte, n)...)
+	}
 	wire := append(append(msg(40), msg(200)...), "records"...)
 	for cut := range wire {
 		var g Greeter

@@ -107,7 +107,7 @@ func TestProgress(t *testing.T) {
 	}
 	last := uint64(0)
 	for _, n := range told {
-		if n < last || n > limit+1 {
+		if n < last || n > limit+uint64(runtime.NumCPU()) { // each worker counts the try that it is told to stop before
 			t.Errorf("reports %v do not rise to %d", told, limit)
 		}
 		last = n

@@ -30,8 +30,8 @@ const (
 	// three tries.
 	EveryDefault = 15 * time.Second
 
-	// TimeoutDefault is three questions without an answer.
-	TimeoutDefault = 45 * time.Second
+	// TimeoutDefault is 45 s: three questions without an answer.
+	TimeoutDefault = engine.SilenceTimeoutDefault
 )
 
 // A Component is the keepalive of one Network. The zero value is ready and uses the defaults; it may not be changed once
