@@ -35,9 +35,10 @@ const (
 // what can happen to an honest node weighs nothing or little; what it would have had to check before passing it on
 // weighs half a ban.
 var (
-	reasonNames = [reasonCount]string{"duplicate", "echo", "stale", "limited", "busy", "ignored", "gone", "unkept", "unoffered", "bad height", "bad hop", "too large",
-		"rejected", "bad id", "bad puzzle", "bad signature", "loop"}
-	reasonWeights = [reasonCount]uint8{Unkept: 1, Unoffered: 4, BadHeight: 8, BadHop: 8, TooLarge: 8, Rejected: 8, BadID: 16, BadPuzzle: 16, BadSignature: 16}
+	reasonNames = [reasonCount]string{"duplicate", "echo", "stale", "limited", "busy", "ignored", "gone", "unkept", "unoffered",
+		"bad height", "bad hop", "too large", "rejected", "bad id", "bad puzzle", "bad signature", "loop"}
+	reasonWeights = [reasonCount]uint8{Unkept: 1, Unoffered: 4, BadHeight: 8, BadHop: 8, TooLarge: 8, Rejected: 8,
+		BadID: 16, BadPuzzle: 16, BadSignature: 16}
 )
 
 // String returns the reason in words.

@@ -21,7 +21,8 @@ func TestCacheAgainstModel(t *testing.T) {
 				n++
 				e := entry{id: MessageID{byte(n), byte(n >> 8), 1}, at: time.Duration(n)}
 				if rapid.Bool().Draw(t, "held") {
-					e.held = &held{msg: Message{Payload: make([]byte, rapid.IntRange(0, 100).Draw(t, "size"))}, rounds: uint8(rapid.IntRange(0, 1).Draw(t, "rounds"))}
+					e.held = &held{rounds: uint8(rapid.IntRange(0, 1).Draw(t, "rounds"))}
+					e.held.msg.Payload = make([]byte, rapid.IntRange(0, 100).Draw(t, "size"))
 				}
 				c.add(e)
 				model = append(model, e)

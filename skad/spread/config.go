@@ -118,5 +118,9 @@ func (r rate) take(fullAt, now time.Duration, cost int) (time.Duration, bool) {
 	return next, next-now <= r.span
 }
 
+// ownBurst is what a node allows itself of the burst that it allows others: half, so that messages that wait on their
+// way and arrive all at once are not too many for those who count them there.
+func ownBurst(burst int) int { return max(burst/2, costOf(PayloadLimit)) }
+
 // costOf returns the tokens that a payload of that size costs.
 func costOf(size int) int { return 1 + size/(4<<10) }

@@ -15,12 +15,15 @@ import (
 // TestConfigReportsEverything: all that is wrong at once; what is left out has its default.
 func TestConfigReportsEverything(t *testing.T) {
 	self := newContact(newRand(1), 1)
-	bad := Config{Network: strings.Repeat("n", networkLimit+1), Beta: []int{0, 17}, Rounds: -1, Fanout: 17, OriginRate: -1, OriginBurst: 1, TotalRate: rateLimit + 1, TotalBurst: 2}
+	bad := Config{
+		Network: strings.Repeat("n", networkLimit+1), Beta: []int{0, 17}, Rounds: -1, Fanout: 17,
+		OriginRate: -1, OriginBurst: 1, TotalRate: rateLimit + 1, TotalBurst: 2,
+	}
 	_, err := New(bad, self, &static{}, newRand(1), 0)
 	if !errors.Is(err, ErrConfig) {
 		t.Fatalf("error %v", err)
 	}
-	for _, name := range []string{"Signer", "Verifier", "Network", "Beta[0]", "Beta[1]", "Rounds", "Fanout", "OriginRate", "OriginBurst", "TotalRate", "TotalBurst"} {
+	for name := range strings.FieldsSeq("Signer Verifier Network Beta[0] Beta[1] Rounds Fanout OriginRate OriginBurst TotalRate TotalBurst") {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("nothing about %s in: %v", name, err)
 		}

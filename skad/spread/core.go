@@ -19,7 +19,8 @@ var (
 	// ErrTooLarge says that a payload is above PayloadLimit.
 	ErrTooLarge = errors.New("spread: payload too large")
 
-	// ErrRate says that the node has said as much as others will pass on for it; they have the same limit.
+	// ErrRate says that the node has said as much as others will pass on for it: they have the same limit, with twice
+	// the burst.
 	ErrRate = errors.New("spread: too much at once")
 )
 
@@ -46,6 +47,7 @@ type Core struct {
 	seq    uint64 // of the next own message
 
 	perOrigin rate
+	own       rate
 	total     rate
 	fullAt    time.Duration // of the token bucket for all
 
@@ -75,7 +77,8 @@ func New(cfg Config, self *skad.Contact, table Table, rnd *rand.Rand, now time.D
 	}
 	return &Core{
 		cfg: cfg, self: self, table: table, rnd: rnd, now: now, domain: domainPrefix + cfg.Network, seq: cfg.FirstSeq,
-		perOrigin: newRate(cfg.OriginRate, cfg.OriginBurst), total: newRate(cfg.TotalRate, cfg.TotalBurst), beatAt: Never,
+		perOrigin: newRate(cfg.OriginRate, cfg.OriginBurst), own: newRate(cfg.OriginRate, ownBurst(cfg.OriginBurst)),
+		total: newRate(cfg.TotalRate, cfg.TotalBurst), beatAt: Never,
 	}, nil
 }
 
@@ -88,12 +91,14 @@ func (c *Core) Broadcast(now time.Duration, payload []byte) (MessageID, error) {
 		return MessageID{}, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(payload), PayloadLimit)
 	}
 	o, ref := c.census.use(&c.self.Record.PublicKey)
-	fullAt, ok := c.perOrigin.take(o.fullAt, c.now, costOf(len(payload)))
+	fullAt, ok := c.own.take(o.fullAt, c.now, costOf(len(payload)))
 	if !ok {
 		return MessageID{}, ErrRate
 	}
 	o.fullAt = fullAt
-	m := Message{Op: opcode.BroadcastCode, Origin: c.self.Record.PublicKey, Solution: c.self.Record.Solution, Seq: c.seq, Payload: append([]byte(nil), payload...)}
+	rec := &c.self.Record
+	m := Message{Op: opcode.BroadcastCode, Origin: rec.PublicKey, Solution: rec.Solution, Seq: c.seq}
+	m.Payload = append([]byte(nil), payload...)
 	c.seq++
 	sum := hashOf(&m)
 	m.ID = MessageID(sum[:16])

@@ -192,14 +192,16 @@ func TestLargePayloadIsAnnounced(t *testing.T) {
 			d := told[0]
 			answer := pushes(s.receive(d.To, wish(m.ID)))
 			height := uint8(skad.CommonPrefix(s.core.self.ID, d.To.ID))
-			if len(answer) != 1 || answer[0].To.ID != d.To.ID || answer[0].Message.Hop != test.hop+1 || answer[0].Message.Height != height || answer[0].Message.ID != m.ID {
+			if len(answer) != 1 || answer[0].To.ID != d.To.ID || answer[0].Message.ID != m.ID ||
+				answer[0].Message.Hop != test.hop+1 || answer[0].Message.Height != height {
 				t.Errorf("the answer is %+v", answer)
 			}
 			if d.Message.ID != m.ID {
 				t.Error("the action does not name the message for SendFailed")
 			}
 			s.core.SendFailed(0, told[1].To, told[1].Message.ID)
-			if next := haves(s.drain()); len(next) != 1 || skad.CommonPrefix(next[0].To.ID, s.core.self.ID) != skad.CommonPrefix(told[1].To.ID, s.core.self.ID) {
+			self := s.core.self.ID
+			if next := haves(s.drain()); len(next) != 1 || skad.CommonPrefix(next[0].To.ID, self) != skad.CommonPrefix(told[1].To.ID, self) {
 				t.Errorf("replaced by %+v", next)
 			}
 			if list := s.receive(told[1].To, wish(m.ID)); len(pushes(list)) != 0 {

@@ -88,7 +88,8 @@ func TestTaperedTreeAmongHoles(t *testing.T) {
 	for _, row := range []struct{ f, average, worst float64 }{{0.1, 0.9995, 0.99}, {0.2, 0.998, 0.99}, {0.3, 0.993, 0.97}} {
 		all := figures(t, 10, func(c *Config) { c.PushOnly = true }, func(w *world) { w.spoil(row.f, hole) })
 		average, worst := coverage(all)
-		t.Logf("f=%v: coverage %.5f, worst %.5f, payloads %.2f", row.f, average, worst, mean(all, func(o *outcome) float64 { return o.payloads }))
+		payloads := mean(all, func(o *outcome) float64 { return o.payloads })
+		t.Logf("f=%v: coverage %.5f, worst %.5f, payloads %.2f", row.f, average, worst, payloads)
 		if average < row.average || worst < row.worst {
 			t.Errorf("f=%v: coverage %.5f, worst %.5f, want %v, %v", row.f, average, worst, row.average, row.worst)
 		}
@@ -179,8 +180,11 @@ func TestFloodersPayForIt(t *testing.T) {
 	o, before := w.outcome(), quiet.outcome()
 	added := (o.payloads - before.payloads) * population
 	t.Logf("%d payloads of flooders, %.0f more of good nodes; at most %d by one of them, bound %d", theirs, added, o.most, bound)
-	if added > float64(theirs) || o.most > bound || o.coverage != 1 {
-		t.Errorf("%d payloads of flooders, %.0f more of good nodes, at most %d by one, bound %d, coverage %v", theirs, added, o.most, bound, o.coverage)
+	if added > float64(theirs) || o.most > bound {
+		t.Error("flooding pays, or somebody went beyond the bound")
+	}
+	if o.coverage != 1 {
+		t.Errorf("coverage %v", o.coverage)
 	}
 }
 
@@ -240,7 +244,8 @@ func TestSameSeedSameWorld(t *testing.T) {
 		w := newWorld(t, 150, seed, nil)
 		w.spoil(0.1, hole)
 		w.onSend = func(from, to *node, m *Message) {
-			for _, v := range []uint64{uint64(w.now), from.contact.ID[0], to.contact.ID[0], uint64(m.Op), uint64(m.Hop), uint64(m.Height), uint64(len(m.IDs))} {
+			kind := uint64(m.Op)<<32 | uint64(m.Hop)<<24 | uint64(m.Height)<<16 | uint64(len(m.IDs))
+			for _, v := range []uint64{uint64(w.now), from.contact.ID[0], to.contact.ID[0], kind} {
 				h = (h ^ v) * 0x100000001b3
 				h ^= h >> 29
 			}

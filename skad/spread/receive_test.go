@@ -27,7 +27,8 @@ func TestSourceDelegatesToAllBuckets(t *testing.T) {
 	seen := map[skad.ID]bool{}
 	for _, a := range list {
 		m := a.Message
-		if int(m.Height) != skad.CommonPrefix(s.core.self.ID, a.To.ID) || m.Hop != 1 || m.ID != id || string(m.Payload) != "hello" || seen[a.To.ID] {
+		if int(m.Height) != skad.CommonPrefix(s.core.self.ID, a.To.ID) || m.Hop != 1 || m.ID != id ||
+			string(m.Payload) != "hello" || seen[a.To.ID] {
 			t.Errorf("to %v: %+v", a.To.ID, m)
 		}
 		seen[a.To.ID] = true
@@ -80,29 +81,28 @@ func TestRefused(t *testing.T) {
 		spoil    func(s *stage, m *Message)
 		reason   Reason
 		verified int
-		sameID   bool // what was refused leaves the good message alone
 	}{
-		{"height too small", func(_ *stage, m *Message) { m.Height, m.Hop = 0, 2 }, BadHeight, 0, true},
-		{"height one less", func(_ *stage, m *Message) { m.Height-- }, BadHeight, 0, true},
-		{"height too large", func(_ *stage, m *Message) { m.Height++ }, BadHeight, 0, true},
-		{"hop beyond height", func(_ *stage, m *Message) { m.Hop = m.Height + 2 }, BadHop, 0, true},
-		{"hop of the origin's delegates", func(_ *stage, m *Message) { m.Hop = 1 }, BadHop, 0, true},
-		{"payload too large", func(_ *stage, m *Message) { m.Payload = make([]byte, PayloadLimit+1) }, TooLarge, 0, true},
-		{"other payload", func(_ *stage, m *Message) { m.Payload = []byte("y") }, BadID, 1, true},
-		{"other seq", func(_ *stage, m *Message) { m.Seq++ }, BadID, 1, true},
-		{"other id", func(_ *stage, m *Message) { m.ID[0]++ }, BadID, 1, true},
-		{"no work", func(_ *stage, m *Message) { m.Solution[24] = 1 }, BadPuzzle, 1, true},
-		{"not signed", func(_ *stage, m *Message) { m.Signature = [64]byte{} }, BadSignature, 1, true},
+		{"height too small", func(_ *stage, m *Message) { m.Height, m.Hop = 0, 2 }, BadHeight, 0},
+		{"height one less", func(_ *stage, m *Message) { m.Height-- }, BadHeight, 0},
+		{"height too large", func(_ *stage, m *Message) { m.Height++ }, BadHeight, 0},
+		{"hop beyond height", func(_ *stage, m *Message) { m.Hop = m.Height + 2 }, BadHop, 0},
+		{"hop of the origin's delegates", func(_ *stage, m *Message) { m.Hop = 1 }, BadHop, 0},
+		{"payload too large", func(_ *stage, m *Message) { m.Payload = make([]byte, PayloadLimit+1) }, TooLarge, 0},
+		{"other payload", func(_ *stage, m *Message) { m.Payload = []byte("y") }, BadID, 1},
+		{"other seq", func(_ *stage, m *Message) { m.Seq++ }, BadID, 1},
+		{"other id", func(_ *stage, m *Message) { m.ID[0]++ }, BadID, 1},
+		{"no work", func(_ *stage, m *Message) { m.Solution[24] = 1 }, BadPuzzle, 1},
+		{"not signed", func(_ *stage, m *Message) { m.Signature = [64]byte{} }, BadSignature, 1},
 		{"of another network", func(s *stage, m *Message) {
 			sum := hashOf(m)
 			m.Signature = s.checks.Sign(domainPrefix+"other", sum[:])
-		}, BadSignature, 1, true},
+		}, BadSignature, 1},
 		{"of another origin", func(s *stage, m *Message) {
 			m.Origin = s.peer(0, 1).Record.PublicKey
 			sum := hashOf(m)
 			m.ID = MessageID(sum[:16])
-		}, BadSignature, 1, true},
-		{"our own", func(s *stage, m *Message) { m.Origin = s.core.self.Record.PublicKey; s.sign(m) }, Echo, 0, true},
+		}, BadSignature, 1},
+		{"our own", func(s *stage, m *Message) { m.Origin = s.core.self.Record.PublicKey; s.sign(m) }, Echo, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t, func(c *Config) { c.Network = "here" })
@@ -290,8 +290,44 @@ func TestOriginRate(t *testing.T) {
 	}
 	s.pass(10 * time.Second)
 	large := s.via(from, s.message(s.origin, 500, string(make([]byte, 60<<10))))
-	if len(delivered(s.receive(from, large))) != 1 || say(s.origin, 501)+say(s.origin, 502)+say(s.origin, 503)+say(s.origin, 504) != 4 || say(s.origin, 505) != 0 {
-		t.Error("60 KiB do not cost 16 of 20 tokens")
+	if len(delivered(s.receive(from, large))) != 1 {
+		t.Error("60 KiB are too much for 20 tokens")
+	}
+	got = 0
+	for i := range 10 {
+		got += say(s.origin, 501+i)
+	}
+	if got != 4 {
+		t.Errorf("60 KiB cost %d of 20 tokens, want 16", 20-got)
+	}
+}
+
+// TestJitterIsNoExcess: an origin that uses all that it allows itself is passed on whole, although its messages of two
+// seconds arrive at one moment.
+func TestJitterIsNoExcess(t *testing.T) {
+	origin, s := newStage(t, nil), newStage(t, nil)
+	said, end := 0, 2*time.Second
+	var all []Message
+	for now := time.Duration(0); now <= end; now += time.Millisecond {
+		for {
+			if _, err := origin.core.Broadcast(now, []byte("x")); err != nil {
+				break
+			}
+			said++
+			all = append(all, pushes(origin.drain())[0].Message)
+		}
+	}
+	if said < 60 {
+		t.Fatalf("only %d messages in %v", said, end)
+	}
+	s.core.self = newContact(newRand(1), 1) // both stages are the same node otherwise
+	from := s.peer(1, 0)
+	for _, m := range all {
+		m.Hop, m.Height = 0, uint8(skad.CommonPrefix(s.core.self.ID, from.ID))
+		s.core.Receive(end, from, &m)
+	}
+	if n := s.core.Stats().Delivered; int(n) != said {
+		t.Errorf("%d of %d delivered: %v", n, said, s.core.Stats().Dropped)
 	}
 }
 
@@ -310,8 +346,8 @@ func TestTotalRate(t *testing.T) {
 
 // TestOwnRate: a node learns at once that others would not pass on what it says.
 func TestOwnRate(t *testing.T) {
-	s := newStage(t, func(c *Config) { c.OriginRate, c.OriginBurst = 1, 17 })
-	for range 17 {
+	s := newStage(t, func(c *Config) { c.OriginRate, c.OriginBurst = 1, 40 })
+	for range 20 {
 		if _, err := s.core.Broadcast(0, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,8 @@ func (c *Core) draw() {
 		if len(c.near) == 0 {
 			continue
 		}
-		if d := c.near[c.rnd.IntN(len(c.near))]; !slices.ContainsFunc(c.chosen, func(x *skad.Contact) bool { return x.ID == d.ID }) {
+		d := c.near[c.rnd.IntN(len(c.near))]
+		if !slices.ContainsFunc(c.chosen, func(x *skad.Contact) bool { return x.ID == d.ID }) {
 			c.chosen = append(c.chosen, d)
 		}
 	}

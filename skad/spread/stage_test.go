@@ -34,7 +34,8 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 		} else if prefix < stageBuckets && len(s.table.Sharing(prefix, nil)) < stageContacts {
 			s.table.add(d)
 		}
-		if len(s.table.buckets) == stageBuckets && !slices.ContainsFunc(s.table.buckets, func(b []*skad.Contact) bool { return len(b) < stageContacts }) {
+		thin := func(b []*skad.Contact) bool { return len(b) < stageContacts }
+		if len(s.table.buckets) == stageBuckets && !slices.ContainsFunc(s.table.buckets, thin) {
 			break
 		}
 	}

@@ -47,7 +47,8 @@ func parseBroadcast(b []byte) (Message, error) {
 	if len(b)-headSize > PayloadLimit {
 		return Message{}, malformed(op, "payload of %d bytes, limit %d", len(b)-headSize, PayloadLimit)
 	}
-	m := Message{Op: op, Hop: b[0], Height: b[1], ID: MessageID(b[2:18]), Signature: [64]byte(b[18:82]), Origin: identity.PublicKey(b[90:122])}
+	m := Message{Op: op, Hop: b[0], Height: b[1], ID: MessageID(b[2:18])}
+	m.Signature, m.Origin = [64]byte(b[18:82]), identity.PublicKey(b[90:122])
 	copy(m.Solution[24:], b[82:90])
 	m.Seq, _ = wire.ConsumeUint64(b[122:])
 	m.Payload = b[headSize:len(b):len(b)]
