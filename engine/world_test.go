@@ -115,12 +115,17 @@ func (w *world) do(f func()) {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
+	// Little by little, and virtual time not faster than real time: the caller's goroutine has to have its chances, or the
+	// engine's time-outs pass while a busy machine has not run it yet.
+	const step = 100 * time.Microsecond
+	clock := time.NewTicker(step)
+	defer clock.Stop()
 	for {
 		select {
 		case <-done:
 			return
-		default:
-			w.sim.Run(100 * time.Microsecond) // little by little: the caller's goroutine has to have its chances
+		case <-clock.C:
+			w.sim.Run(step)
 		}
 	}
 }
