@@ -46,7 +46,6 @@ type Core struct {
 	late     []lateCall              // a ring
 	lateNext int
 	lastAt   time.Duration // last answer from anybody; negative: none yet
-	rtt      roundTrip     // over all contacts
 
 	lookups   []*lookup
 	ends      schedule[time.Duration] // time limits, by lookup

@@ -180,9 +180,15 @@ func TestDialsHaveTime(t *testing.T) {
 	}
 	a := drain(c)[0]
 	c.Receive(2100*time.Millisecond, Peer{d, true}, &Message{Op: opcode.RecordCode, Nonce: a.Message.Nonce, Contacts: []*Contact{d}})
-	if got := time.Duration(c.rtt.srtt) * rttUnit; got != 100*time.Millisecond {
-		t.Errorf("measured %v, want 100ms", got)
+	for i := range c.slots {
+		if s := &c.slots[i]; s.contact == d {
+			if got := time.Duration(s.srtt) * rttUnit; got != 100*time.Millisecond {
+				t.Errorf("measured %v, want 100ms", got)
+			}
+			return
+		}
 	}
+	t.Error("the contact is gone")
 }
 
 // TestRoundTrips: the time-out follows RFC 6298 within its clamps.
@@ -217,13 +223,25 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// TestStrangersAreExpectedLikeOthers: a contact that was never measured gets the time-out of the others.
-func TestStrangersAreExpectedLikeOthers(t *testing.T) {
+// TestStrangersGetTheMostTime: what others' round trips are says nothing about a contact that was never measured.
+func TestStrangersGetTheMostTime(t *testing.T) {
 	c := newCore(t, 1, nil)
 	a, b := c.acquire(fakeContact(ID{1}, 1)), c.acquire(fakeContact(ID{2}, 2))
 	c.measure(a, 100*time.Millisecond)
-	if got := c.timeout(b); got != 300*time.Millisecond {
+	if got := c.timeout(b); got != callTimeoutMost {
 		t.Errorf("time-out %v", got)
+	}
+}
+
+// TestSteadyPathsGetAMargin: however steady a path has been, an answer may take half as long again.
+func TestSteadyPathsGetAMargin(t *testing.T) {
+	c := newCore(t, 1, nil)
+	a := c.acquire(fakeContact(ID{1}, 1))
+	for range 100 {
+		c.measure(a, 200*time.Millisecond)
+	}
+	if got := c.timeout(a); got < 290*time.Millisecond || got > 310*time.Millisecond {
+		t.Errorf("time-out %v after a hundred round trips of 200 ms", got)
 	}
 }
 
