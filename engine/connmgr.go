@@ -119,7 +119,7 @@ func (m *connMgr) crowdedLocked(ip netip.Addr) error {
 	if ip.IsLoopback() && !m.limits.LoopbackToo {
 		return nil
 	}
-	if m.byIP[ip] >= m.limits.PerIP {
+	if m.byIP[network64(ip)] >= m.limits.PerIP {
 		return &LimitError{"ip", m.limits.PerIP}
 	}
 	if m.bySubnet[subnet(ip)] >= m.limits.PerSubnet {
@@ -176,7 +176,7 @@ func (m *connMgr) Add(p *PeerClient) {
 	}
 	m.inbound++
 	if ip := p.link.Remote().Addr(); !ip.IsLoopback() || m.limits.LoopbackToo {
-		m.byIP[ip]++
+		m.byIP[network64(ip)]++
 		m.bySubnet[subnet(ip)]++
 	}
 }
@@ -201,7 +201,7 @@ func (m *connMgr) Remove(p *PeerClient) {
 	}
 	m.inbound--
 	if ip := p.link.Remote().Addr(); !ip.IsLoopback() || m.limits.LoopbackToo {
-		down(m.byIP, ip)
+		down(m.byIP, network64(ip))
 		down(m.bySubnet, subnet(ip))
 	}
 }

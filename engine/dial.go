@@ -127,6 +127,10 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 	}
 	d := s.byKey[t]
 	fresh := d == nil
+	if fresh && len(s.queue) >= dialQueueLimit {
+		s.mu.Unlock()
+		return nil, nil, &LimitError{"dials", dialQueueLimit}
+	}
 	if fresh {
 		d = &dialing{net: n, target: t, expect: t.ID}
 		d.ctx, d.cancel = context.WithCancel(context.Background())

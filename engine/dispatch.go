@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -154,7 +155,7 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 			break
 		}
 		s.counts.errors.Add(1)
-		if fault, ok := err.(*Fault); ok && fault.Fate == Close {
+		if fault := (*Fault)(nil); errors.As(err, &fault) && fault.Fate == Close {
 			return fault
 		}
 		p.net.log.Debug("component refused a message", "component", s.name, "opcode", f.Op, "peer", p, "err", err)

@@ -58,8 +58,9 @@ func (d *door) enter(from transport.Addr, dialled bool) error {
 }
 
 // holder is the address a connection counts for: of IPv6 the /64, all of which one host has.
-func holder(from transport.Addr) netip.Addr {
-	ip := from.Addr()
+func holder(from transport.Addr) netip.Addr { return network64(from.Addr()) }
+
+func network64(ip netip.Addr) netip.Addr {
 	if ip.Is6() && !ip.IsLoopback() {
 		p, _ := ip.Prefix(64)
 		return p.Addr()

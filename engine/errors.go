@@ -114,7 +114,12 @@ const (
 	Path               // the network between
 )
 
-func (p Party) String() string { return [...]string{"ours", "the peer's", "the path's"}[p] }
+func (p Party) String() string {
+	if names := [...]string{"ours", "the peer's", "the path's"}; int(p) < len(names) {
+		return names[p]
+	}
+	return "nobody's"
+}
 
 // A Fate is what happens because of a Fault.
 type Fate uint8
@@ -124,7 +129,12 @@ const (
 	Close             // the connection is closed
 )
 
-func (f Fate) String() string { return [...]string{"drop", "close"}[f] }
+func (f Fate) String() string {
+	if f == Close {
+		return "close"
+	}
+	return "drop"
+}
 
 // A Fault is an error that knows whose it is and what is to happen. A component that returns one from Receive with Fate
 // Close disconnects the peer, giving Code as the reason.

@@ -78,6 +78,14 @@ const (
 	sweepEvery  = 100 * time.Millisecond
 	sweepRounds = 50
 
+	// messageTimeout bounds how long messages may take that arrive in fragments, counted from when the first began or the
+	// last ended: the largest, 16 MiB, at 1 Mbit/s takes 134 s.
+	messageTimeout = 150 * time.Second
+
+	// dialQueueLimit bounds the dials that wait for one of Config.Dials to end. What is dialled may be what others have
+	// named; a thousand waiting ones are a minute's work and 200 KB.
+	dialQueueLimit = 1024
+
 	// sendBufferFirst is how much a sender that can wait may queue for a peer at first: one frame of the largest size. The
 	// queue doubles, up to SendBuffer, when it proves too short (deepenLocked).
 	sendBufferFirst = 64 << 10

@@ -65,7 +65,6 @@ type Network struct {
 	empty  chan struct{} // closed when shutting down and no peer is left
 	over   chan struct{} // closed when the loops have ended: what is posted is not done any more
 	ending sync.Once     // closes over
-	failed atomic.Pointer[error]
 }
 
 type phase = uint32
@@ -153,7 +152,7 @@ func (n *Network) Start(ctx context.Context) error {
 	n.phase.Store(phaseRunning)
 	slots := append([]*slot(nil), n.slots...)
 	n.compose.Unlock()
-	if len(n.cfg.Advertise) == 0 {
+	if len(n.cfg.Advertise) == 0 && n.own.Load().Seq == 1 { // nobody has said otherwise
 		if err := n.Advertise(usable(bound), 0); err != nil {
 			return err
 		}

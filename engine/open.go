@@ -120,7 +120,6 @@ func (s *sink) Refused(remote transport.Addr, err error) {
 
 func (s *sink) Failed(err error) {
 	n := (*Network)(s)
-	n.failed.Store(&err)
 	n.ending.Do(func() { close(n.over) })
 	n.log.Error("transport failed", "err", err)
 	n.events.publish(Event{Kind: TransportFailed, Err: err})

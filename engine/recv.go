@@ -190,8 +190,16 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 			p.net.bufs.Release(before)
 			return nil, false, err
 		}
+		if before == 0 {
+			p.loop.wheel.Set(&in.unfinished, p.loop.now+messageTimeout)
+		}
 	} else {
 		p.net.bufs.Release(before - after)
+	}
+	if after == 0 {
+		p.loop.wheel.Stop(&in.unfinished)
+	} else if whole {
+		p.loop.wheel.Set(&in.unfinished, p.loop.now+messageTimeout)
 	}
 	return msg, whole, err
 }
@@ -255,6 +263,8 @@ type inbound struct {
 	stream    *Stream
 	timer     timer.Timer // of the record that has begun
 	begun     uint32      // which record the timer is about
+
+	unfinished timer.Timer // of the messages that have begun to arrive in fragments
 }
 
 // inbound returns p.in, making it if need be. Whoever calls it is about to make this peer's messages special.
@@ -263,6 +273,7 @@ func (p *PeerClient) inbound() *inbound {
 	if p.in == nil {
 		p.in = &inbound{}
 		p.in.timer.Fire = p.recordTimeout
+		p.in.unfinished.Fire = p.messageTimeout
 	}
 	return p.in
 }
@@ -298,6 +309,12 @@ func (p *PeerClient) recordTimeout(time.Duration) {
 	}
 }
 
+func (p *PeerClient) messageTimeout(time.Duration) {
+	if p.in != nil && p.in.fragments.Gathering() > 0 && p.reads() {
+		p.end(&Fault{Peers, Close, CodeTimeout, fmt.Errorf("%w: a message in fragments has not ended", ErrReceiveTimeout)})
+	}
+}
+
 // endInbound ends everything that waits for the peer's messages and gives back what is held of them.
 func (p *PeerClient) endInbound(why error) {
 	in := p.in
@@ -306,6 +323,7 @@ func (p *PeerClient) endInbound(why error) {
 	}
 	p.in = nil
 	p.loop.wheel.Stop(&in.timer)
+	p.loop.wheel.Stop(&in.unfinished)
 	p.net.bufs.Release(in.fragments.Held())
 	in.fragments.Reset()
 	for _, w := range in.waiters {

@@ -59,7 +59,14 @@ type counts struct {
 	slowTurns atomic.Int64
 }
 
-func (c *counts) fault(f *Fault) { c.faults[f.Whose].Add(1) }
+// fault counts by whose fault it was; what a component invents is ours.
+func (c *counts) fault(f *Fault) {
+	whose := f.Whose
+	if int(whose) >= len(c.faults) {
+		whose = Ours
+	}
+	c.faults[whose].Add(1)
+}
 
 // reason counts why a peer was closed; all codes of the application share one counter.
 func (c *counts) reason(code Code) { c.reasons[min(code, Code(len(c.reasons)-1))].Add(1) }
