@@ -28,8 +28,8 @@ func (r roundTrip) timeout() time.Duration {
 	if r.srtt == 0 {
 		return callTimeoutMost
 	}
-	margin := max(4*time.Duration(r.rttvar), time.Duration(r.srtt)/2)
-	return max(callTimeoutLeast, min(callTimeoutMost, (time.Duration(r.srtt)+margin)*rttUnit))
+	units := int(r.srtt) + max(4*int(r.rttvar), int(r.srtt)/2)
+	return max(callTimeoutLeast, min(callTimeoutMost, time.Duration(units)*rttUnit))
 }
 
 // measure notes a round trip to slot i.
