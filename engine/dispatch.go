@@ -28,6 +28,7 @@ type table struct {
 type row struct {
 	limit     int  // largest message, bytes
 	counted   bool // costs credit
+	small     int  // largest payload that sendSmall may queue; -1: none
 	receivers []*slot
 	entry     *opcode.Entry // nil: no type is registered
 }
@@ -91,6 +92,9 @@ func (r *row) passes(f *framing.Frame) bool {
 
 func (t *table) put(c opcode.Opcode, r *row) {
 	r.counted = credited(c)
+	if r.small = -1; r.counted && !builtin(c) {
+		r.small = min(r.limit, framing.FramePayloadLimit)
+	}
 	if c < denseOpcodes {
 		t.dense[c] = r
 		return
@@ -151,7 +155,7 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 		if err == nil {
 			continue
 		}
-		if err == ErrIntercepted {
+		if _, ok := err.(*interception); ok {
 			break
 		}
 		s.counts.errors.Add(1)

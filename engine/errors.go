@@ -30,8 +30,14 @@ var (
 	ErrNotRequest       = errors.New("engine: this message cannot be replied to")
 
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.
-	ErrIntercepted = errors.New("engine: intercepted")
+	ErrIntercepted error = &interception{"engine: intercepted"}
 )
+
+// An interception has a type of its own because telling it by that costs one comparison, and it is returned for nearly
+// every message.
+type interception struct{ text string }
+
+func (e *interception) Error() string { return e.text }
 
 // A Code says why a connection ended, in words both ends understand. It is on the wire in Disconnect and Error.
 // Codes from CodeApplication on are the application's.

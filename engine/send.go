@@ -193,6 +193,34 @@ func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.
 	return err
 }
 
+// sendSmall queues a message of one frame where all is as it mostly is: the connection open, room in the queue and in the
+// record that gathers. Else it does nothing and reports false; then the long way finds out what to do.
+func (p *PeerClient) sendSmall(op opcode.Opcode, payload []byte) bool {
+	limit := framing.FramePayloadLimit
+	if r := p.net.table.Load().row(op); r != nil {
+		limit = r.small
+	} else if op == opcode.UnregisteredCode {
+		return false
+	}
+	if len(payload) > limit {
+		return false
+	}
+	size := framing.FrameHeaderSize + len(payload)
+	p.mu.Lock()
+	o := p.send.out
+	if o == nil || !p.send.open || o.queued+size > o.depth || !o.lanes[laneBulk].Add(op, payload) {
+		p.mu.Unlock()
+		return false
+	}
+	o.queued += size
+	start := p.send.flush == flushIdle && p.startLocked()
+	p.mu.Unlock()
+	if start {
+		p.loop.schedule(p)
+	}
+	return true
+}
+
 // sendWait queues a message and waits for room if there is none.
 func (p *PeerClient) sendWait(ctx context.Context, ln lane, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
 	err := p.queue(ln, true, op, flags, id, payload)
@@ -282,6 +310,9 @@ func (p *PeerClient) TrySend(msg any) error {
 
 // SendRaw is Send for a payload that is bytes already; they are copied.
 func (p *PeerClient) SendRaw(ctx context.Context, op opcode.Opcode, payload []byte) error {
+	if p.sendSmall(op, payload) {
+		return nil
+	}
 	if err := p.net.maySend(op, len(payload)); err != nil {
 		return err
 	}

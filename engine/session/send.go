@@ -18,10 +18,25 @@ import (
 type Batch struct {
 	buf  []byte // lent by Buffers
 	open int    // where the record that still gathers begins, plus one; 0: none
+	room int    // up to where Add may fill buf; 0: no record gathers
 }
 
 // Len is how many bytes the batch holds, headers and tags included.
 func (b *Batch) Len() int { return len(b.buf) }
+
+// Add is Append for a message of one frame, where the record that gathers has room for it; else it does nothing and
+// reports false. Nearly every small message goes this way.
+func (b *Batch) Add(op opcode.Opcode, payload []byte) bool {
+	at := len(b.buf)
+	end := at + framing.FrameHeaderSize + len(payload)
+	if end > b.room {
+		return false
+	}
+	b.buf = b.buf[:end]
+	framing.PutFrameHeader(b.buf[at:], op, 0, 0, len(payload))
+	copy(b.buf[at+framing.FrameHeaderSize:], payload)
+	return true
+}
 
 // Append adds one frame. It fails only with ErrMemory, and then leaves the batch as it was.
 func (b *Batch) Append(bufs *Buffers, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
@@ -48,6 +63,7 @@ func (b *Batch) Append(bufs *Buffers, op opcode.Opcode, flags framing.Flags, id 
 	b.buf = b.buf[:at+need]
 	framing.PutFrameHeader(b.buf[at:], op, flags, id, len(payload))
 	copy(b.buf[at+framing.FrameHeaderSize:], payload)
+	b.room = min(cap(b.buf)-framing.TagSize, b.open-1+framing.RecordHeaderSize+framing.RecordGather)
 	return nil
 }
 
@@ -59,7 +75,7 @@ func (b *Batch) Close() {
 	at := b.open - 1
 	b.buf = b.buf[:len(b.buf)+framing.TagSize] // Append has kept this room
 	framing.PutRecordHeader(b.buf[at:], framing.KindFrames, len(b.buf)-at-framing.RecordHeaderSize)
-	b.open = 0
+	b.open, b.room = 0, 0
 }
 
 // Take moves everything out of b, which is then empty. The records are closed.
