@@ -13,8 +13,9 @@ import (
 // A loop is the engine's half of a transport loop: it owns peers, timers and a dispatch table, and nobody else touches
 // them. Everybody else asks it by posting.
 type loop struct {
-	net  *Network
-	port transport.Loop
+	net   *Network
+	port  transport.Loop
+	index int // port's
 
 	// Owned by the loop.
 	now      time.Duration // of the current event
@@ -51,7 +52,7 @@ type loop struct {
 }
 
 func newLoop(n *Network, port transport.Loop) *loop {
-	l := &loop{net: n, port: port, now: port.Now(), table: n.table.Load()}
+	l := &loop{net: n, port: port, index: port.Index(), now: port.Now(), table: n.table.Load()}
 	l.wheel = timer.NewWheel(l.now)
 	l.warm.init()
 	return l

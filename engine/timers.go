@@ -21,6 +21,10 @@ func (l Loop) Post(f func()) bool {
 	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
 }
 
+// Index tells the network's loops apart: 0, 1, … below the number of loops. A component that keeps something for each loop
+// keeps it in a slice.
+func (l Loop) Index() int { return l.loop.index }
+
 // Now is the engine time.
 func (l Loop) Now() time.Duration { return l.loop.port.Now() }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/load"
@@ -68,7 +67,7 @@ func (carrierDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Ser
 	if err != nil {
 		return nil, err
 	}
-	c := &carrierSink{sink: sink}
+	c := newCarrierSink(sink, runtime.NumCPU())
 	if err := n.AddComponent(c, engine.Opcodes(opMessage, opRequest)); err != nil {
 		return nil, err
 	}
@@ -96,42 +95,30 @@ func stopNode(n *engine.Network) error {
 // carrierSink is the component that reports to the Sink. What it keeps for a loop belongs to that loop.
 type carrierSink struct {
 	engine.Component
-	sink *load.Sink
-
-	mu    sync.Mutex
-	loops atomic.Pointer[[]*carrierLoop] // grows under mu
+	sink  *load.Sink
+	loops []carrierLoop // by Loop.Index
 }
 
 type carrierLoop struct {
-	loop  engine.Loop
 	peers map[*engine.PeerClient]*load.Receiver
 
 	// Of the last message: the next one is most often from the same peer.
 	last     *engine.PeerClient
 	receiver *load.Receiver
+
+	_ [64]byte // no loop writes into the cache line of another
+}
+
+func newCarrierSink(sink *load.Sink, loops int) *carrierSink {
+	c := &carrierSink{sink: sink, loops: make([]carrierLoop, loops)}
+	for i := range c.loops {
+		c.loops[i].peers = map[*engine.PeerClient]*load.Receiver{}
+	}
+	return c
 }
 
 // of returns what is kept for the peer's loop. On that loop.
-func (c *carrierSink) of(p *engine.PeerClient) *carrierLoop {
-	at := p.Loop()
-	if all := c.loops.Load(); all != nil {
-		for _, l := range *all {
-			if l.loop == at {
-				return l
-			}
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := &carrierLoop{loop: at, peers: map[*engine.PeerClient]*load.Receiver{}}
-	var all []*carrierLoop
-	if old := c.loops.Load(); old != nil {
-		all = append(all, *old...)
-	}
-	all = append(all, l)
-	c.loops.Store(&all)
-	return l
-}
+func (c *carrierSink) of(p *engine.PeerClient) *carrierLoop { return &c.loops[p.Loop().Index()] }
 
 func (c *carrierSink) PeerConnect(p *engine.PeerClient) {
 	c.of(p).peers[p] = c.sink.Open()
