@@ -224,30 +224,24 @@ func dialFrom(ctx context.Context, n *engine.Network, addr string) (*carrierConn
 	if err != nil {
 		return nil, err
 	}
-	c := &carrierConn{peer: peer}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	return c, nil
+	return &carrierConn{peer}, nil
 }
 
-type carrierConn struct {
-	peer   *engine.PeerClient
-	ctx    context.Context // of all calls: ends with the connection
-	cancel context.CancelFunc
-}
+// carrierConn has no context of its own: whoever waits is woken when the connection ends.
+type carrierConn struct{ peer *engine.PeerClient }
 
-func (c *carrierConn) Send(msg []byte) error { return c.peer.SendRaw(c.ctx, opMessage, msg) }
+func (c *carrierConn) Send(msg []byte) error {
+	return c.peer.SendRaw(context.Background(), opMessage, msg)
+}
 
 func (c *carrierConn) Flush() error { return nil } // the engine writes when its loop turns
 
 func (c *carrierConn) Call(req, into []byte) ([]byte, error) {
-	_, reply, err := c.peer.RequestRaw(c.ctx, opRequest, req, into[:0])
+	_, reply, err := c.peer.RequestRaw(context.Background(), opRequest, req, into[:0])
 	return reply, err
 }
 
-func (c *carrierConn) Close() error {
-	c.cancel()
-	return c.peer.Close()
-}
+func (c *carrierConn) Close() error { return c.peer.Close() }
 
 // DialStopped implements load.Stopper. The engine always reads, so the peer that stops is a node behind a relay that does.
 func (d *carrierDialer) DialStopped(ctx context.Context, addr string, _, size int) (net.Conn, error) {
