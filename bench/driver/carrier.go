@@ -56,13 +56,15 @@ func newIdentity() (*identity.Identity, error) {
 	return identity.Generate(context.Background(), noPuzzle, identity.GenerateOptions{Workers: 1})
 }
 
-func (carrierDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Server, error) {
+func (carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (load.Server, error) {
 	id, err := newIdentity()
 	if err != nil {
 		return nil, err
 	}
-	// As docs/tuning.md tells who expects storms: the niced handshake workers get processors of their own.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
+	if shape.Storm {
+		// As docs/tuning.md tells who expects storms: the niced handshake workers get processors of their own.
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
+	}
 	n, err := newNode(id, []string{"tcp://" + addr}, nil)
 	if err != nil {
 		return nil, err

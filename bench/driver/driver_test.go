@@ -15,7 +15,8 @@ func TestMain(m *testing.M) {
 	// gnet keeps a pool of workers for the whole process; these two are its caretakers.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
+		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
 }
 
 // Every driver runs every scenario for a moment, and nothing is lost, doubled, altered or late. Rates are nobody's

@@ -102,5 +102,5 @@ func (c Config) WithDefaults() (Config, error) {
 
 // Shape is what the drivers are told about the run.
 func (c Config) Shape() Shape {
-	return Shape{Conns: c.Conns, Idle: c.Scenario == Hold, Churn: c.Scenario == Connect}
+	return Shape{Conns: c.Conns, Idle: c.Scenario == Hold, Churn: c.Scenario == Connect, Storm: c.Scenario == Connect || c.Scenario == Storm}
 }

@@ -22,6 +22,7 @@ type Shape struct {
 	Conns int  // connections that will be open at once; 0: unknown
 	Idle  bool // connections will mostly be silent, and their memory is the question: choose small buffers
 	Churn bool // connections will come and go, each a stranger to the server
+	Storm bool // strangers will shake hands as fast as they can: the server may prepare for that
 }
 
 // A Server is the serving side of a driver.

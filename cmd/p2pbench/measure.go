@@ -149,7 +149,7 @@ func (a *app) serving(f *loadFlags, c load.Config) (addr string, control load.Co
 	if f.Target == "" {
 		child, err := load.StartChild(a.self(
 			"serve", "--child", "--listen", "127.0.0.1:0", "--driver", f.Driver,
-			"--conns", strconv.Itoa(c.Shape().Conns), "--idle="+strconv.FormatBool(c.Shape().Idle), "--profile", f.Profile))
+			"--conns", strconv.Itoa(c.Shape().Conns), "--idle="+strconv.FormatBool(c.Shape().Idle), "--storm="+strconv.FormatBool(c.Shape().Storm), "--profile", f.Profile))
 		if err != nil {
 			return "", nil, nil, err
 		}

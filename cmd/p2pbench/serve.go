@@ -23,6 +23,7 @@ type serveCommand struct {
 	Child bool `hidden:"" help:"Speak control lines on standard input and output, and end with the input."`
 	Conns int  `hidden:"" help:"Connections to expect."`
 	Idle  bool `hidden:"" help:"Expect them to be idle."`
+	Storm bool `hidden:"" help:"Expect them to shake hands as fast as they can."`
 
 	Profile string `help:"Write a CPU profile to PREFIX-serving.pprof at the end." placeholder:"PREFIX"`
 }
@@ -50,7 +51,7 @@ func (c *serveCommand) Run(a *app) error {
 	}
 	defer profiled()
 	sink := load.NewSink(load.NewPattern())
-	server, err := d.Serve(c.Listen, load.Shape{Conns: c.Conns, Idle: c.Idle}, sink)
+	server, err := d.Serve(c.Listen, load.Shape{Conns: c.Conns, Idle: c.Idle, Storm: c.Storm}, sink)
 	if err != nil {
 		return err
 	}
