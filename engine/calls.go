@@ -84,8 +84,8 @@ func (t *callTable) take(id uint32) *call {
 
 // ask sends c as a request. If nothing else is under way on the connection the caller writes it itself, which saves two
 // thread switches; else it joins what the loop is going to write.
-func (p *PeerClient) ask(c *call, op opcode.Opcode, payload []byte) error {
-	p.asked.Store(int64(p.loop.port.Now()))
+func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload []byte) error {
+	p.asked.Store(int64(now))
 	p.mu.Lock()
 	s := &p.send
 	if s.err != nil {
@@ -229,12 +229,13 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 	if c == nil {
 		c = &call{done: make(chan error, 1)}
 	}
+	now := p.loop.port.Now()
 	c.reply, c.due = reply, 0
 	if _, ok := ctx.Deadline(); !ok {
-		c.due = p.loop.port.Now() + p.net.cfg.RequestTimeout
+		c.due = now + p.net.cfg.RequestTimeout
 	}
 	for {
-		err := p.ask(c, op, payload)
+		err := p.ask(now, c, op, payload)
 		if err == nil {
 			break
 		}
@@ -378,12 +379,12 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 	if timeout <= 0 {
 		timeout = p.net.cfg.RequestTimeout
 	}
-	c := &call{then: then}
-	if err := p.ask(c, op, payload); err != nil {
+	l, c := p.loop, &call{then: then}
+	now := l.port.Now()
+	if err := p.ask(now, c, op, payload); err != nil {
 		return err
 	}
-	l, id := p.loop, c.id
-	due := l.port.Now() + timeout
+	id, due := c.id, now+timeout
 	c.timer.Fire = func(time.Duration) {
 		if p.giveUp(id) {
 			p.callBack(c, nil, fmt.Errorf("engine: request: %w", ErrReceiveTimeout))

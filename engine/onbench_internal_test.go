@@ -126,7 +126,7 @@ func TestWritableDuringAShortWrite(t *testing.T) {
 	link.short = func() { tr.sink.Writable(link) }
 	c := &call{done: make(chan error, 1)}
 	const size = 10_000
-	if err := p.ask(c, 1000, make([]byte, size)); err != nil {
+	if err := p.ask(0, c, 1000, make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
 	tr.turns()
