@@ -8,7 +8,7 @@ import (
 
 // Path:   bytes -> [recv] -> an opened record. Runs for every record, on the peer's loop.
 // Cost:   0 allocations, 0 copies for a record that lies whole in b; one that spans reads is copied once.
-// Bounds: a carry is never larger than one record, and never more than twice what has arrived of it.
+// Bounds: a carry grows with what arrives, by doubling, to one buffer for the largest record (128 KiB) at most.
 // Keeps:  nothing of b.
 
 // A Receiver opens the records of one direction. The zero value waits for Start; it belongs to the peer's loop.
