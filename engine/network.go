@@ -60,6 +60,7 @@ type Network struct {
 	pairs  pairs
 	door   door
 	dials  dials
+	tasks  tasks
 	counts counts
 	events events
 	empty  chan struct{} // closed when shutting down and no peer is left
@@ -276,6 +277,19 @@ func (n *Network) onEachLoop(f func(*loop)) {
 
 // ID is this node's identity.
 func (n *Network) ID() identity.ID { return n.id }
+
+// NetworkID is the name of the network, which is in every handshake.
+func (n *Network) NetworkID() string { return n.cfg.NetworkID }
+
+// Puzzle is the proof of work that every node of the network shows.
+func (n *Network) Puzzle() identity.Puzzle { return *n.cfg.Puzzle }
+
+// Sign signs msg with the node's key, under a domain that says what for: "carrier/1 broadcast". Whoever checks it uses
+// identity.PublicKey.Verify with the same domain.
+func (n *Network) Sign(domain string, msg []byte) [64]byte { return n.cfg.Identity.Sign(domain, msg) }
+
+// Rand is the node's source of randomness: the system's, or in a simulation that of its seed.
+func (n *Network) Rand() io.Reader { return n.cfg.Rand }
 
 // Addrs are the addresses the node listens on, ports filled in. Empty before Start.
 func (n *Network) Addrs() []transport.Addr {

@@ -37,6 +37,7 @@ type Stats struct {
 	BufferLimit int64
 
 	Components map[string]ComponentStats
+	Tasks      map[string]TaskStats // by the name of the task
 }
 
 // ComponentStats are one component's counters.
@@ -106,7 +107,7 @@ func (n *Network) Stats() Stats {
 		FaultsOurs: c.faults[Ours].Load(), FaultsPeers: c.faults[Peers].Load(), FaultsPath: c.faults[Path].Load(),
 		Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
 		BufferBytes: n.bufs.Lent(), BufferLimit: n.bufs.Limit(),
-		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{},
+		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{}, Tasks: n.tasks.stats(),
 	}
 	s.Peers, s.Inbound = n.connMgr.Count()
 	for code := range c.reasons {

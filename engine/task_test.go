@@ -1,0 +1,82 @@
+package engine_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+)
+
+// A task runs soon after it was woken, however often, at the time it was set for, and never after its Stop.
+func TestTask(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(nil)
+	var ran []time.Duration
+	var task *engine.Task
+	task = n.HomeLoop().NewTask("test", func() {
+		ran = append(ran, n.Now())
+		switch len(ran) {
+		case 1:
+			task.WakeAt(n.Now() + time.Hour)
+			task.WakeAt(n.Now() + 30*time.Millisecond) // the last word counts
+		case 2:
+			task.WakeAt(math.MaxInt64)
+		}
+	})
+	for range 5 {
+		task.Wake()
+	}
+	began := n.Now()
+	w.pass(2 * time.Hour)
+	if len(ran) != 2 || ran[0] > began+time.Millisecond || ran[1] < ran[0]+30*time.Millisecond || ran[1] > ran[0]+31*time.Millisecond {
+		t.Fatalf("woken at %v, ran at %v: want at once, and 30 ms later", began, ran)
+	}
+	if s := n.Stats().Tasks["test"]; s.Runs != 2 || s.Held[0] != 2 {
+		t.Errorf("counted %+v", s)
+	}
+	task.Wake()
+	n.HomeLoop().Post(task.Stop)
+	w.pass(time.Second)
+	task.Wake()
+	n.HomeLoop().Post(func() { task.WakeAt(n.Now()) })
+	w.pass(time.Second)
+	if len(ran) != 3 {
+		t.Errorf("ran %d times, want once more, before Stop", len(ran))
+	}
+	if _, there := n.Stats().Tasks["test"]; there {
+		t.Error("a stopped task is still counted")
+	}
+}
+
+// A task that panics runs again.
+func TestTaskPanics(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(nil)
+	ran := 0
+	task := n.HomeLoop().NewTask("test", func() { ran++; panic("test") })
+	task.Wake()
+	w.pass(time.Second)
+	task.Wake()
+	w.pass(time.Second)
+	if s := n.Stats(); ran != 2 || s.Panics != 2 || s.Tasks["test"].Runs != 2 {
+		t.Errorf("ran %d times, %d panics, %+v", ran, s.Panics, s.Tasks["test"])
+	}
+}
+
+// Waking a task and setting its time allocates nothing.
+func TestTaskAllocs(t *testing.T) {
+	skipFigures(t)
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(nil)
+	ran := 0
+	var task *engine.Task
+	task = n.HomeLoop().NewTask("test", func() { ran++; task.WakeAt(n.Now() + time.Minute) })
+	turn := func() { task.Wake(); w.sim.Step() }
+	turn()
+	before := ran
+	if got := testing.AllocsPerRun(100, turn); got != 0 || ran == before {
+		t.Errorf("%v allocations per run, promised 0; ran %d times", got, ran-before)
+	}
+}
