@@ -31,6 +31,7 @@ var floors = map[string]floor{
 	"handshake/identity":             {1, []string{"golang.org/x/crypto/blake2b", "github.com/hashicorp/golang-lru/v2"}},
 	"engine/timer":                   {1, nil},
 	"engine/transport/transporttest": {1, nil},
+	"engine/lab":                     {1, nil}, // for tests
 
 	// 2: protocols without sockets, and transports, which have nothing else.
 	"handshake":               {2, []string{"github.com/flynn/noise", "github.com/cloudflare/circl/dh/x25519"}},
