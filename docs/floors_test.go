@@ -34,11 +34,12 @@ var floors = map[string]floor{
 	"engine/lab":                     {1, nil}, // for tests
 
 	// 2: protocols without sockets, and transports, which have nothing else.
-	"handshake":               {2, []string{"github.com/flynn/noise", "github.com/cloudflare/circl/dh/x25519"}},
-	"skad":                    {2, []string{"golang.org/x/crypto/blake2b"}},
-	"engine/transport/gnetio": {2, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}},
-	"engine/transport/simnet": {2, nil},
-	"engine/transport/shared": {2, nil},
+	"handshake":                 {2, []string{"github.com/flynn/noise", "github.com/cloudflare/circl/dh/x25519"}},
+	"skad":                      {2, []string{"golang.org/x/crypto/blake2b"}},
+	"engine/transport/gnetio":   {2, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}},
+	"engine/transport/simnet":   {2, nil},
+	"engine/transport/shared":   {2, nil},
+	"engine/transport/postloop": {1, nil},
 
 	// 3: what stands between a protocol and the engine.
 	"engine/session": {3, nil},

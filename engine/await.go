@@ -47,7 +47,7 @@ func (p *PeerClient) Receive(ctx context.Context, ops ...opcode.Opcode) (*Messag
 	if !p.loop.post(func() { p.addWaiter(w) }) {
 		return nil, ErrClosed
 	}
-	m, err := got.wait(ctx, p.net, p.net.cfg.RequestTimeout)
+	m, err := got.wait(ctx, p.loop.over, p.net.cfg.RequestTimeout)
 	if err != nil {
 		if w.settled.Swap(true) { // the message has come in the meantime; it must not be lost
 			return <-got.message, nil
@@ -116,7 +116,7 @@ func (b *inbox) fail(err error) {
 	}
 }
 
-func (b *inbox) wait(ctx context.Context, n *Network, otherwise time.Duration) (*Message, error) {
+func (b *inbox) wait(ctx context.Context, over <-chan struct{}, otherwise time.Duration) (*Message, error) {
 	var expired <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
 		t := time.NewTimer(otherwise)
@@ -133,7 +133,7 @@ func (b *inbox) wait(ctx context.Context, n *Network, otherwise time.Duration) (
 		default:
 			return nil, err
 		}
-	case <-n.over:
+	case <-over:
 		return nil, ErrClosed
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrReceiveTimeout, context.Cause(ctx))

@@ -229,7 +229,7 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 	if c == nil {
 		c = &call{done: make(chan error, 1)}
 	}
-	now := p.loop.port.Now()
+	now := p.loop.clock()
 	c.reply, c.due = reply, 0
 	if _, ok := ctx.Deadline(); !ok {
 		c.due = now + p.net.cfg.RequestTimeout
@@ -380,7 +380,7 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 		timeout = p.net.cfg.RequestTimeout
 	}
 	l, c := p.loop, &call{then: then}
-	now := l.port.Now()
+	now := l.clock()
 	if err := p.ask(now, c, op, payload); err != nil {
 		return err
 	}

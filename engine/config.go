@@ -19,6 +19,10 @@ type Config struct {
 	Transport transport.Transport // carries the bytes; used by one Network only
 	Identity  *identity.Identity  // who this node is
 
+	// MoreTransports carry bytes beside Transport, each for protocols that no other serves. An address in Listen goes to the
+	// transport that serves its protocol, and so does an address that is dialled.
+	MoreTransports []transport.Transport
+
 	Listen    []transport.Addr // none: this node only dials
 	Advertise []transport.Addr // addresses for the node record; none: the bound ones that others can use
 	NetworkID string           // nodes of different networks refuse each other; "" means "carrier"
@@ -112,6 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 			bad("Identity does not solve Puzzle: %w", err)
 		}
 	}
+	c.checkTransports(bad)
 	for _, a := range append(append([]transport.Addr{}, c.Listen...), c.Advertise...) {
 		if !a.IsValid() {
 			bad("address %v is not valid", a)

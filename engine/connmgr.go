@@ -162,7 +162,7 @@ func (m *connMgr) makeRoomLocked(scope string, limit int) (*PeerClient, error) {
 func lastHeard(p *PeerClient) float64 { return -p.SilentFor().Seconds() }
 
 // age is how long the peer has been open.
-func (p *PeerClient) age() time.Duration { return p.loop.port.Now() - time.Duration(p.openedAt.Load()) }
+func (p *PeerClient) age() time.Duration { return p.loop.clock() - time.Duration(p.openedAt.Load()) }
 
 func (m *connMgr) Add(p *PeerClient) {
 	m.mu.Lock()

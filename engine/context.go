@@ -36,7 +36,7 @@ func (c *ComponentContext) Opcode() opcode.Opcode { return c.op }
 func (c *ComponentContext) Payload() []byte { return c.payload }
 
 // Now is the engine time at which the message is being handled.
-func (c *ComponentContext) Now() time.Duration { return c.peer.loop.port.Now() }
+func (c *ComponentContext) Now() time.Duration { return c.peer.loop.clock() }
 
 // IsRequest reports whether the sender waits for a reply.
 func (c *ComponentContext) IsRequest() bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -30,6 +31,7 @@ type dialing struct {
 	net     *Network
 	target  Target
 	expect  identity.ID
+	via     transport.Transport // serves the target's protocol
 	waiters []*dialWaiter
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -56,7 +58,7 @@ func (n *Network) home() *loop { return n.loops[0] }
 // Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
 // "<id>@" whoever answers there is taken: proven, but not known beforehand. It waits until ctx ends, at most
 // Config.DialTimeout and Config.HandshakeTimeout. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
-// ErrSelfDial, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
+// ErrSelfDial, ErrNoTransport, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
 func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
 	if n.onLoop() {
 		return nil, ErrOnLoop
@@ -119,6 +121,10 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 		then(p, nil)
 		return nil, nil, nil
 	}
+	via, err := n.transportOf(t.Addr.Proto)
+	if err != nil {
+		return nil, nil, fmt.Errorf("engine: dial %v: %w", t, err)
+	}
 	w := &dialWaiter{then}
 	s.mu.Lock()
 	if s.stopped {
@@ -132,7 +138,7 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 		return nil, nil, &LimitError{"dials", dialQueueLimit}
 	}
 	if fresh {
-		d = &dialing{net: n, target: t, expect: t.ID}
+		d = &dialing{net: n, target: t, expect: t.ID, via: via}
 		d.ctx, d.cancel = context.WithCancel(context.Background())
 		s.byKey[t] = d
 	}
@@ -148,7 +154,7 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 		n.home().post(d.begin)
 	}
 	if start {
-		n.cfg.Transport.Dial(d.ctx, t.Addr, d)
+		via.Dial(d.ctx, t.Addr, d)
 	}
 	return w, d, nil
 }
@@ -239,7 +245,7 @@ func (d *dialing) again() {
 		d.finish(p, nil)
 		return
 	}
-	d.net.cfg.Transport.Dial(d.ctx, d.target.Addr, d)
+	d.via.Dial(d.ctx, d.target.Addr, d)
 }
 
 // finish ends the dial for everybody who waits. Any goroutine; the first call counts.
@@ -273,7 +279,7 @@ func (d *dialing) finish(p *PeerClient, err error) {
 		half.loop.post(func() { half.leave(&CloseError{Err: err}) })
 	}
 	if next != nil {
-		d.net.cfg.Transport.Dial(next.ctx, next.target.Addr, next)
+		next.via.Dial(next.ctx, next.target.Addr, next)
 	}
 	for _, w := range waiters {
 		w.then(p, err)

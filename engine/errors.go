@@ -19,6 +19,7 @@ var (
 	ErrReserved         = opcode.ErrReserved
 	ErrPeerMismatch     = errors.New("engine: the peer is not the one that was asked for")
 	ErrSelfDial         = errors.New("engine: this address leads to this node itself")
+	ErrNoTransport      = errors.New("engine: no transport serves this protocol")
 	ErrDuplicate        = errors.New("engine: there is already a connection between this pair")
 	ErrClosed           = errors.New("engine: closed")
 	ErrNotStarted       = errors.New("engine: the network has not been started")

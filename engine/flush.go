@@ -23,7 +23,7 @@ func (p *PeerClient) flush() {
 	p.send.flush = flushRunning
 	p.mu.Unlock()
 
-	now := p.loop.port.Now()
+	now := p.loop.clock()
 	prompt := now-o.parkedAt < promptWithin
 	interactive := p.interactive(now)
 	budget, chunk := flushBudget, chunkLimit

@@ -55,7 +55,7 @@ func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*
 			return nil, err
 		}
 		return g, nil
-	case <-p.net.over:
+	case <-p.loop.over:
 		return nil, ErrClosed
 	case <-ctx.Done():
 		g.Unlock()
@@ -80,7 +80,7 @@ func (g *Gate) Receive(ctx context.Context) (*Message, error) {
 	if g.peer.net.onLoop() {
 		return nil, ErrOnLoop
 	}
-	return g.inbox.wait(ctx, g.peer.net, g.peer.net.cfg.RequestTimeout)
+	return g.inbox.wait(ctx, g.peer.loop.over, g.peer.net.cfg.RequestTimeout)
 }
 
 // Unlock lets the peer's messages go on, in their order, and takes the gate away, whether its message has come or not. It

@@ -15,7 +15,9 @@ import (
 type loop struct {
 	net   *Network
 	port  transport.Loop
-	index int // port's
+	index int           // in Network.loops
+	ahead time.Duration // engine time before port's clock began: see clock
+	over  chan struct{} // closed when port has ended: what is posted is not done any more
 
 	// Owned by the loop.
 	now      time.Duration // of the current event
@@ -51,16 +53,25 @@ type loop struct {
 	goid       atomic.Uint64
 }
 
-func newLoop(n *Network, port transport.Loop) *loop {
-	l := &loop{net: n, port: port, index: port.Index(), now: port.Now(), table: n.table.Load()}
+func newLoop(s *sink, port transport.Loop) *loop {
+	n := s.net
+	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load()}
+	if len(n.loops) > 0 {
+		l.ahead = n.loops[0].clock() - port.Now()
+	}
+	l.now = l.clock()
 	l.wheel = timer.NewWheel(l.now)
 	l.warm.init()
 	return l
 }
 
+// clock is the engine time. Each transport counts from its own start; the engine counts from the first one's, so that what
+// one loop has noted means the same on another.
+func (l *loop) clock() time.Duration { return l.port.Now() + l.ahead }
+
 // enter begins an event of the loop.
 func (l *loop) enter() {
-	l.now = l.port.Now()
+	l.now = l.clock()
 	l.began = l.now
 	l.handler = nil
 	l.mu.Lock()
@@ -77,7 +88,7 @@ func (l *loop) leave() {
 	}
 	l.received.addTo(&l.net.counts)
 	l.arm()
-	if took := l.port.Now() - l.began; took > slowTurn {
+	if took := l.clock() - l.began; took > slowTurn {
 		l.net.slowTurn(l, took)
 	}
 	if l.woke {
@@ -186,6 +197,9 @@ func (l *loop) arm() {
 			l.sweepAt = l.now + sweepEvery
 		}
 		at = min(at, l.sweepAt)
+	}
+	if at != transport.Never {
+		at -= l.ahead
 	}
 	l.port.WakeAt(at)
 }

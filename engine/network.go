@@ -44,7 +44,8 @@ type Network struct {
 	callbacks    *slot        // stands for functions of the application that are no component's
 
 	phase atomic.Uint32
-	loops []*loop // fixed by Start
+	sinks []*sink // one for each transport; fixed by New
+	loops []*loop // those of all transports, one transport after the other; fixed by Start
 	bound []transport.Addr
 
 	compose   sync.Mutex // serialises changes of the components
@@ -64,8 +65,6 @@ type Network struct {
 	counts counts
 	events events
 	empty  chan struct{} // closed when shutting down and no peer is left
-	over   chan struct{} // closed when the loops have ended: what is posted is not done any more
-	ending sync.Once     // closes over
 }
 
 type phase = uint32
@@ -93,7 +92,6 @@ func New(cfg Config) (*Network, error) {
 		connMgr:  cfg.ConnMgr,
 		checked:  identity.NewCache(recordCacheSize),
 		empty:    make(chan struct{}),
-		over:     make(chan struct{}),
 
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
@@ -107,6 +105,9 @@ func New(cfg Config) (*Network, error) {
 		return nil, fmt.Errorf("engine: randomness: %w", err)
 	}
 	n.instance = binary.LittleEndian.Uint64(instance[:])
+	for _, t := range cfg.transports() {
+		n.sinks = append(n.sinks, &sink{net: n, under: t, serves: t.Protos(), over: make(chan struct{})})
+	}
 	n.pairs.init(n)
 	n.door.init(cfg.Peers)
 	n.dials.init(n)
@@ -132,13 +133,9 @@ func (n *Network) Start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if o, ok := n.cfg.Transport.(transport.Offloader); ok {
-		n.workers = offloaded(o)
-	} else {
-		n.workers = startWorkers(n.cfg.HandshakeWorkers, n.cfg.HandshakeQueue)
-	}
+	n.startWorkers()
 	n.door.shut(true) // until the loops are ours
-	bound, err := n.cfg.Transport.Start((*sink)(n), n.cfg.Listen)
+	bound, err := n.startTransports()
 	if err != nil {
 		n.workers.stop()
 		n.phase.Store(phaseStopped)
@@ -147,9 +144,7 @@ func (n *Network) Start(ctx context.Context) error {
 	}
 	n.bound = bound
 	n.compose.Lock()
-	for _, port := range n.cfg.Transport.Loops() {
-		n.loops = append(n.loops, newLoop(n, port))
-	}
+	n.gatherLoops()
 	n.phase.Store(phaseRunning)
 	slots := append([]*slot(nil), n.slots...)
 	n.compose.Unlock()
@@ -210,7 +205,7 @@ func (n *Network) Shutdown(ctx context.Context) error {
 	if gone := n.farewell(ctx); err == nil {
 		err = gone
 	}
-	err = errors.Join(err, n.cfg.Transport.Stop())
+	err = errors.Join(err, n.stopTransports())
 	n.workers.stop()
 	for _, l := range n.loops {
 		l.mu.Lock()
@@ -218,7 +213,6 @@ func (n *Network) Shutdown(ctx context.Context) error {
 		l.mu.Unlock()
 	}
 	n.phase.Store(phaseStopped)
-	n.ending.Do(func() { close(n.over) })
 	n.events.stop()
 	n.log.Info("network stopped", "id", n.id.Short())
 	return err
@@ -260,17 +254,17 @@ func (n *Network) farewell(ctx context.Context) error {
 
 // onEachLoop runs f on every loop and returns when all are done, or the loops have ended. Never called on a loop.
 func (n *Network) onEachLoop(f func(*loop)) {
-	done := make(chan struct{}, len(n.loops))
-	for _, l := range n.loops {
-		if !l.post(func() { f(l); done <- struct{}{} }) {
-			done <- struct{}{}
+	done := make([]chan struct{}, len(n.loops))
+	for i, l := range n.loops {
+		done[i] = make(chan struct{})
+		if !l.post(func() { f(l); close(done[i]) }) {
+			close(done[i])
 		}
 	}
-	for range n.loops {
+	for i, l := range n.loops {
 		select {
-		case <-done:
-		case <-n.over:
-			return
+		case <-done[i]:
+		case <-l.over:
 		}
 	}
 }
@@ -338,7 +332,7 @@ func (n *Network) Now() time.Duration {
 	if n.phase.Load() == phaseNew || len(n.loops) == 0 {
 		return 0
 	}
-	return n.loops[0].port.Now()
+	return n.loops[0].clock()
 }
 
 // panicked counts and reports a component's panic. The node lives.
@@ -357,6 +351,6 @@ func (n *Network) slowTurn(l *loop, took time.Duration) {
 		name = l.handler.name
 		l.handler.counts.slow.Add(1)
 	}
-	n.log.Debug("a loop was held", "loop", l.port.Index(), "for", took, "last", name)
+	n.log.Debug("a loop was held", "loop", l.index, "for", took, "last", name)
 	n.events.publish(Event{Kind: LoopHeld, Text: name, Duration: took})
 }

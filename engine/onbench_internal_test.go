@@ -24,12 +24,13 @@ type benchTransport struct {
 type benchLoop struct {
 	now   time.Duration
 	woken atomic.Bool
+	alarm time.Duration
 }
 
-func (l *benchLoop) Index() int           { return 0 }
-func (l *benchLoop) Now() time.Duration   { return l.now }
-func (l *benchLoop) Wake()                { l.woken.Store(true) }
-func (l *benchLoop) WakeAt(time.Duration) {}
+func (l *benchLoop) Index() int              { return 0 }
+func (l *benchLoop) Now() time.Duration      { return l.now }
+func (l *benchLoop) Wake()                   { l.woken.Store(true) }
+func (l *benchLoop) WakeAt(at time.Duration) { l.alarm = at }
 
 func (t *benchTransport) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
 	t.sink, t.loop = s, &benchLoop{now: time.Second}
@@ -37,6 +38,9 @@ func (t *benchTransport) Start(s transport.Sink, listen []transport.Addr) ([]tra
 }
 func (t *benchTransport) Loops() []transport.Loop { return []transport.Loop{t.loop} }
 func (t *benchTransport) Stop() error             { return nil }
+func (t *benchTransport) Protos() []transport.Proto {
+	return []transport.Proto{transport.TCP}
+}
 func (t *benchTransport) Dial(_ context.Context, _ transport.Addr, tag any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine/session"
 	"github.com/carrier-p2p/carrier/engine/timer"
-	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/handshake"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -25,105 +24,6 @@ import (
 //
 // The connection is open when the responder says so, and nobody sends anything of weight before. That is what makes one
 // connection per pair exact: a connection that loses has never carried a message. See pairs.go.
-
-// sink is the face a Network shows its transport.
-type sink Network
-
-func (s *sink) Opened(l transport.Link, tag any) {
-	n := (*Network)(s)
-	d, _ := tag.(*dialing)
-	if n.phase.Load() > phaseRunning {
-		l.Close()
-		return
-	}
-	if n.phase.Load() < phaseRunning || (d == nil && n.door.isShut()) {
-		l.Close()
-		return
-	}
-	lp := n.loops[l.Loop().Index()]
-	lp.enter()
-	defer lp.leave()
-	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, index: -1}
-	p.heardAt.Store(int64(lp.now))
-	if err := n.door.enter(l.Remote(), d != nil); err != nil {
-		n.counts.refused.Add(1)
-		n.events.publish(Event{Kind: PeerRefused, Addr: l.Remote(), Err: err})
-		if d != nil {
-			d.failed(err)
-		}
-		l.Close()
-		return
-	}
-	p.greet = &greeting{dial: d}
-	p.greet.timer.Fire = func(time.Duration) { p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout}) }
-	lp.wheel.Set(&p.greet.timer, lp.now+n.cfg.HandshakeTimeout)
-	l.SetOwner(p)
-	if d != nil {
-		d.connected(p)
-		if p.state() == stateHandshaking { // else the dial has been given up in the meantime
-			p.step(nil)
-		}
-	}
-}
-
-func (s *sink) DialFailed(tag any, err error) {
-	if d, ok := tag.(*dialing); ok {
-		d.failed(err)
-	}
-}
-
-func (s *sink) Bytes(l transport.Link, b []byte) {
-	p, _ := l.Owner().(*PeerClient)
-	if p == nil {
-		return
-	}
-	p.loop.enter()
-	p.heardAt.Store(int64(p.loop.now))
-	p.loop.received.bytes += len(b)
-	switch p.state() {
-	case stateHandshaking:
-		p.greeted(b)
-	default:
-		p.receive(b)
-	}
-	p.loop.leave()
-}
-
-func (s *sink) Writable(l transport.Link) {
-	if p, _ := l.Owner().(*PeerClient); p != nil {
-		p.loop.enter()
-		p.writable()
-		p.loop.leave()
-	}
-}
-
-func (s *sink) Closed(l transport.Link, err error) {
-	if p, _ := l.Owner().(*PeerClient); p != nil {
-		p.loop.enter()
-		p.gone(err)
-		p.loop.leave()
-	}
-}
-
-func (s *sink) Turn(lp transport.Loop) {
-	n := (*Network)(s)
-	if i := lp.Index(); n.phase.Load() != phaseNew && i < len(n.loops) {
-		n.loops[i].turn()
-	}
-}
-
-func (s *sink) Refused(remote transport.Addr, err error) {
-	n := (*Network)(s)
-	n.counts.refused.Add(1)
-	n.events.publish(Event{Kind: PeerRefused, Addr: remote, Err: err})
-}
-
-func (s *sink) Failed(err error) {
-	n := (*Network)(s)
-	n.ending.Do(func() { close(n.over) })
-	n.log.Error("transport failed", "err", err)
-	n.events.publish(Event{Kind: TransportFailed, Err: err})
-}
 
 // A greeting is what a connection needs until it is open. It belongs to the peer's loop; the machine to the worker while
 // busy is set.

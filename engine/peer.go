@@ -138,7 +138,7 @@ func (p *PeerClient) ObserveRTT(sample time.Duration) {
 
 // SilentFor is how long nothing has come from the peer.
 func (p *PeerClient) SilentFor() time.Duration {
-	return p.loop.port.Now() - time.Duration(p.heardAt.Load())
+	return p.loop.clock() - time.Duration(p.heardAt.Load())
 }
 
 // Connected reports whether messages can be sent at this moment.

@@ -11,20 +11,20 @@ import (
 // Ping asks the peer for a sign of life and returns the round trip, which also goes into RTT. The answer comes from the
 // peer's engine, ahead of anything queued. It waits like Request does.
 func (p *PeerClient) Ping(ctx context.Context) (time.Duration, error) {
-	start := p.loop.port.Now()
+	start := p.loop.clock()
 	if _, _, err := p.request(ctx, opcode.PingCode, nil, nil); err != nil {
 		return 0, err
 	}
-	rtt := p.loop.port.Now() - start
+	rtt := p.loop.clock() - start
 	p.ObserveRTT(rtt)
 	return rtt, nil
 }
 
 // PingAsync is Ping with a callback on the peer's loop. It never waits.
 func (p *PeerClient) PingAsync(timeout time.Duration, then func(rtt time.Duration, err error)) error {
-	start := p.loop.port.Now()
+	start := p.loop.clock()
 	return p.requestAsync(opcode.PingCode, nil, timeout, func(_ *ComponentContext, err error) {
-		rtt := p.loop.port.Now() - start
+		rtt := p.loop.clock() - start
 		if err == nil {
 			p.ObserveRTT(rtt)
 		}

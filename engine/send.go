@@ -105,7 +105,7 @@ func (p *PeerClient) startLocked() bool {
 		return false
 	}
 	s.flush = flushParked
-	s.out.parkedAt = p.loop.port.Now()
+	s.out.parkedAt = p.loop.clock()
 	return true
 }
 

@@ -56,7 +56,7 @@ func (p *PeerClient) Stream() (*Stream, error) {
 	select {
 	case r := <-c:
 		return r.s, r.err
-	case <-p.net.over:
+	case <-p.loop.over:
 		return nil, ErrClosed
 	}
 }

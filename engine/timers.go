@@ -26,7 +26,7 @@ func (l Loop) Post(f func()) bool {
 func (l Loop) Index() int { return l.loop.index }
 
 // Now is the engine time.
-func (l Loop) Now() time.Duration { return l.loop.port.Now() }
+func (l Loop) Now() time.Duration { return l.loop.clock() }
 
 // A Timer is a function that waits for its time on a Loop.
 type Timer struct {
@@ -38,7 +38,7 @@ type Timer struct {
 // After has f run on the loop when d has passed, to the millisecond.
 func (l Loop) After(d time.Duration, f func()) *Timer {
 	t := &Timer{loop: l.loop}
-	due := l.loop.port.Now() + d
+	due := l.loop.clock() + d
 	t.timer.Fire = func(time.Duration) { t.loop.guard(t.loop.net.callbacks, f) }
 	l.loop.post(func() {
 		if !t.stopped {

@@ -1,4 +1,4 @@
-// Package node is a ready node: a Network on TCP with the stock components, from one Config.
+// Package node is a ready node: a Network on TCP, and whatever transports it is given besides, with the stock components, from one Config.
 //
 //	n, err := node.New(node.Config{Listen: []string{"tcp://0.0.0.0:4001"}, IdentityFile: "carrier.id"})
 //	err = n.Start(ctx)
@@ -24,7 +24,8 @@ import (
 
 // A Config says what node is wanted. The zero Config is a node that only dials, with a new identity each time.
 type Config struct {
-	// Listen are the addresses to listen on, such as "tcp://0.0.0.0:4001"; port 0 takes any. None: only dial.
+	// Listen are the addresses to listen on, such as "tcp://0.0.0.0:4001"; port 0 takes any. None: only dial. Addresses of
+	// other protocols than TCP need one of Transports.
 	Listen []string
 
 	// Advertise are the addresses to show in the node record where others cannot use those in Listen.
@@ -39,6 +40,10 @@ type Config struct {
 	Puzzle    *identity.Puzzle // nil means identity.DefaultPuzzle; a weaker one needs WeakPuzzle
 	// WeakPuzzle allows a Puzzle that protects nothing, for tests, benchmarks and closed networks.
 	WeakPuzzle bool
+
+	// Transports carry bytes beside TCP, such as quicio.New(quicio.Config{}). Each serves the addresses of its protocols in
+	// Listen and those that are dialled.
+	Transports []transport.Transport
 
 	Loops   int               // event loops; 0 means GOMAXPROCS
 	Peers   engine.PeerLimits // zero fields mean the engine's defaults
@@ -69,7 +74,8 @@ func New(cfg Config) (*engine.Network, error) {
 		return nil, fmt.Errorf("node: identity: %w", err)
 	}
 	ec := engine.Config{
-		Transport: gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}), Identity: id, Listen: listen,
+		Transport: gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}), MoreTransports: cfg.Transports,
+		Identity: id, Listen: listen,
 		Advertise: advertise, NetworkID: cfg.NetworkID, Puzzle: &puzzle, WeakPuzzle: cfg.WeakPuzzle, Peers: cfg.Peers,
 		Logger: cfg.Logger,
 	}

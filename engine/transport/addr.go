@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -20,9 +21,13 @@ const (
 	TCP  Proto = 1
 	UDP  Proto = 2
 	QUIC Proto = 3
+
+	// PrivateProto and what lies above it are for transports that are not carrier's own. They are written as a number:
+	// "proto-128://198.51.100.7:4001".
+	PrivateProto Proto = 128
 )
 
-// String returns the scheme used in addresses: "tcp", "udp", "quic".
+// String returns the scheme used in addresses: "tcp", "udp", "quic", else "proto-" and the number.
 func (p Proto) String() string {
 	switch p {
 	case TCP:
@@ -60,15 +65,8 @@ func ParseAddr(s string) (Addr, error) {
 	if !ok {
 		return Addr{}, fmt.Errorf("%w: %q has no scheme such as tcp://", ErrAddress, s)
 	}
-	var p Proto
-	switch scheme {
-	case "tcp":
-		p = TCP
-	case "udp":
-		p = UDP
-	case "quic":
-		p = QUIC
-	default:
+	p, ok := parseProto(scheme)
+	if !ok {
 		return Addr{}, fmt.Errorf("%w: %q: unknown scheme %q (tcp, udp, quic)", ErrAddress, s, scheme)
 	}
 	ap, err := netip.ParseAddrPort(rest)
@@ -76,4 +74,17 @@ func ParseAddr(s string) (Addr, error) {
 		return Addr{}, fmt.Errorf("%w: %q: %v", ErrAddress, s, err)
 	}
 	return Addr{p, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}, nil
+}
+
+// parseProto is the reverse of Proto.String.
+func parseProto(scheme string) (Proto, bool) {
+	for _, p := range [...]Proto{TCP, UDP, QUIC} {
+		if scheme == p.String() {
+			return p, true
+		}
+	}
+	digits, ok := strings.CutPrefix(scheme, "proto-")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	p := Proto(n)
+	return p, ok && err == nil && p != 0 && p.String() == scheme
 }

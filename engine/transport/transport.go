@@ -34,6 +34,10 @@ type Transport interface {
 	// The Sink may be called before Start returns.
 	Start(sink Sink, listen []Addr) (bound []Addr, err error)
 
+	// Protos returns the protocols of the addresses that this transport listens on and dials: at least one, always the
+	// same. It may be called before Start.
+	Protos() []Proto
+
 	// Loops returns the event loops; fixed, and at least one, after Start.
 	Loops() []Loop
 
@@ -56,7 +60,7 @@ type Offloader interface {
 
 // A Loop is one event loop. Every Sink call about its links is made on it, never two at once.
 type Loop interface {
-	// Index is the loop's position in Transport.Loops.
+	// Index is the loop's position in Transport.Loops: 0, 1, … below their number.
 	Index() int
 
 	// Now is the engine time. Any goroutine.

@@ -169,6 +169,9 @@ func New(cfg Config) *Transport {
 	return t
 }
 
+// Protos says that this transport serves TCP.
+func (t *Transport) Protos() []transport.Proto { return []transport.Proto{transport.TCP} }
+
 // Loops returns the event loops, in the order of their Index. It is empty before Start.
 func (t *Transport) Loops() []transport.Loop { return t.loops.list() }
 

@@ -156,6 +156,9 @@ func (p *Port) Start(s transport.Sink, listen []transport.Addr) ([]transport.Add
 	return nil, nil
 }
 
+// Protos implements transport.Transport: what the shared transport serves.
+func (p *Port) Protos() []transport.Proto { return p.hub.under.Protos() }
+
 // Loops implements transport.Transport.
 func (p *Port) Loops() []transport.Loop { return p.loops }
 

@@ -65,7 +65,7 @@ func (h *Host) Dial(ctx context.Context, to transport.Addr, tag any) {
 	switch {
 	case h.state == hostStopped:
 		d.failAt(now+turnAfterMin, transport.ErrClosed)
-	case to.Proto != transport.TCP:
+	case to.Proto != h.proto:
 		d.failAt(now+turnAfterMin, ErrProto)
 	case ctx.Err() != nil:
 		d.failAt(now+turnAfterMin, ctx.Err())
@@ -122,14 +122,14 @@ func (d *dial) fire(n *Net, ev *pending) {
 
 // arrive is the request at the far place.
 func (d *dial) arrive(n *Net, now time.Duration) {
-	far := n.machines[d.to.Addr()]
+	far, at := n.machines[d.to.Addr()], port{d.to.Proto, d.to.Port()}
 	switch {
 	case far != nil && far.silent:
 		d.retry(now)
-	case far == nil || far.listeners[d.to.Port()] == nil:
+	case far == nil || far.listeners[at] == nil:
 		d.travel(dialRefused, now)
 	default:
-		d.target = far.listeners[d.to.Port()]
+		d.target = far.listeners[at]
 		d.travel(dialAnswered, now)
 	}
 }
@@ -145,7 +145,7 @@ func (d *dial) retry(now time.Duration) {
 func (d *dial) open(n *Net, now time.Duration) {
 	h := d.host
 	d.remove()
-	local := transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(h.machine.addr, h.machine.freePort())}
+	local := transport.Addr{Proto: h.proto, AddrPort: netip.AddrPortFrom(h.machine.addr, h.machine.freePort(h.proto))}
 	near := newLink(h, local, d.to)
 	far := newLink(d.target, d.to, local)
 	near.peer, far.peer = far, near

@@ -13,8 +13,9 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
-// ErrProto is the error of listening on or dialling an address that is not tcp.
-var ErrProto = errors.New("simnet: only tcp is simulated")
+// ErrProto is the error of listening on or dialling an address that is not of the host's protocol: tcp, unless Proto says
+// otherwise.
+var ErrProto = errors.New("simnet: another protocol than the host's")
 
 // errStarted is the error of a second Start.
 var errStarted = errors.New("simnet: already started")
@@ -23,21 +24,27 @@ var errStarted = errors.New("simnet: already started")
 type machine struct {
 	addr      netip.Addr // fixed
 	running   []*Host    // in the order of their Start
-	listeners map[uint16]*Host
+	listeners map[port]*Host
 	nextPort  uint16
 	silent    bool // it has vanished and no Host came after
 }
 
+// A port is what one Host of a machine may listen on.
+type port struct {
+	proto  transport.Proto
+	number uint16
+}
+
 // freePort returns the next port in turn that nobody listens on. Dialling ends may share one, as the other side's address
 // tells them apart.
-func (m *machine) freePort() uint16 {
+func (m *machine) freePort(proto transport.Proto) uint16 {
 	for range portLast - portFirst + 1 {
-		port := m.nextPort
+		number := m.nextPort
 		if m.nextPort++; m.nextPort > portLast {
 			m.nextPort = portFirst
 		}
-		if m.listeners[port] == nil {
-			return port
+		if m.listeners[port{proto, number}] == nil {
+			return number
 		}
 	}
 	panic(fmt.Sprintf("simnet: %v listens on every port of its range", m.addr))
@@ -54,6 +61,7 @@ type Host struct {
 	machine    *machine
 	number     uint64
 	sendBuffer int
+	proto      transport.Proto
 	loops      []*Loop
 	sink       transport.Sink // set by Start
 
@@ -61,7 +69,7 @@ type Host struct {
 
 	// Under the Net's lock.
 	state    hostState
-	ports    []uint16 // it listens on
+	ports    []port // it listens on
 	nextLoop int
 	links    []*Link // that are open, or closed with bytes still to leave
 	dials    []*dial
@@ -102,8 +110,12 @@ func SendBuffer(bytes int) HostOption {
 	return func(h *Host) { h.sendBuffer = bytes }
 }
 
+// Proto sets the protocol of the host's addresses, so that a node may have several hosts at one address, as it would have
+// several transports. What they carry is simulated alike. Without it, tcp.
+func Proto(p transport.Proto) HostOption { return func(h *Host) { h.proto = p } }
+
 func newHost(n *Net, opts []HostOption) *Host {
-	h := &Host{net: n, sendBuffer: sendBufferDefault, loops: make([]*Loop, loopsDefault)}
+	h := &Host{net: n, sendBuffer: sendBufferDefault, proto: transport.TCP, loops: make([]*Loop, loopsDefault)}
 	for _, o := range opts {
 		o(h)
 	}
@@ -119,6 +131,9 @@ func newHost(n *Net, opts []HostOption) *Host {
 // Addr is the host's address.
 func (h *Host) Addr() netip.Addr { return h.machine.addr }
 
+// Protos implements transport.Transport.
+func (h *Host) Protos() []transport.Proto { return []transport.Proto{h.proto} }
+
 // Loops implements transport.Transport.
 func (h *Host) Loops() []transport.Loop {
 	all := make([]transport.Loop, len(h.loops))
@@ -128,7 +143,7 @@ func (h *Host) Loops() []transport.Loop {
 	return all
 }
 
-// Start implements transport.Transport. It binds tcp ports of the host's address or of an unspecified one.
+// Start implements transport.Transport. It binds ports of the host's address or of an unspecified one.
 func (h *Host) Start(sink transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
 	n := h.net
 	n.mu.Lock()
@@ -158,26 +173,26 @@ func (h *Host) Start(sink transport.Sink, listen []transport.Addr) ([]transport.
 
 // bind takes the port of a, or a free one for port 0.
 func (h *Host) bind(a transport.Addr) (transport.Addr, error) {
-	m, ip, port := h.machine, a.Addr().Unmap(), a.Port()
+	m, ip, at := h.machine, a.Addr().Unmap(), port{a.Proto, a.Port()}
 	switch {
-	case a.Proto != transport.TCP:
+	case a.Proto != h.proto:
 		return a, ErrProto
 	case ip != m.addr && !ip.IsUnspecified():
 		return a, syscall.EADDRNOTAVAIL
-	case m.listeners[port] != nil:
+	case m.listeners[at] != nil:
 		return a, syscall.EADDRINUSE
-	case port == 0:
-		port = m.freePort()
+	case at.number == 0:
+		at.number = m.freePort(h.proto)
 	}
-	m.listeners[port] = h
-	h.ports = append(h.ports, port)
-	return transport.Addr{Proto: a.Proto, AddrPort: netip.AddrPortFrom(ip, port)}, nil
+	m.listeners[at] = h
+	h.ports = append(h.ports, at)
+	return transport.Addr{Proto: a.Proto, AddrPort: netip.AddrPortFrom(ip, at.number)}, nil
 }
 
 // unbind gives all ports back.
 func (h *Host) unbind() {
-	for _, port := range h.ports {
-		delete(h.machine.listeners, port)
+	for _, at := range h.ports {
+		delete(h.machine.listeners, at)
 	}
 	h.ports = nil
 }

@@ -328,7 +328,7 @@ func (n *Net) Host(addr netip.Addr, opts ...HostOption) *Host {
 	defer n.mu.Unlock()
 	m := n.machines[addr]
 	if m == nil {
-		m = &machine{addr: addr, listeners: make(map[uint16]*Host), nextPort: portFirst}
+		m = &machine{addr: addr, listeners: make(map[port]*Host), nextPort: portFirst}
 		n.machines[addr] = m
 	}
 	m.silent = false

@@ -217,7 +217,7 @@ func (p *pipe) hold(now time.Duration) {
 // accept tells the other end of the connection, if its listener is still there.
 func (p *pipe) accept(n *Net, now time.Duration) {
 	to := p.from.peer
-	if to.host.machine.listeners[to.local.Port()] != to.host {
+	if to.host.machine.listeners[port{to.local.Proto, to.local.Port()}] != to.host {
 		to.state = linkDead
 		p.refuse(now)
 		return
