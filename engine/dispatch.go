@@ -16,8 +16,9 @@ import (
 
 // A table says who sees which opcode. It is immutable; every loop holds a pointer to the present one.
 type table struct {
-	dense   [denseOpcodes]*row
-	sparse  map[opcode.Opcode]*row
+	library [libraryOpcodes]*row   // indexed by opcode
+	first   []*row                 // indexed by opcode, from opcode.ApplicationOpCodeStart; not longer than it has to be
+	sparse  map[opcode.Opcode]*row // all others; nil: there are none
 	silence []silenceRow
 	slots   []*slot // all components, in the order of their priority
 	rest    *row    // of opcodes that have no row; nil: nobody sees them
@@ -41,7 +42,7 @@ type silenceRow struct {
 
 // newTable makes the table of these slots, which are in the order of their priority.
 func newTable(reg *opcode.Registry, slots []*slot) *table {
-	t := &table{sparse: map[opcode.Opcode]*row{}, slots: slices.Clone(slots)}
+	t := &table{slots: slices.Clone(slots)}
 	var everyone []*slot
 	named := map[opcode.Opcode]bool{}
 	for _, s := range slots {
@@ -95,17 +96,27 @@ func (t *table) put(c opcode.Opcode, r *row) {
 	if r.small = -1; r.counted && !builtin(c) {
 		r.small = min(r.limit, framing.FramePayloadLimit)
 	}
-	if c < denseOpcodes {
-		t.dense[c] = r
-		return
+	switch i := c - opcode.ApplicationOpCodeStart; {
+	case c < libraryOpcodes:
+		t.library[c] = r
+	case i < firstOpcodes: // not below ApplicationOpCodeStart either: it would have wrapped around
+		t.first = append(t.first, make([]*row, max(0, int(i)+1-len(t.first)))...)
+		t.first[i] = r
+	default:
+		if t.sparse == nil {
+			t.sparse = map[opcode.Opcode]*row{}
+		}
+		t.sparse[c] = r
 	}
-	t.sparse[c] = r
 }
 
 // row returns the row of an opcode, or nil.
 func (t *table) row(c opcode.Opcode) *row {
-	if c < denseOpcodes {
-		return t.dense[c]
+	if i := c - opcode.ApplicationOpCodeStart; i < opcode.Opcode(len(t.first)) {
+		return t.first[i]
+	}
+	if c < libraryOpcodes {
+		return t.library[c]
 	}
 	return t.sparse[c]
 }
@@ -126,9 +137,14 @@ func (t *table) find(f *framing.Frame) *row {
 }
 
 func (t *table) each(f func(opcode.Opcode, *row)) {
-	for c, r := range t.dense {
+	for c, r := range t.library {
 		if r != nil {
 			f(opcode.Opcode(c), r)
+		}
+	}
+	for i, r := range t.first {
+		if r != nil {
+			f(opcode.ApplicationOpCodeStart+opcode.Opcode(i), r)
 		}
 	}
 	for c, r := range t.sparse {

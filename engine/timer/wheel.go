@@ -13,7 +13,8 @@ const (
 	levels    = 8
 )
 
-// A Wheel holds timers and fires them. It takes 16 KiB, and its methods do not allocate. It belongs to one goroutine.
+// A Wheel holds timers and fires them. It takes 2 KiB for each level that was ever needed: 2 for deadlines within 64 ms, 8
+// for a day; else its methods do not allocate. It belongs to one goroutine.
 type Wheel struct {
 	now time.Duration // the latest that Advance was told
 
@@ -26,8 +27,18 @@ type Wheel struct {
 	// or a timer that sets itself for now would never let it end. Their tick is tickBefore(now).
 	late ring
 
-	inUse [levels]uint64 // bit s: slot s may hold timers; cleared when it is found not to
-	slots [levels][slots]ring
+	inUse  [levels]uint64 // bit s: slot s may hold timers; cleared when it is found not to
+	levels [levels]*level // nil: never needed. The lowest is always there
+}
+
+type level [slots]ring
+
+func newLevel() *level {
+	lv := new(level)
+	for s := range lv {
+		lv[s].init()
+	}
+	return lv
 }
 
 // NewWheel returns a wheel without timers whose time is now.
@@ -35,11 +46,7 @@ func NewWheel(now time.Duration) *Wheel {
 	w := &Wheel{now: now, here: tickBefore(now)}
 	w.to = w.here
 	w.late.init()
-	for l := range w.slots {
-		for s := range w.slots[l] {
-			w.slots[l][s].init()
-		}
-	}
+	w.levels[0] = newLevel()
 	return w
 }
 
@@ -103,7 +110,7 @@ func (w *Wheel) Advance(now time.Duration, max int) (fired int) {
 			}
 			continue
 		}
-		first := &w.slots[0][w.here%slots].head
+		first := &w.levels[0][w.here%slots].head
 		if t := first.next; t != first {
 			t.unlink()
 			fired++
@@ -122,7 +129,12 @@ func (w *Wheel) slot(here, tick uint64) *ring {
 	level := levelOf(here ^ tick)
 	s := tick >> (level * digitBits) % slots
 	w.inUse[level] |= 1 << s
-	return &w.slots[level][s]
+	lv := w.levels[level]
+	if lv == nil {
+		lv = newLevel()
+		w.levels[level] = lv
+	}
+	return &lv[s]
 }
 
 // levelOf returns the number of the highest digit that is not zero; 0 if there is none.
@@ -134,7 +146,7 @@ func (w *Wheel) earliest() (tick uint64, ok bool) {
 	for level := range w.inUse {
 		for w.inUse[level] != 0 {
 			s := bits.TrailingZeros64(w.inUse[level])
-			if w.slots[level][s].empty() {
+			if w.levels[level][s].empty() {
 				w.inUse[level] &^= 1 << s
 				continue
 			}
@@ -161,15 +173,23 @@ func (w *Wheel) aim() bool {
 func (w *Wheel) descend(moves *int) bool {
 	if level := levelOf(w.here ^ w.to); level > 0 {
 		s := w.to >> (level * digitBits) % slots
-		for from := &w.slots[level][s]; !from.empty(); *moves-- {
-			if *moves == 0 {
-				return false
-			}
-			t := from.head.next
-			t.unlink()
-			w.slot(w.to, t.tick).push(t)
+		if lv := w.levels[level]; lv != nil && !w.empty(&lv[s], moves) {
+			return false
 		}
 	}
 	w.here = w.to
+	return true
+}
+
+// empty moves the timers of a slot to where they belong seen from to. It reports false if moves did not allow all.
+func (w *Wheel) empty(from *ring, moves *int) bool {
+	for ; !from.empty(); *moves-- {
+		if *moves == 0 {
+			return false
+		}
+		t := from.head.next
+		t.unlink()
+		w.slot(w.to, t.tick).push(t)
+	}
 	return true
 }
