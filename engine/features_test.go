@@ -476,3 +476,20 @@ func TestSlowReader(t *testing.T) {
 	w.until("room again", func() bool { return p.TrySendRaw(opNote, note) == nil })
 	w.stop()
 }
+
+// Both sides are told where the other sees them: the dialler the address of its end of the connection, the listener the
+// address that was dialled.
+func TestObserved(t *testing.T) {
+	worlds(t, func(w *world) {
+		inbound := &witness{}
+		a, b := w.node(nil), w.node(nil, withWitness(inbound))
+		p := w.dial(a, b)
+		w.until("the listener to have the peer", func() bool { ups, _, _ := inbound.count(); return ups == 1 })
+		if got, want := p.Observed(), p.LocalAddr(); got != want {
+			t.Errorf("the dialler is seen as %v, and is %v", got, want)
+		}
+		if got, want := inbound.peer(0).Observed(), b.Addrs()[0]; got != want {
+			t.Errorf("the listener is seen as %v, and is %v", got, want)
+		}
+	})
+}

@@ -33,7 +33,7 @@ type Network struct {
 	bufs     *session.Buffers
 	connMgr  ConnMgr
 	checked  *identity.Cache // records whose signature has been verified
-	records  *lru.Cache[identity.ID, *identity.Record]
+	records  *lru.Cache[identity.ID, shown]
 	workers  *workers
 	table    atomic.Pointer[table]
 	scratch  sync.Pool // *[]byte, for encoding messages
@@ -96,7 +96,7 @@ func New(cfg Config) (*Network, error) {
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
 	}
-	n.records, err = lru.New[identity.ID, *identity.Record](recordCacheSize)
+	n.records, err = lru.New[identity.ID, shown](recordCacheSize)
 	if err != nil {
 		return nil, err
 	}
@@ -324,8 +324,11 @@ func (n *Network) Advertise(addrs []transport.Addr, flags identity.Flags) error 
 	return nil
 }
 
-// recordOf returns the last record seen of a peer.
-func (n *Network) recordOf(id identity.ID) (*identity.Record, bool) { return n.records.Get(id) }
+// shown is what a peer has said in its last handshake: of itself, proven, and of us, its word alone.
+type shown struct {
+	record   *identity.Record
+	observed transport.Addr
+}
 
 // Now is the engine time: the span since the transport started.
 func (n *Network) Now() time.Duration {

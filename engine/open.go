@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
@@ -65,8 +66,9 @@ func (p *PeerClient) step(msg []byte) {
 	g.busy = true
 	now := p.loop.now
 	cfg := p.net.ownRaw.Load()
+	seen := p.link.Remote()
 	work := func() {
-		out, err := g.compute(cfg, now, msg)
+		out, err := g.compute(cfg, now, seen, msg)
 		p.loop.post(func() { p.stepped(out, err) })
 	}
 	if !p.net.workers.try(work) {
@@ -75,8 +77,8 @@ func (p *PeerClient) step(msg []byte) {
 	}
 }
 
-// compute runs on a worker, which has the machine to itself.
-func (g *greeting) compute(cfg *handshake.Config, now time.Duration, msg []byte) (out []byte, err error) {
+// compute runs on a worker, which has the machine to itself. seen is where the peer's bytes come from, which it is told.
+func (g *greeting) compute(cfg *handshake.Config, now time.Duration, seen transport.Addr, msg []byte) (out []byte, err error) {
 	if g.machine == nil {
 		if g.dial != nil {
 			g.machine, err = handshake.NewInitiator(cfg, now, g.dial.expect)
@@ -86,6 +88,8 @@ func (g *greeting) compute(cfg *handshake.Config, now time.Duration, msg []byte)
 		if err != nil {
 			return nil, err
 		}
+		seen.AddrPort = netip.AddrPortFrom(seen.Addr().Unmap().WithZone(""), seen.Port()) // what an encoding can hold
+		g.machine.Observe(seen)
 	}
 	if msg != nil {
 		if err := g.machine.Receive(now, msg); err != nil {
@@ -153,7 +157,7 @@ func (p *PeerClient) proven(r handshake.Result, out []byte) {
 	p.id, p.key, p.instance = r.ID, r.Remote.PublicKey, r.Params.Instance
 	p.recv.Start(r.Recv)
 	p.send.sealer.Start(r.Send)
-	p.net.records.Add(r.ID, r.Remote)
+	p.net.records.Add(r.ID, shown{r.Remote, r.Params.Observed})
 	if !p.dialled {
 		p.speaks = true
 		p.admit()

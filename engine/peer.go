@@ -118,7 +118,18 @@ func (p *PeerClient) LocalAddr() transport.Addr { return p.link.Local() }
 
 // Record is the peer's signed node record as shown in the handshake, if the node still has it: the most recently seen
 // records are kept. In PeerConnect it is always there.
-func (p *PeerClient) Record() (*identity.Record, bool) { return p.net.recordOf(p.id) }
+func (p *PeerClient) Record() (*identity.Record, bool) {
+	s, ok := p.net.records.Get(p.id)
+	return s.record, ok
+}
+
+// Observed is the address under which the peer says it sees this node, kept for as long as its Record. On a connection that
+// this node has dialled its port is of that connection alone. It is the peer's word: one that lies names any address.
+// Zero: it has not said.
+func (p *PeerClient) Observed() transport.Addr {
+	s, _ := p.net.records.Get(p.id)
+	return s.observed
+}
 
 // RTT is the smoothed round trip time, 0 while none has been measured.
 func (p *PeerClient) RTT() time.Duration { return time.Duration(p.rtt.Load()) }
