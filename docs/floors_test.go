@@ -51,6 +51,7 @@ var floors = map[string]floor{
 
 	// 5: components.
 	"engine/component/keepalive": {5, nil},
+	"engine/component/broadcast": {5, nil},
 
 	// 6: ready nodes.
 	"engine/node": {6, nil},

@@ -23,6 +23,10 @@ func (n *Network) onLoop() bool {
 	return false
 }
 
+// OnLoop reports whether the caller runs in a component's code on one of the network's loops, where nothing may wait:
+// methods of components that do return ErrOnLoop then.
+func (n *Network) OnLoop() bool { return n.onLoop() }
+
 // here reports whether the caller runs in a component's code on this loop.
 func (l *loop) here() bool { return l.inUserCode.Load() && l.goid.Load() == goroutineID() }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -50,6 +51,19 @@ type Config struct {
 	OriginBurst int // 0 means 64
 	TotalRate   int // of all; 0 means 1024: 5 % of one core for signatures
 	TotalBurst  int // 0 means 4096
+}
+
+// Check returns everything that is wrong with the config, wrapping ErrConfig, except that Signer and Verifier may be
+// missing still.
+func (c Config) Check() error {
+	if c.Signer == nil {
+		c.Signer = (*identity.Identity)(nil)
+	}
+	if c.Verifier == nil {
+		c.Verifier = Origins(identity.Puzzle{})
+	}
+	_, err := c.withDefaults()
+	return err
 }
 
 // withDefaults returns the config in force, or everything that is wrong with it.

@@ -108,6 +108,18 @@ func (c *Core) Broadcast(now time.Duration, payload []byte) (MessageID, error) {
 	return m.ID, nil
 }
 
+// ReadyAt returns when the node's own rate allows a Broadcast of size bytes: a time that has passed if it does now.
+func (c *Core) ReadyAt(size int) time.Duration {
+	o := c.census.find(&c.self.Record.PublicKey)
+	if o == nil {
+		return c.now
+	}
+	return o.fullAt + c.own.every*time.Duration(costOf(size)) - c.own.span
+}
+
+// Knows reports whether a message with that id was here in the last two minutes.
+func (c *Core) Knows(id *MessageID) bool { return c.cache.find(id) != nil }
+
 // Receive takes a message of a peer, which the session that carried it has proven. Nothing of m is kept; payloads are
 // copied. What is wrong with a message is counted and held against the peer; nothing is returned because nothing needs
 // to be done.
