@@ -9,6 +9,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine/session"
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/handshake"
 	"github.com/carrier-p2p/carrier/opcode"
