@@ -63,6 +63,19 @@ type SilenceWatcher interface {
 	PeerSilent(client *PeerClient, silent time.Duration)
 }
 
+// An Acknowledger is the component that answers for messages whose sender wants to know that they have arrived: those with the
+// wants-ack flag, sent with TrySendAckable. The first one by priority is asked; where there is none such messages are
+// dropped and counted as unhandled, since their sender would repeat them. Both methods are called on the peer's loop.
+type Acknowledger interface {
+	// Arrived is called before the message is handed to anybody, with the number its sender gave it. It reports whether it is
+	// to be handed over: false for one that has been before. A *Fault with Fate Close disconnects the peer.
+	Arrived(client *PeerClient, id uint32) (fresh bool, err error)
+
+	// Taken is called after the message was handed over, with nil if somebody has taken it, else with why it was refused. It
+	// is not called if the connection ends meanwhile, or a component panics.
+	Taken(client *PeerClient, id uint32, refused error)
+}
+
 // A ComponentOption changes how AddComponent registers a component.
 type ComponentOption func(*slot)
 
@@ -203,7 +216,7 @@ func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
 // recompose makes a new dispatch table from the slots and gives it to every loop; on each, then runs once right after.
 // It returns when all loops have it. The caller holds compose.
 func (n *Network) recompose(then func(*loop)) {
-	t := newTable(n.registry, n.slots)
+	t := newTable(n.registry, n.slots, &n.opcodes)
 	n.table.Store(t)
 	if !n.running() {
 		return

@@ -20,6 +20,7 @@ type table struct {
 	first   []*row                 // indexed by opcode, from opcode.ApplicationOpCodeStart; not longer than it has to be
 	sparse  map[opcode.Opcode]*row // all others; nil: there are none
 	silence []silenceRow
+	acks    ackRow
 	slots   []*slot // all components, in the order of their priority
 	rest    *row    // of opcodes that have no row; nil: nobody sees them
 	reply   row     // of replies that have no row
@@ -30,8 +31,15 @@ type row struct {
 	limit     int  // largest message, bytes
 	counted   bool // costs credit
 	small     int  // largest payload that sendSmall may queue; -1: none
+	place     int  // where its messages are counted; see opcodeCounts
 	receivers []*slot
 	entry     *opcode.Entry // nil: no type is registered
+}
+
+// An ackRow is who answers for messages that want to be acknowledged; the zero value: nobody.
+type ackRow struct {
+	slot         *slot
+	acknowledger Acknowledger
 }
 
 type silenceRow struct {
@@ -41,7 +49,7 @@ type silenceRow struct {
 }
 
 // newTable makes the table of these slots, which are in the order of their priority.
-func newTable(reg *opcode.Registry, slots []*slot) *table {
+func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts) *table {
 	t := &table{slots: slices.Clone(slots)}
 	var everyone []*slot
 	named := map[opcode.Opcode]bool{}
@@ -54,6 +62,9 @@ func newTable(reg *opcode.Registry, slots []*slot) *table {
 		}
 		if w, ok := s.component.(SilenceWatcher); ok {
 			t.silence = append(t.silence, silenceRow{s, w, w.SilentAfter()})
+		}
+		if a, ok := s.component.(Acknowledger); ok && t.acks.slot == nil {
+			t.acks = ackRow{s, a}
 		}
 	}
 	for _, f := range opcode.All() {
@@ -70,6 +81,7 @@ func newTable(reg *opcode.Registry, slots []*slot) *table {
 		}
 	}
 	t.each(func(c opcode.Opcode, r *row) {
+		r.place = counts.place(c)
 		if builtin(c) {
 			return
 		}
@@ -174,15 +186,24 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 		if _, ok := err.(*interception); ok {
 			break
 		}
-		s.counts.errors.Add(1)
-		if fault := (*Fault)(nil); errors.As(err, &fault) && fault.Fate == Close {
-			return fault
+		l.refusal = err
+		if err := p.refused(s, f.Op, err); err != nil {
+			return err
 		}
-		p.net.log.Debug("component refused a message", "component", s.name, "opcode", f.Op, "peer", p, "err", err)
 		break
 	}
 	if invariant.Enabled && !ctx.kept {
 		invariant.Spoil(f.Payload)
 	}
+	return nil
+}
+
+// refused counts an error that a component has returned. If it is to end the connection it is returned.
+func (p *PeerClient) refused(s *slot, op opcode.Opcode, err error) error {
+	s.counts.errors.Add(1)
+	if fault := (*Fault)(nil); errors.As(err, &fault) && fault.Fate == Close {
+		return fault
+	}
+	p.net.log.Debug("component refused a message", "component", s.name, "opcode", op, "peer", p, "err", err)
 	return nil
 }

@@ -34,9 +34,13 @@ type loop struct {
 	warm     peerList         // peers that hold ciphers or buffers, oldest use first
 	received tally
 	woke     bool          // a waiting goroutine was woken during this event
+	refusal  error         // what a component has refused the last message with, if it has; only looked at by ackable
 	handler  *slot         // whose code ran last during this event
 	inside   bool          // and runs now
 	began    time.Duration // when the current event began
+	alarmAt  time.Duration // what the transport's alarm is set to
+	opcodes  opcodeTally   // messages of this event
+	health   loopHealth    // written by the loop, read by anybody
 
 	// Any goroutine, under mu.
 	mu       sync.Mutex
@@ -55,7 +59,7 @@ type loop struct {
 
 func newLoop(s *sink, port transport.Loop) *loop {
 	n := s.net
-	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load()}
+	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load(), alarmAt: transport.Never}
 	if len(n.loops) > 0 {
 		l.ahead = n.loops[0].clock() - port.Now()
 	}
@@ -87,8 +91,11 @@ func (l *loop) leave() {
 		l.inUserCode.Store(false)
 	}
 	l.received.addTo(&l.net.counts)
+	l.opcodes.addTo(&l.net.opcodes)
 	l.arm()
-	if took := l.clock() - l.began; took > slowTurn {
+	took := l.clock() - l.began
+	l.health.held.add(took)
+	if took > slowTurn {
 		l.net.slowTurn(l, took)
 	}
 	if l.woke {
@@ -100,6 +107,9 @@ func (l *loop) leave() {
 // Turn is the loop's own event: posted commands, due timers, the sweep.
 func (l *loop) turn() {
 	l.enter()
+	if l.alarmAt <= l.now {
+		l.health.late.add(l.now - l.alarmAt)
+	}
 	l.wheel.Advance(l.now, timersPerTurn)
 	l.sweep()
 	l.leave()
@@ -198,6 +208,7 @@ func (l *loop) arm() {
 		}
 		at = min(at, l.sweepAt)
 	}
+	l.alarmAt = at
 	if at != transport.Never {
 		at -= l.ahead
 	}
@@ -238,6 +249,7 @@ func (l *loop) silence(p *PeerClient) {
 func (l *loop) add(p *PeerClient) {
 	p.index = int32(len(l.peers))
 	l.peers = append(l.peers, p)
+	l.health.peers.Store(int64(len(l.peers)))
 }
 
 func (l *loop) remove(p *PeerClient) {
@@ -247,6 +259,7 @@ func (l *loop) remove(p *PeerClient) {
 	moved.index = p.index
 	l.peers[last] = nil
 	l.peers = l.peers[:last]
+	l.health.peers.Store(int64(last))
 	p.index = -1
 }
 

@@ -58,13 +58,14 @@ type Network struct {
 	ownRaw   atomic.Pointer[handshake.Config]
 	lifetime sync.Mutex // serialises Start and Shutdown
 
-	pairs  pairs
-	door   door
-	dials  dials
-	tasks  tasks
-	counts counts
-	events events
-	empty  chan struct{} // closed when shutting down and no peer is left
+	pairs   pairs
+	door    door
+	dials   dials
+	tasks   tasks
+	counts  counts
+	opcodes opcodeCounts
+	events  events
+	empty   chan struct{} // closed when shutting down and no peer is left
 }
 
 type phase = uint32
@@ -111,7 +112,7 @@ func New(cfg Config) (*Network, error) {
 	n.pairs.init(n)
 	n.door.init(cfg.Peers)
 	n.dials.init(n)
-	n.table.Store(newTable(n.registry, nil))
+	n.table.Store(newTable(n.registry, nil, &n.opcodes))
 	if err := n.Advertise(cfg.Advertise, 0); err != nil {
 		return nil, err
 	}

@@ -104,6 +104,10 @@ func (p *PeerClient) ID() identity.ID { return p.id }
 // PublicKey is the peer's Ed25519 key, proven by the handshake.
 func (p *PeerClient) PublicKey() identity.PublicKey { return p.key }
 
+// Instance is a number that the peer's process drew when it began: another one means that the peer has restarted and knows
+// nothing of what was before.
+func (p *PeerClient) Instance() uint64 { return p.instance }
+
 // Network is the node this connection belongs to.
 func (p *PeerClient) Network() *Network { return p.net }
 
@@ -145,6 +149,14 @@ func (p *PeerClient) ObserveRTT(sample time.Duration) {
 		return
 	}
 	p.rtt.CompareAndSwap(old, old+(int64(sample)-old)/8)
+}
+
+// Traffic is how many bytes of frames have come from the peer and gone to it since the connection opened, those that cost no
+// credit aside. To be called on the peer's loop.
+func (p *PeerClient) Traffic() (in, out uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.receipt.received, p.send.spent
 }
 
 // SilentFor is how long nothing has come from the peer.

@@ -94,6 +94,7 @@ func (p *PeerClient) pass(r *row, f *framing.Frame, size int) error {
 	l := p.loop
 	l.received.frames++
 	l.received.messages++
+	l.count(r.place, len(f.Payload))
 	if err := p.receipt.take(size); err != nil {
 		return err
 	}
@@ -128,6 +129,7 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 		return p.afterwards(f)
 	}
 	if !credited(f.Op) {
+		p.loop.count(int(f.Op), len(f.Payload))
 		return p.builtin(f)
 	}
 	if err := p.receipt.take(size); err != nil {
@@ -207,12 +209,16 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 // message hands a whole message to the one who waits for it, or else to the components. An error ends the connection.
 func (p *PeerClient) message(f *framing.Frame, r *row) error {
 	p.loop.received.messages++
+	p.loop.count(r.place, len(f.Payload))
 	if f.Flags&framing.FlagReply != 0 {
 		p.answered(f)
 		return nil
 	}
 	if f.ID != 0 && f.ID&fragmentID == 0 {
 		p.asked.Store(int64(p.loop.now))
+	}
+	if f.Flags&framing.FlagWantsAck != 0 {
+		return p.ackable(f, r)
 	}
 	if p.in != nil && p.in.awaited(p, f) {
 		return nil

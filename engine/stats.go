@@ -1,6 +1,10 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
 
 // Stats are counters of a Network since it was made, and a few present values. They are read without stopping anything,
 // so they need not agree with each other to the last message.
@@ -37,7 +41,9 @@ type Stats struct {
 	BufferLimit int64
 
 	Components map[string]ComponentStats
-	Tasks      map[string]TaskStats // by the name of the task
+	Tasks      map[string]TaskStats          // by the name of the task
+	Opcodes    map[opcode.Opcode]OpcodeStats // what has come, by opcode; under opcode.UnregisteredCode all that has no counter of its own
+	Loops      []LoopStats                   // by Loop.Index
 }
 
 // ComponentStats are one component's counters.
@@ -107,12 +113,18 @@ func (n *Network) Stats() Stats {
 		FaultsOurs: c.faults[Ours].Load(), FaultsPeers: c.faults[Peers].Load(), FaultsPath: c.faults[Path].Load(),
 		Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
 		BufferBytes: n.bufs.Lent(), BufferLimit: n.bufs.Limit(),
-		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{}, Tasks: n.tasks.stats(),
+		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{}, Opcodes: n.opcodes.read(),
+		Tasks: n.tasks.stats(),
 	}
 	s.Peers, s.Inbound = n.connMgr.Count()
 	for code := range c.reasons {
 		if v := c.reasons[code].Load(); v > 0 {
 			s.ClosedFor[Code(code)] = v
+		}
+	}
+	if n.phase.Load() != phaseNew {
+		for _, l := range n.loops {
+			s.Loops = append(s.Loops, LoopStats{Peers: l.health.peers.Load(), Held: l.health.held.read(), Late: l.health.late.read()})
 		}
 	}
 	for _, slot := range n.table.Load().slots {

@@ -16,6 +16,18 @@ func (p *PeerClient) Loop() Loop { return Loop{p.loop} }
 // HomeLoop is the loop for work that belongs to no peer. It exists once the network has started.
 func (n *Network) HomeLoop() Loop { return Loop{n.home()} }
 
+// Loops are all loops of the network, by their Index. Empty before Start.
+func (n *Network) Loops() []Loop {
+	if n.phase.Load() == phaseNew {
+		return nil
+	}
+	loops := make([]Loop, len(n.loops))
+	for i, l := range n.loops {
+		loops[i] = Loop{l}
+	}
+	return loops
+}
+
 // Post has f run on the loop, soon, after what was posted before. It reports false if the network has stopped.
 func (l Loop) Post(f func()) bool {
 	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
