@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Every span falls under the first bound that is above it.
+func TestSpans(t *testing.T) {
+	const us = time.Microsecond
+	for _, x := range []struct {
+		d  time.Duration
+		at int
+	}{
+		{-time.Second, 0}, {0, 0}, {16 * us, 0}, {SpanBound(0) - 1, 0}, {SpanBound(0), 1}, {SpanBound(1) - 1, 1}, {SpanBound(1), 2},
+		{10 * time.Millisecond, 10}, {SpanBound(16) - 1, 16}, {SpanBound(16), 17}, {time.Hour, 17},
+	} {
+		var s spans
+		s.add(x.d)
+		got := s.read()
+		if got.Counts[x.at] != 1 || got.Count() != 1 || got.Sum != x.d {
+			t.Errorf("%v is counted as %v, want it under %d", x.d, got, x.at)
+		}
+	}
+	if SpanBound(6) > 2*time.Millisecond || SpanBound(6) < time.Millisecond {
+		t.Errorf("bound 6 is %v", SpanBound(6))
+	}
+}
+
+func TestSpansQuantile(t *testing.T) {
+	var s spans
+	for range 98 {
+		s.add(100 * time.Microsecond)
+	}
+	s.add(5 * time.Millisecond)
+	s.add(time.Hour)
+	out := s.read()
+	for _, x := range []struct {
+		q    float64
+		want time.Duration
+	}{{0, SpanBound(3)}, {0.5, SpanBound(3)}, {0.97, SpanBound(3)}, {0.98, SpanBound(9)}, {0.99, SpanBound(17)}, {1, SpanBound(17)}} {
+		if got := out.Quantile(x.q); got != x.want {
+			t.Errorf("quantile %v is %v, want %v", x.q, got, x.want)
+		}
+	}
+	if got := (&Spans{}).Quantile(0.5); got != 0 {
+		t.Errorf("of nothing it is %v", got)
+	}
+}
+
+// Opcodes keep the place they got first; what comes too late for one shares the last.
+func TestOpcodePlaces(t *testing.T) {
+	var c opcodeCounts
+	if got := c.place(opcode.PingCode); got != 10 {
+		t.Errorf("Ping is counted at %d", got)
+	}
+	apart := map[int]bool{}
+	for round := range 2 {
+		for i := range 200 {
+			at := c.place(opcode.Opcode(1000 + i))
+			switch {
+			case round == 0 && i < opcodePlaces-1-libraryPlaces:
+				if apart[at] || at < libraryPlaces || at >= opcodePlaces-1 {
+					t.Fatalf("opcode %d got place %d", 1000+i, at)
+				}
+				apart[at] = true
+			case i < opcodePlaces-1-libraryPlaces:
+				if at != libraryPlaces+i {
+					t.Fatalf("opcode %d had place %d, and now %d", 1000+i, libraryPlaces+i, at)
+				}
+			case at != opcodePlaces-1:
+				t.Fatalf("opcode %d got place %d, want the last", 1000+i, at)
+			}
+		}
+	}
+	l := loop{}
+	l.count(c.place(1000), 10)
+	l.count(c.place(1000), 5)
+	l.count(c.place(1199), 7)
+	l.count(0, 1)
+	l.opcodes.addTo(&c)
+	l.opcodes.addTo(&c) // it is empty now
+	got := c.read()
+	if len(got) != 2 || got[1000] != (OpcodeStats{2, 15}) || got[opcode.UnregisteredCode] != (OpcodeStats{2, 8}) {
+		t.Errorf("counted %v", got)
+	}
+}
