@@ -32,7 +32,9 @@ func (b *book) Arrived(p *engine.PeerClient, id uint32) (bool, error) {
 	return true, nil
 }
 
-func (b *book) Taken(p *engine.PeerClient, id uint32, refused error) { b.note("taken %d %v", id, refused) }
+func (b *book) Taken(p *engine.PeerClient, id uint32, refused error) {
+	b.note("taken %d %v", id, refused)
+}
 
 func (b *book) note(format string, args ...any) {
 	b.mu.Lock()

@@ -95,9 +95,9 @@ type OpcodeStats struct {
 	BytesIn    int64 // of payloads
 }
 
-// opcodePlaces bounds how many opcodes are counted apart: the library's own, 40, and the first 87 of the application; the
+// opcodePlaces bounds how many opcodes are counted apart: the library's own, 40, and the first 23 of the application; the
 // rest share the last place. A peer cannot make it grow: only opcodes that are registered or subscribed to have a place.
-const opcodePlaces = 128
+const opcodePlaces = 64
 
 // opcodeCounts count messages by opcode for a Network. Any goroutine; codes is under Network.compose and read as it is.
 type opcodeCounts struct {
@@ -157,8 +157,8 @@ func (c *opcodeCounts) read() map[opcode.Opcode]OpcodeStats {
 
 // An opcodeTally is what a loop counts during one event.
 type opcodeTally struct {
-	counts  [opcodePlaces]struct{ messages, bytes int }
-	touched [opcodePlaces / 64]uint64 // a bit for each place that is not zero
+	counts  [opcodePlaces]struct{ messages, bytes uint32 }
+	touched uint64 // a bit for each place that is not zero
 }
 
 // count counts a message. On the loop.
@@ -166,19 +166,17 @@ func (l *loop) count(place, size int) {
 	t := &l.opcodes
 	c := &t.counts[place%opcodePlaces]
 	c.messages++
-	c.bytes += size
-	t.touched[place/64%len(t.touched)] |= 1 << (place % 64)
+	c.bytes += uint32(size)
+	t.touched |= 1 << (place % opcodePlaces)
 }
 
 // addTo adds up what an event has counted.
 func (t *opcodeTally) addTo(c *opcodeCounts) {
-	for i := range t.touched {
-		for ; t.touched[i] != 0; t.touched[i] &= t.touched[i] - 1 {
-			place := 64*i + bits.TrailingZeros64(t.touched[i])
-			n := &t.counts[place]
-			c.counts[place].messages.Add(int64(n.messages))
-			c.counts[place].bytes.Add(int64(n.bytes))
-			n.messages, n.bytes = 0, 0
-		}
+	for ; t.touched != 0; t.touched &= t.touched - 1 {
+		place := bits.TrailingZeros64(t.touched)
+		n := &t.counts[place]
+		c.counts[place].messages.Add(int64(n.messages))
+		c.counts[place].bytes.Add(int64(n.bytes))
+		n.messages, n.bytes = 0, 0
 	}
 }

@@ -58,7 +58,7 @@ func TestOpcodePlaces(t *testing.T) {
 	}
 	apart := map[int]bool{}
 	for round := range 2 {
-		for i := range 200 {
+		for i := range 100 {
 			at := c.place(opcode.Opcode(1000 + i))
 			switch {
 			case round == 0 && i < opcodePlaces-1-libraryPlaces:
@@ -78,7 +78,7 @@ func TestOpcodePlaces(t *testing.T) {
 	l := loop{}
 	l.count(c.place(1000), 10)
 	l.count(c.place(1000), 5)
-	l.count(c.place(1199), 7)
+	l.count(c.place(1099), 7)
 	l.count(0, 1)
 	l.opcodes.addTo(&c)
 	l.opcodes.addTo(&c) // it is empty now
