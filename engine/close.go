@@ -214,7 +214,7 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 	case opcode.PingCode:
 		return p.pinged(f)
 	case opcode.PongCode:
-		p.answered(f)
+		return p.ponged(f)
 	case opcode.CreditCode:
 		return p.creditFrom(f)
 	case opcode.DisconnectCode, opcode.ErrorCode:

@@ -51,7 +51,7 @@ func (Component) PeerConnect(*PeerClient)         {}
 func (Component) PeerDisconnect(*PeerClient)      {}
 
 // A Subscriber is a component that names the opcodes it wants to see. A component that is no Subscriber sees every
-// message that is not answered by the engine itself.
+// message that is not answered by the engine itself. Of those that are, only PongCode may be named: see TryPing.
 type Subscriber interface {
 	Opcodes() []opcode.Opcode
 }
@@ -118,7 +118,7 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 		s.everyOp = false
 	}
 	for _, code := range s.codes {
-		if builtin(code) {
+		if builtin(code) && code != opcode.PongCode {
 			return fmt.Errorf("%w: %v is answered by the engine", ErrReserved, code)
 		}
 	}

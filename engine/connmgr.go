@@ -39,6 +39,9 @@ type ConnMgr interface {
 	// Protect keeps a peer, connected now or later, from being evicted, until Unprotect has been called for every tag.
 	Protect(id identity.ID, tag string)
 	Unprotect(id identity.ID, tag string)
+
+	// Protected reports whether somebody protects the peer.
+	Protected(id identity.ID) bool
 }
 
 // NewConnMgr returns a ConnMgr that keeps these limits; zero fields mean the defaults.
@@ -144,7 +147,7 @@ func (m *connMgr) makeRoomLocked(scope string, limit int) (*PeerClient, error) {
 	for range min(evictionSample, len(m.list)) {
 		m.next = (m.next + 1) % len(m.list)
 		p := m.list[m.next]
-		if len(m.tags[p.id]) > 0 || (scope == "inbound" && p.dialled) || p.age() < evictionGrace {
+		if len(m.tags[p.id]) > 0 || (scope == "inbound" && p.dialled) || p.Age() < evictionGrace {
 			continue
 		}
 		if s := score(p); s < lowest {
@@ -161,8 +164,8 @@ func (m *connMgr) makeRoomLocked(scope string, limit int) (*PeerClient, error) {
 // lastHeard values a peer by how recently it has said something.
 func lastHeard(p *PeerClient) float64 { return -p.SilentFor().Seconds() }
 
-// age is how long the peer has been open.
-func (p *PeerClient) age() time.Duration { return p.loop.clock() - time.Duration(p.openedAt.Load()) }
+// Age is how long the peer has been open.
+func (p *PeerClient) Age() time.Duration { return p.loop.clock() - time.Duration(p.openedAt.Load()) }
 
 func (m *connMgr) Add(p *PeerClient) {
 	m.mu.Lock()
@@ -228,6 +231,12 @@ func (m *connMgr) Unprotect(id identity.ID, tag string) {
 	if len(m.tags[id]) == 0 {
 		delete(m.tags, id)
 	}
+}
+
+func (m *connMgr) Protected(id identity.ID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.tags[id]) > 0
 }
 
 // subnet is the group an address counts with: /24, or /48 for IPv6.

@@ -82,11 +82,11 @@ func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts) *table 
 	}
 	t.each(func(c opcode.Opcode, r *row) {
 		r.place = counts.place(c)
-		if builtin(c) {
+		if builtin(c) && c != opcode.PongCode {
 			return
 		}
 		for _, s := range slots {
-			if s.everyOp || slices.Contains(s.codes, c) {
+			if s.everyOp && !builtin(c) || slices.Contains(s.codes, c) {
 				r.receivers = append(r.receivers, s)
 			}
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/carrier-p2p/carrier/framing"
@@ -32,6 +33,15 @@ func (p *PeerClient) PingAsync(timeout time.Duration, then func(rtt time.Duratio
 	})
 }
 
+// TryPing sends a Ping that nobody waits for: its Pong, with the same payload, goes to the components that name PongCode
+// among their opcodes. At most 64 bytes, which are copied. It never waits and does not allocate.
+func (p *PeerClient) TryPing(payload []byte) error {
+	if facts, _ := opcode.FactsOf(opcode.PingCode); len(payload) > facts.PayloadLimit {
+		return fmt.Errorf("%w: a Ping of %d bytes, at most %d", ErrMessageTooLarge, len(payload), facts.PayloadLimit)
+	}
+	return p.trySend(laneControl, opcode.PingCode, 0, 0, payload)
+}
+
 // pinged answers a Ping, exactly once, with what was in it.
 func (p *PeerClient) pinged(f *framing.Frame) error {
 	err := p.trySend(laneControl, opcode.PongCode, framing.FlagReply, f.ID, f.Payload)
@@ -39,6 +49,17 @@ func (p *PeerClient) pinged(f *framing.Frame) error {
 		return &Fault{Ours, Close, CodeLimit, err}
 	}
 	return nil
+}
+
+// ponged hands a Pong to the call it answers or, if its Ping had no id (TryPing), to components.
+func (p *PeerClient) ponged(f *framing.Frame) error {
+	r := p.loop.table.row(opcode.PongCode)
+	if f.ID != 0 || r == nil || len(r.receivers) == 0 {
+		p.answered(f)
+		return nil
+	}
+	p.loop.held = 0
+	return p.dispatch(r, f)
 }
 
 // probe finds out whether an open connection still lives: the peer has just tried to make another one. On the loop.
