@@ -47,7 +47,7 @@ var floors = map[string]floor{
 	"skad/sim":       {4, nil},
 
 	// 4: the engine. It imports no concrete transport and no component.
-	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "golang.org/x/sys/unix"}},
+	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "github.com/klauspost/compress/s2", "golang.org/x/sys/unix"}},
 
 	// 5: components.
 	"engine/component/keepalive": {5, nil},

@@ -86,6 +86,13 @@ func (t *callTable) take(id uint32) *call {
 // thread switches; else it joins what the loop is going to write.
 func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload []byte) error {
 	p.asked.Store(int64(now))
+	flags := framing.Flags(0)
+	if p.inflates {
+		if small := p.deflate(op, payload); small != nil {
+			defer p.net.bufs.Put(small)
+			payload, flags = small, framing.FlagCompressed
+		}
+	}
 	p.mu.Lock()
 	s := &p.send
 	if s.err != nil {
@@ -99,7 +106,7 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 		p.mu.Unlock()
 		return err
 	}
-	if err := p.appendLocked(laneUrgent, false, op, 0, c.id, payload); err != nil {
+	if err := p.appendLocked(laneUrgent, false, op, flags, c.id, payload); err != nil {
 		s.out.calls.take(c.id)
 		p.mu.Unlock()
 		return err

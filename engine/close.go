@@ -210,6 +210,9 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 	if facts, ok := opcode.FactsOf(f.Op); ok && len(f.Payload) > facts.PayloadLimit {
 		return messageFault(f.Op, framing.ErrMessageTooLarge)
 	}
+	if f.Flags&framing.FlagCompressed != 0 {
+		return messageFault(f.Op, ErrCompressed)
+	}
 	switch f.Op {
 	case opcode.PingCode:
 		return p.pinged(f)

@@ -216,7 +216,7 @@ func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
 // recompose makes a new dispatch table from the slots and gives it to every loop; on each, then runs once right after.
 // It returns when all loops have it. The caller holds compose.
 func (n *Network) recompose(then func(*loop)) {
-	t := newTable(n.registry, n.slots, &n.opcodes)
+	t := newTable(n.registry, n.slots, &n.opcodes, n.compressed)
 	n.table.Store(t)
 	if !n.running() {
 		return

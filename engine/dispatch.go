@@ -34,6 +34,7 @@ type row struct {
 	place     int  // where its messages are counted; see opcodeCounts
 	receivers []*slot
 	entry     *opcode.Entry // nil: no type is registered
+	compress  bool          // large messages are compressed for peers that take it
 }
 
 // An ackRow is who answers for messages that want to be acknowledged; the zero value: nobody.
@@ -48,8 +49,9 @@ type silenceRow struct {
 	after   time.Duration
 }
 
-// newTable makes the table of these slots, which are in the order of their priority.
-func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts) *table {
+// newTable makes the table of these slots, which are in the order of their priority. Messages of the opcodes in compressed
+// are compressed.
+func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts, compressed map[opcode.Opcode]bool) *table {
 	t := &table{slots: slices.Clone(slots)}
 	var everyone []*slot
 	named := map[opcode.Opcode]bool{}
@@ -73,7 +75,7 @@ func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts) *table 
 		}
 	}
 	for _, e := range reg.Entries() {
-		t.put(e.Code, &row{limit: e.Limit, entry: e})
+		t.put(e.Code, &row{limit: e.Limit, entry: e, compress: compressed[e.Code]})
 	}
 	for c := range named {
 		if t.row(c) == nil {
@@ -107,6 +109,9 @@ func (t *table) put(c opcode.Opcode, r *row) {
 	r.counted = credited(c)
 	if r.small = -1; r.counted && !builtin(c) {
 		r.small = min(r.limit, framing.FramePayloadLimit)
+	}
+	if r.compress {
+		r.small = min(r.small, compressFrom-1)
 	}
 	switch i := c - opcode.ApplicationOpCodeStart; {
 	case c < libraryOpcodes:

@@ -12,8 +12,9 @@ import (
 type RegisterOption func(*registration)
 
 type registration struct {
-	codec opcode.Codec
-	limit int
+	codec    opcode.Codec
+	limit    int
+	compress bool
 }
 
 // WithCodec encodes the type with another codec than the little-endian one.
@@ -39,6 +40,9 @@ func Register[T any](n *Network, op opcode.Opcode, opts ...RegisterOption) error
 	}
 	n.compose.Lock()
 	defer n.compose.Unlock()
+	if r.compress {
+		n.compress(op)
+	}
 	n.recompose(nil)
 	return nil
 }

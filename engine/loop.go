@@ -29,6 +29,7 @@ type loop struct {
 	ctx      ComponentContext // lent to Receive, one message at a time
 	frame    framing.Frame    // being delivered
 	held     int              // bytes of the message being handled that are consumed when that is done
+	packed   []byte           // the message being handled as it came, if that was compressed
 	plain    bool             // nothing but components waits for the messages of the peer that is being served
 	foreign  bool             // a component's code has run during this event
 	warm     peerList         // peers that hold ciphers or buffers, oldest use first

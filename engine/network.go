@@ -53,6 +53,8 @@ type Network struct {
 	starting  []*slot    // under compose: Startup is being called
 	slotOrder int
 
+	compressed map[opcode.Opcode]bool // under compose: registered WithCompression
+
 	record   sync.Mutex // serialises changes of the own record
 	own      atomic.Pointer[identity.Record]
 	ownRaw   atomic.Pointer[handshake.Config]
@@ -96,6 +98,7 @@ func New(cfg Config) (*Network, error) {
 
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
+		compressed:   map[opcode.Opcode]bool{},
 	}
 	n.records, err = lru.New[identity.ID, shown](recordCacheSize)
 	if err != nil {
@@ -112,7 +115,7 @@ func New(cfg Config) (*Network, error) {
 	n.pairs.init(n)
 	n.door.init(cfg.Peers)
 	n.dials.init(n)
-	n.table.Store(newTable(n.registry, nil, &n.opcodes))
+	n.table.Store(newTable(n.registry, nil, &n.opcodes, nil))
 	if err := n.Advertise(cfg.Advertise, 0); err != nil {
 		return nil, err
 	}
@@ -316,11 +319,14 @@ func (n *Network) Advertise(addrs []transport.Addr, flags identity.Flags) error 
 	if err != nil {
 		return fmt.Errorf("engine: advertise: %w", err)
 	}
+	params := handshake.Params{Instance: n.instance, Agent: n.cfg.Agent}
+	if old := n.ownRaw.Load(); old != nil {
+		params = old.Params
+	}
 	n.own.Store(rec)
 	n.ownRaw.Store(&handshake.Config{
 		Identity: n.cfg.Identity, Record: rec.Append(nil), NetworkID: n.cfg.NetworkID, Puzzle: *n.cfg.Puzzle,
-		Params:  handshake.Params{Instance: n.instance, Agent: n.cfg.Agent},
-		Timeout: n.cfg.HandshakeTimeout, Rand: n.cfg.Rand, Cache: n.checked,
+		Params: params, Timeout: n.cfg.HandshakeTimeout, Rand: n.cfg.Rand, Cache: n.checked,
 	})
 	return nil
 }

@@ -5,6 +5,10 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/carrier-p2p/carrier/framing"
 )
 
 // Offload returns a component that runs another one's Receive on workers, so that it may block: read a disk, compute, ask
@@ -75,11 +79,14 @@ func (o *offload) Receive(ctx *ComponentContext) error {
 	if !credited(ctx.op) {
 		return nil // nothing would bound how many of them wait
 	}
-	if err := ctx.peer.net.bufs.Reserve(len(ctx.payload)); err != nil {
+	kept := *ctx
+	if l := ctx.peer.loop; l.packed != nil { // as it came: what waits must not weigh more than the credit it costs
+		kept.payload, kept.flags = l.packed, ctx.flags|framing.FlagCompressed
+	}
+	if err := ctx.peer.net.bufs.Reserve(len(kept.payload)); err != nil {
 		return &Fault{Ours, Close, CodeLimit, err}
 	}
-	kept := *ctx
-	kept.payload = slices.Clone(ctx.payload)
+	kept.payload = slices.Clone(kept.payload)
 	kept.kept = true
 	kept.held = ctx.peer.loop.held
 	ctx.peer.loop.held = 0
@@ -119,7 +126,7 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 		p.consume(size)
 		p.grant()
 	})
-	defer p.net.bufs.Release(len(ctx.payload))
+	defer p.net.bufs.Release(len(ctx.payload)) // its size now: inflating replaces it
 	defer func() {
 		if r := recover(); r != nil {
 			p.net.panicked(&slot{name: "offloaded component"}, r)
@@ -127,6 +134,13 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 	}()
 	if !p.Connected() {
 		return
+	}
+	if ctx.flags&framing.FlagCompressed != 0 {
+		plain, err := s2.Decode(nil, ctx.payload) // has been inflated before, within its limits
+		if err != nil {
+			return
+		}
+		ctx.payload, ctx.flags = plain, ctx.flags&^framing.FlagCompressed
 	}
 	err := w.owner.ComponentInterface.Receive(ctx)
 	if fault, ok := err.(*Fault); ok && fault.Fate == Close {

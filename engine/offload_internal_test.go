@@ -26,7 +26,7 @@ func TestOffloadOfEverything(t *testing.T) {
 		t.Fatal("the offload of no Subscriber is one")
 	}
 	n.slots[0].everyOp = true
-	n.table.Store(newTable(n.registry, n.slots, &n.opcodes))
+	n.table.Store(newTable(n.registry, n.slots, &n.opcodes, nil))
 	n.loops[0].table = n.table.Load()
 	o.Startup(n)
 	p, _ := openOnBench(n, tr)

@@ -156,6 +156,7 @@ func (p *PeerClient) writeGreeting(out []byte) {
 // proven: the handshake is done and the other side is who it says. out is the last message, if we are the initiator.
 func (p *PeerClient) proven(r handshake.Result, out []byte) {
 	p.id, p.key, p.instance = r.ID, r.Remote.PublicKey, r.Params.Instance
+	p.inflates = r.Params.Compression&compressS2 != 0
 	p.recv.Start(r.Recv)
 	p.send.sealer.Start(r.Send)
 	p.net.records.Add(r.ID, shown{r.Remote, r.Params.Observed})

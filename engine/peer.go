@@ -57,6 +57,7 @@ type PeerClient struct {
 	id       identity.ID
 	key      identity.PublicKey
 	instance uint64 // of the peer's process: a new one means that it has restarted
+	inflates bool   // the peer takes compressed messages
 
 	// Written by the loop, read by anybody.
 	why      atomic.Pointer[CloseError] // how the connection ended

@@ -151,7 +151,11 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 			p.receipt.consumed -= uint64(gathered)
 		}
 		f.Payload = msg
-		err = p.message(f, r)
+		if f.Flags&framing.FlagCompressed != 0 {
+			err = p.inflate(f, r)
+		} else {
+			err = p.message(f, r)
+		}
 	}
 	p.consume(p.loop.held)
 	p.loop.held = 0

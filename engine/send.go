@@ -183,6 +183,12 @@ func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id 
 
 // queue queues a message and has the loop flush it. waits says what the caller does if there is no room.
 func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
+	if p.inflates {
+		if small := p.deflate(op, payload); small != nil {
+			defer p.net.bufs.Put(small)
+			payload, flags = small, flags|framing.FlagCompressed
+		}
+	}
 	p.mu.Lock()
 	err := p.appendLocked(ln, waits, op, flags, id, payload)
 	start := err == nil && p.startLocked()

@@ -19,13 +19,17 @@ type Params struct {
 
 	// Observed is the address under which the sender sees the receiver.
 	Observed transport.Addr
+
+	// Compression has a bit for each form of compressed messages that the sender takes: 1 is S2 blocks. 0: none.
+	Compression uint8
 }
 
 // Types of parameters. Numbers are never reused; a receiver skips those it does not know.
 const (
-	paramInstance = 1 // u64
-	paramAgent    = 2 // text
-	paramObserved = 3 // address as in records
+	paramInstance    = 1 // u64
+	paramAgent       = 2 // text
+	paramObserved    = 3 // address as in records
+	paramCompression = 4 // u8
 )
 
 func (p *Params) check() error {
@@ -60,6 +64,9 @@ func (p *Params) Append(dst []byte) []byte {
 		var buf [32]byte
 		dst = wire.AppendBytes16(append(dst, paramObserved), identity.AppendAddr(buf[:0], p.Observed))
 	}
+	if p.Compression != 0 {
+		dst = wire.AppendBytes16(append(dst, paramCompression), []byte{p.Compression})
+	}
 	return dst
 }
 
@@ -70,7 +77,7 @@ func ParseParams(b []byte) (Params, error) {
 	if len(b) > ParamsSizeLimit {
 		return p, fmt.Errorf("%w: %d bytes of parameters, limit %d", ErrMessage, len(b), ParamsSizeLimit)
 	}
-	var seen [paramObserved + 1]bool
+	var seen [paramCompression + 1]bool
 	for len(b) > 0 {
 		kind := b[0]
 		value, n := wire.ConsumeBytes16(b[1:], ParamsSizeLimit)
@@ -104,6 +111,11 @@ func (p *Params) set(kind byte, value []byte) (ok bool) {
 	case paramObserved:
 		p.Observed, n = identity.ConsumeAddr(value)
 		return n == len(value)
+	case paramCompression:
+		if len(value) == 1 {
+			p.Compression = value[0]
+		}
+		return len(value) == 1
 	}
 	return kind != 0 // 0 stays unassigned: zeroed memory is not a message
 }

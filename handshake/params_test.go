@@ -14,7 +14,8 @@ import (
 
 func TestParamsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := Params{Instance: rapid.Uint64().Draw(t, "instance"), Agent: rapid.StringMatching(`[ -~]{0,64}`).Draw(t, "agent")}
+		want := Params{Instance: rapid.Uint64().Draw(t, "instance"), Agent: rapid.StringMatching(`[ -~]{0,64}`).Draw(t, "agent"),
+			Compression: rapid.Uint8().Draw(t, "compression")}
 		if rapid.Bool().Draw(t, "observed") {
 			ip := netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "ip")))
 			want.Observed = transport.Addr{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(ip, rapid.Uint16().Draw(t, "port"))}
@@ -30,9 +31,10 @@ func TestParseParams(t *testing.T) {
 	instance := []byte{paramInstance, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0}
 	agent := []byte{paramAgent, 2, 0, 'o', 'k'}
 	observed := []byte{paramObserved, 8, 0, 1, 4, 10, 0, 0, 1, 1, 0}
+	compression := []byte{paramCompression, 1, 0, 1}
 	unknown := []byte{99, 3, 0, 1, 2, 3}
 	cat := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	all := Params{Instance: 7, Agent: "ok", Observed: addr(t, "tcp://10.0.0.1:1")}
+	all := Params{Instance: 7, Agent: "ok", Observed: addr(t, "tcp://10.0.0.1:1"), Compression: 1}
 	tests := []struct {
 		name string
 		b    []byte
@@ -40,15 +42,18 @@ func TestParseParams(t *testing.T) {
 		ok   bool
 	}{
 		{"nothing", nil, Params{}, true},
-		{"all", cat(instance, agent, observed), all, true},
-		{"all backwards", cat(observed, agent, instance), all, true},
-		{"unknown in between, twice", cat(unknown, instance, unknown, agent, observed), all, true},
+		{"all", cat(instance, agent, observed, compression), all, true},
+		{"all backwards", cat(compression, observed, agent, instance), all, true},
+		{"unknown in between, twice", cat(unknown, instance, unknown, agent, compression, observed), all, true},
 		{"unknown and empty", []byte{255, 0, 0}, Params{}, true},
 		{"as long as allowed", cat([]byte{99, 0xfd, 0x03}, make([]byte, ParamsSizeLimit-3)), Params{}, true},
 		{"longer than allowed", cat([]byte{99, 0xfe, 0x03}, make([]byte, ParamsSizeLimit-2)), Params{}, false},
 		{"instance twice", cat(instance, instance), Params{}, false},
 		{"agent twice, apart", cat(agent, unknown, agent), Params{}, false},
 		{"observed twice", cat(observed, observed), Params{}, false},
+		{"compression twice", cat(compression, compression), Params{}, false},
+		{"compression empty", []byte{paramCompression, 0, 0}, Params{}, false},
+		{"compression of 2 bytes", []byte{paramCompression, 2, 0, 1, 0}, Params{}, false},
 		{"number 0", []byte{0, 0, 0}, Params{}, false},
 		{"type alone", []byte{paramAgent}, Params{}, false},
 		{"half a length", []byte{paramAgent, 1}, Params{}, false},
