@@ -59,6 +59,7 @@ var floors = map[string]floor{
 	// 7 and up: programs and what measures.
 	"examples/hello": {7, nil},
 	"examples/chat":  {7, nil},
+	"bench/stats":    {6, nil},
 	"bench/load":     {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
 	"bench/driver":   {8, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
 	"bench":          {9, nil},

@@ -43,6 +43,10 @@ type Bench struct {
 	result  *Result
 	conns   []Conn
 	before  [2]Usage // settled, before the first connection: ours, the server's
+	began   time.Time
+	busy    Processors // when the measured part began
+
+	connsLock sync.Mutex // around conns where connections are replaced while others may close them all
 }
 
 // A Tick is a glance at a run.
@@ -63,6 +67,7 @@ func (b *Bench) Run(ctx context.Context) (*Result, error) {
 	}
 	b.Config, b.pattern = c, NewPattern()
 	b.result = &Result{Scenario: c.Scenario, Driver: b.Driver, Config: c, Errors: map[string]uint64{}}
+	b.began = time.Now()
 	defer b.closeAll()
 	if err := b.settle(&b.before); err != nil {
 		return nil, err
@@ -70,12 +75,16 @@ func (b *Bench) Run(ctx context.Context) (*Result, error) {
 	run := map[string]func(context.Context) error{
 		OneWay: b.oneWay, RPC: b.rpc, Connect: b.connect, Hold: b.hold,
 		FanOut: b.fanOut, Mixed: b.mixed, Storm: b.storm, Slow: b.slow,
+		Stream: b.bulk, Churn: b.churn, Soak: b.rpc,
 	}[c.Scenario]
 	if err := run(ctx); err != nil {
 		return nil, err
 	}
 	b.result.Interrupted = ctx.Err() != nil
 	b.result.derive()
+	if c.Scenario == Soak {
+		b.result.Drifts = drifts(&b.result.Series)
+	}
 	return b.result, nil
 }
 
@@ -107,6 +116,8 @@ func (b *Bench) dial(ctx context.Context, n int) error {
 }
 
 func (b *Bench) closeAll() {
+	b.connsLock.Lock()
+	defer b.connsLock.Unlock()
 	for _, c := range b.conns {
 		if c != nil {
 			_ = c.Close() // the run is over; a connection that broke earlier has been counted
@@ -137,16 +148,18 @@ func (b *Bench) usage() (u [2]Usage, s Snapshot, err error) {
 
 // sides fills in what both processes used between start and end.
 func (b *Bench) sides(start, end [2]Usage) error {
+	r := b.result
+	busy := ReadProcessors() // before settling, which is work
 	var after [2]Usage
 	if err := b.settle(&after); err != nil {
 		return err
 	}
-	r := b.result
 	r.Client = sideOf(b.before[0], start[0], end[0], after[0], r.Messages, r.Connections)
 	if b.Server != nil {
 		s := sideOf(b.before[1], start[1], end[1], after[1], r.Messages, r.Connections)
 		r.Server = &s
 	}
+	r.machine(b.busy, busy)
 	return nil
 }
 
@@ -157,6 +170,9 @@ type part struct {
 	count    atomic.Uint64 // for whoever watches
 	start    time.Time
 	lasted   time.Duration // set before stop is closed
+	table    timetable
+	planned  uint64    // places of the timetable; set by the pacer, read after end
+	latency  *Recorder // what windows are taken of; nil: the serving side's
 	finished chan struct{}
 	once     sync.Once
 	watching sync.WaitGroup
@@ -164,7 +180,13 @@ type part struct {
 
 // begin starts a part that stops by itself when d has passed (0: never) or ctx ends.
 func (b *Bench) begin(ctx context.Context, name string, d time.Duration) *part {
-	p := &part{stop: make(chan struct{}), finished: make(chan struct{}), start: time.Now()}
+	return b.beginPlanned(ctx, name, d, timetable{}, nil)
+}
+
+// beginPlanned starts a part with a timetable whose latencies go to a Recorder.
+func (b *Bench) beginPlanned(ctx context.Context, name string, d time.Duration, table timetable, latency *Recorder) *part {
+	p := &part{stop: make(chan struct{}), finished: make(chan struct{}), start: time.Now(), table: table, latency: latency}
+	b.busy = ReadProcessors()
 	p.watching.Go(func() {
 		var over <-chan time.Time
 		if d > 0 {
@@ -184,6 +206,7 @@ func (b *Bench) begin(ctx context.Context, name string, d time.Duration) *part {
 	if b.Watch != nil {
 		p.watching.Go(func() { b.watch(p, name) })
 	}
+	p.watching.Go(func() { b.observe(p, name) })
 	return p
 }
 

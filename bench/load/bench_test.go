@@ -51,6 +51,18 @@ func TestHonestDriver(t *testing.T) {
 		{Scenario: load.Hold, Conns: 100},
 		{Scenario: load.FanOut, Conns: 10, Warmup: 10 * time.Millisecond},
 		{Scenario: load.Mixed, Warmup: 10 * time.Millisecond},
+		{Scenario: load.RPC, Conns: 2, Sizes: []load.SizeShare{{Bytes: 64, Share: 3}, {Bytes: 4096, Share: 1}}, AnswerSize: 100},
+		{Scenario: load.RPC, Inflight: 2, Stages: []load.Stage{{For: 10 * time.Millisecond, From: 0, To: 5000}, {For: 10 * time.Millisecond, From: 5000, To: 5000}}},
+		{Scenario: load.RPC, Rate: 5000, Poisson: true},
+		{Scenario: load.OneWay, Conns: 2, Sizes: []load.SizeShare{{Bytes: 64, Share: 3}, {Bytes: 4096, Share: 1}}},
+		{Scenario: load.OneWay, Rate: 5000, Poisson: true},
+		{Scenario: load.Stream}, {Scenario: load.Stream, Rate: 1000},
+		{Scenario: load.Stream, Direction: load.Down, Warmup: 10 * time.Millisecond}, {Scenario: load.Stream, Direction: load.Down, Rate: 1000},
+		{Scenario: load.Stream, Direction: load.Both, Warmup: 10 * time.Millisecond},
+		{Scenario: load.Connect, Conns: 4, Rate: 1000, Warmup: 10 * time.Millisecond},
+		{Scenario: load.Churn, Conns: 4, Warmup: 10 * time.Millisecond}, {Scenario: load.Churn, Conns: 4, Rate: 1000},
+		{Scenario: load.FanOut, Conns: 10, Rate: 500, Warmup: 10 * time.Millisecond},
+		{Scenario: load.Soak, Rate: 1000},
 	} {
 		b := newBench(&fake{}, c)
 		b.Patience = 0 // as long as in earnest: nothing is missing, however slow the machine

@@ -15,13 +15,13 @@ func (b *Bench) mixed(ctx context.Context) error {
 	if err := b.dial(ctx, b.Config.Conns); err != nil {
 		return err
 	}
-	senders, callers := b.senders(b.Config.BulkSize), b.callers(b.conns)
+	senders, callers := b.senders(oneSize(b.Config.BulkSize)), b.callers(b.conns)
 	if b.Config.Warmup > 0 {
-		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, 0, senders); err != nil {
+		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, timetable{}, senders); err != nil {
 			return err
 		}
 	}
-	alone, err := b.stream(ctx, "bulk alone", b.Config.Duration, 0, senders)
+	alone, err := b.stream(ctx, "bulk alone", b.Config.Duration, timetable{}, senders)
 	if err != nil {
 		return err
 	}
@@ -30,18 +30,17 @@ func (b *Bench) mixed(ctx context.Context) error {
 		return err
 	}
 
-	p := b.begin(ctx, Mixed, b.Config.Duration)
-	clocks := clocks{NewRecorder(len(callers)), NewRecorder(len(callers))}
-	workers := b.startCallers(p, b.Config.Rate, callers, clocks)
+	clocks := newClocks(len(callers))
+	p := b.beginPlanned(ctx, Mixed, b.Config.Duration, b.Config.table(), clocks.latency)
+	workers := b.startCallers(p, callers, clocks)
 	for _, s := range senders {
 		workers.Go(func() { s.run(p, b.pattern, nil) })
 	}
 	stuck := b.finish(p, workers)
 	out := requested{seconds: time.Since(p.start).Seconds()}
-	if err := b.answered(&out, callers, clocks, stuck); err != nil {
+	if err := b.answered(&out, p, callers, clocks, stuck); err != nil {
 		return err
 	}
-	out.unsent = unsent(p, b.Config.Rate, out.answered)
 	bulk, err := b.arrived(p.start, senders, stuck)
 	if err != nil {
 		return err
@@ -86,7 +85,7 @@ func (b *Bench) storm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := b.request(ctx, Storm, b.Config.Duration, b.Config.Rate, callers)
+	out, err := b.request(ctx, Storm, b.Config.Duration, b.Config.table(), callers)
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (b *Bench) slow(ctx context.Context) error {
 		return err
 	}
 	b.Shared = true // the stopped reader's requests are answered too
-	out, err := b.request(ctx, Slow, b.Config.Duration, b.Config.Rate, callers)
+	out, err := b.request(ctx, Slow, b.Config.Duration, b.Config.table(), callers)
 	if err != nil {
 		return err
 	}
@@ -156,7 +155,7 @@ func (b *Bench) quiet(ctx context.Context, conns int) (requested, []*caller, err
 	if err := b.warmUp(ctx, callers); err != nil {
 		return requested{}, nil, err
 	}
-	out, err := b.request(ctx, "quiet", b.Config.Duration, b.Config.Rate, callers)
+	out, err := b.request(ctx, "quiet", b.Config.Duration, b.Config.table(), callers)
 	return out, callers, err
 }
 

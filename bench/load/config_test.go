@@ -15,7 +15,7 @@ import (
 func TestConfig(t *testing.T) {
 	c, err := Config{Scenario: RPC}.WithDefaults()
 	want := Config{Scenario: RPC, Conns: 1, Inflight: 1, Size: 64, BulkSize: 64 << 10, Duration: 2 * time.Second, Warmup: 500 * time.Millisecond}
-	if err != nil || c != want {
+	if err != nil || !cmp.Equal(c, want) {
 		t.Errorf("%+v, %v; want %+v", c, err, want)
 	}
 	if c, _ := (Config{Scenario: RPC, Warmup: -1}).WithDefaults(); c.Warmup != 0 {
@@ -28,7 +28,20 @@ func TestConfig(t *testing.T) {
 		{Config{Scenario: "dance"}, []string{`no scenario "dance"`}},
 		{Config{Scenario: RPC, Size: HeaderSize - 1}, []string{"size 23"}},
 		{Config{Scenario: RPC, Size: SizeLimit + 1}, []string{"size 1048577"}},
-		{Config{Scenario: Connect, Rate: 5}, []string{"no rate"}},
+		{Config{Scenario: Hold, Rate: 5}, []string{"no rate"}},
+		{Config{Scenario: Stream, Direction: Both, Rate: 5}, []string{"no rate"}},
+		{Config{Scenario: Stream, Direction: "sideways"}, []string{`no direction "sideways"`}},
+		{Config{Scenario: RPC, Direction: Up}, []string{"has no direction"}},
+		{Config{Scenario: RPC, Rate: math.NaN()}, []string{"rate NaN"}},
+		{Config{Scenario: RPC, Rate: 1, Stages: []Stage{{time.Second, 1, 1}}}, []string{"a rate and stages"}},
+		{Config{Scenario: RPC, Stages: []Stage{{0, 1, 1}, {time.Second, -1, 1}, {time.Second, 1, math.Inf(1)}, {time.Second, 1, math.NaN()}}},
+			[]string{"stage 1 lasts 0s", "stage 2: rates -1 to 1", "stage 3: rates 1 to +Inf", "stage 4: rates 1 to NaN"}},
+		{Config{Scenario: RPC, Stages: make([]Stage, stagesLimit+1)}, []string{"101 stages"}},
+		{Config{Scenario: RPC, Poisson: true}, []string{"Poisson arrivals need a rate"}},
+		{Config{Scenario: RPC, Sizes: []SizeShare{{1, 1}, {64, 0}}}, []string{"size 1:", "a share of 0"}},
+		{Config{Scenario: FanOut, Sizes: []SizeShare{{64, 1}}}, []string{"one size"}},
+		{Config{Scenario: OneWay, AnswerSize: 64}, []string{"no size of answers"}},
+		{Config{Scenario: RPC, AnswerSize: SizeLimit + 1}, []string{"answer size 1048577"}},
 		{Config{Scenario: OneWay, Inflight: 2}, []string{"none in flight"}},
 		{Config{Conns: -1, Inflight: -1, BulkSize: 1, Duration: -1, Rate: -1},
 			[]string{"no scenario", "-1 connections", "-1 requests", "bulk size 1", "duration", "rate -1"}},
@@ -81,8 +94,12 @@ func TestResultRoundTrip(t *testing.T) {
 	want := Result{
 		Scenario: Mixed, Driver: "tls", Seconds: 1.5, Messages: 7, Errors: map[string]uint64{"gap": 1},
 		Config:        Config{Conns: 3, Inflight: 2, Size: 64, BulkSize: 1 << 16, Duration: 1500 * time.Millisecond, Warmup: 250 * time.Millisecond, Rate: 2.5},
-		LatencyMicros: &Latency{P50: 1, Max: 2}, Server: &Side{Goroutines: 4}, Figures: map[string]float64{"bulk_kept": 0.5},
+		LatencyMicros: &Latency{P50: 1, Max: 2, Curve: []Quantile{{100, 2}}}, Server: &Side{Goroutines: 4}, Figures: map[string]float64{"bulk_kept": 0.5},
 	}
+	want.Config.Sizes, want.Config.AnswerSize, want.Config.Direction, want.Config.Poisson = []SizeShare{{64, 9}, {1024, 1}}, 7, Down, true
+	want.Config.Stages = []Stage{{time.Second, 0, 100}, {90 * time.Second, 100, 100}}
+	want.Series = Series{EverySeconds: 1, Windows: []Window{{Part: Mixed, AtSeconds: 1, Seconds: 1, Messages: 7, Latency: &Glimpse{Count: 7}, Server: &Load{Cores: 0.5}}}}
+	want.Drifts, want.Warnings = []Drift{{"server heap_bytes", 1e6, 0.2, 0.001}}, []string{"others were busy"}
 	b, err := json.Marshal(&want)
 	if err != nil {
 		t.Fatal(err)

@@ -6,13 +6,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// connect dials and closes, Conns at a time. A handshake counts when both ends say so.
+// connect dials and closes, Conns at a time, or at a rate with at most Conns at a time. A handshake counts when both ends say so.
 func (b *Bench) connect(ctx context.Context) error {
 	var number atomic.Int64
 	if b.Config.Warmup > 0 {
-		if _, _, err := b.handshakes(ctx, "warm-up", b.Config.Warmup, &number); err != nil {
+		if _, err := b.handshakes(ctx, "warm-up", b.Config.Warmup, b.Config.warmTable(), &number); err != nil {
 			return err
 		}
 	}
@@ -20,7 +22,7 @@ func (b *Bench) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seconds, latency, err := b.handshakes(ctx, Connect, b.Config.Duration, &number)
+	out, err := b.handshakes(ctx, Connect, b.Config.Duration, b.Config.table(), &number)
 	if err != nil {
 		return err
 	}
@@ -28,49 +30,40 @@ func (b *Bench) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := b.result
-	r.Seconds, r.Messages = seconds, uint64(latency.Merged().TotalCount())
-	r.Connections = b.Config.Conns
-	r.HandshakesPerSecond = float64(r.Messages) / seconds
-	r.LatencyMicros = Summarize(latency.Merged())
+	b.keepDialled(out)
+	b.result.Connections = b.Config.Conns
 	return b.sides(start, end)
 }
 
-func (b *Bench) handshakes(ctx context.Context, name string, d time.Duration, number *atomic.Int64) (seconds float64, latency *Recorder, err error) {
-	if b.Server != nil {
-		if err := b.Server.Reset(); err != nil {
-			return 0, nil, err
-		}
-	}
-	latency = NewRecorder(b.Config.Conns)
-	p := b.begin(ctx, name, d)
-	var failed atomic.Uint64
-	var workers sync.WaitGroup
-	for i := range b.Config.Conns {
-		workers.Go(func() {
-			for !p.stopped.Load() {
-				if !b.handshake(ctx, p, i, int(number.Add(1)), latency) {
-					failed.Add(1)
-				}
-			}
-		})
-	}
-	b.finish(p, &workers)
-	seconds = time.Since(p.start).Seconds()
-	b.result.fault("dial", failed.Load())
-	return seconds, latency, b.finishedThere(uint64(latency.Merged().TotalCount()), failed.Load())
+// dialled is what came of a part of dials.
+type dialled struct {
+	seconds float64
+	latency *hdrhistogram.Histogram
+	service *hdrhistogram.Histogram // empty in a closed loop
+	planned uint64
+	late    uint64
+	unsent  uint64
 }
 
-// handshake makes one connection. One that ctx cut short is neither a success nor a failure.
-func (b *Bench) handshake(ctx context.Context, p *part, worker, number int, latency *Recorder) bool {
-	begun := time.Now()
-	conn, err := b.Dialer.Dial(ctx, b.Addr, number)
-	if err != nil {
-		return ctx.Err() != nil
+func (b *Bench) keepDialled(out dialled) {
+	r := b.result
+	r.Seconds, r.Messages = out.seconds, uint64(out.latency.TotalCount())
+	r.Planned, r.Late, r.Unsent = out.planned, out.late, out.unsent
+	r.HandshakesPerSecond = float64(r.Messages) / out.seconds
+	r.LatencyMicros, r.ServiceMicros = Summarize(out.latency), Summarize(out.service)
+}
+
+func (b *Bench) handshakes(ctx context.Context, name string, d time.Duration, table timetable, number *atomic.Int64) (out dialled, err error) {
+	if b.Server != nil {
+		if err := b.Server.Reset(); err != nil {
+			return out, err
+		}
 	}
-	latency.Record(worker, time.Since(begun))
-	p.count.Add(1)
-	return conn.Close() == nil
+	out, failed := b.turns(ctx, name, d, table, func(_ int) bool {
+		conn, err := b.Dialer.Dial(ctx, b.Addr, int(number.Add(1)))
+		return err == nil && conn.Close() == nil
+	})
+	return out, b.finishedThere(uint64(out.latency.TotalCount()), failed)
 }
 
 // finishedThere waits until the serving side has finished as many handshakes as this side, and counts the difference.

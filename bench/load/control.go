@@ -15,10 +15,13 @@ import (
 // ErrControl is wrapped by every error of a Control whose serving side answered wrongly or not at all.
 var ErrControl = errors.New("load: the serving side's control")
 
-// A Control asks the serving side about itself. One goroutine at a time.
+// A Control asks the serving side about itself. Any goroutine; a call may wait for another one's Await.
 type Control interface {
 	// Snapshot returns what the serving side has seen since Reset and what its process uses; settle as in ReadUsage.
 	Snapshot(settle bool) (Snapshot, error)
+
+	// Sample is a cheap Snapshot, for looking several times a second: no latencies but those of one-way messages since the last Sample.
+	Sample() (Sample, error)
 
 	// Await returns when the given number of marks has arrived since Reset, or after the time-out. It returns how many have.
 	Await(marks uint64, timeout time.Duration) (uint64, error)
@@ -31,7 +34,15 @@ type Control interface {
 type Snapshot struct {
 	Usage   Usage                   `json:"usage"`
 	Counts  Counts                  `json:"counts"`
-	Latency *hdrhistogram.Histogram `json:"-"` // of planned one-way messages; nil if there were none
+	Latency *hdrhistogram.Histogram `json:"-"` // of planned one-way messages, from when they should have left; nil if there were none
+	Service *hdrhistogram.Histogram `json:"-"` // the same from when they did
+}
+
+// A Sample is a glance at a serving side.
+type Sample struct {
+	Usage   Usage    `json:"usage"`
+	Counts  Counts   `json:"counts"`
+	Latency *Glimpse `json:"latency,omitempty"`
 }
 
 // Local is the Control of a serving side in the same process; Usage is then both sides' together.
@@ -41,9 +52,14 @@ type Local struct{ Sink *Sink }
 func (l Local) Snapshot(settle bool) (Snapshot, error) {
 	s := Snapshot{Usage: ReadUsage(settle), Counts: l.Sink.Counts()}
 	if h := l.Sink.latency.Merged(); h.TotalCount() > 0 {
-		s.Latency = h
+		s.Latency, s.Service = h, l.Sink.service.Merged()
 	}
 	return s, nil
+}
+
+// Sample implements Control.
+func (l Local) Sample() (Sample, error) {
+	return Sample{Usage: ReadUsage(false), Counts: l.Sink.Counts(), Latency: l.Sink.latency.Glimpse()}, nil
 }
 
 // Await implements Control.
@@ -71,7 +87,8 @@ func (l Local) Reset() error {
 // The control lines: a request is one JSON object on one line, so is its answer, in order. An unknown "do" is answered
 // with an error. The end of the input ends the serving side.
 //
-//	{"do":"snapshot","settle":true}             {"snapshot":{"usage":{…},"counts":{…}},"latency":{…}}
+//	{"do":"snapshot","settle":true}             {"snapshot":{"usage":{…},"counts":{…}},"latency":{…},"service":{…}}
+//	{"do":"sample"}                             {"sample":{"usage":{…},"counts":{…},"latency":{…}}}
 //	{"do":"await","marks":3,"timeout_ms":500}   {"marks":3}
 //	{"do":"reset"}                              {}
 //	{"do":"stop"}                               {}, then the end
@@ -86,6 +103,8 @@ type answer struct {
 	Ready    *Ready                 `json:"ready,omitempty"`
 	Snapshot *Snapshot              `json:"snapshot,omitempty"`
 	Latency  *hdrhistogram.Snapshot `json:"latency,omitempty"`
+	Service  *hdrhistogram.Snapshot `json:"service,omitempty"`
+	Sample   *Sample                `json:"sample,omitempty"`
 	Marks    uint64                 `json:"marks,omitempty"`
 	Error    string                 `json:"error,omitempty"`
 }
@@ -130,8 +149,11 @@ func (l Local) answer(q request) (a answer) {
 		s, _ := l.Snapshot(q.Settle) // Local's never fail
 		a.Snapshot = &s
 		if s.Latency != nil {
-			a.Latency = s.Latency.Export()
+			a.Latency, a.Service = s.Latency.Export(), s.Service.Export()
 		}
+	case "sample":
+		s, _ := l.Sample()
+		a.Sample = &s
 	case "await":
 		a.Marks, _ = l.Await(q.Marks, min(time.Duration(q.TimeoutMillis)*time.Millisecond, time.Minute))
 	case "reset":
@@ -179,13 +201,33 @@ func (c *Remote) Snapshot(settle bool) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("%w: no snapshot in its answer", ErrControl)
 	}
 	s := *a.Snapshot
-	if a.Latency != nil {
-		if err := a.Latency.Validate(); err != nil {
-			return Snapshot{}, fmt.Errorf("%w: %w", ErrControl, err)
-		}
-		s.Latency = hdrhistogram.Import(a.Latency)
+	if s.Latency, err = histogram(a.Latency); err != nil {
+		return Snapshot{}, err
 	}
-	return s, nil
+	s.Service, err = histogram(a.Service)
+	return s, err
+}
+
+func histogram(s *hdrhistogram.Snapshot) (*hdrhistogram.Histogram, error) {
+	if s == nil {
+		return nil, nil
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrControl, err)
+	}
+	return hdrhistogram.Import(s), nil
+}
+
+// Sample implements Control.
+func (c *Remote) Sample() (Sample, error) {
+	a, err := c.ask(request{Do: "sample"})
+	if err != nil {
+		return Sample{}, err
+	}
+	if a.Sample == nil {
+		return Sample{}, fmt.Errorf("%w: no sample in its answer", ErrControl)
+	}
+	return *a.Sample, nil
 }
 
 // Await implements Control.

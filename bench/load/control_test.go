@@ -47,7 +47,7 @@ func TestRemoteIsLikeLocal(t *testing.T) {
 		p.Put(msg, h)
 		r.Message(msg)
 	}
-	put(Header{Seq: 0, Planned: time.Now().Add(-time.Second).UnixNano()})
+	put(Header{Seq: 0, Stamp: int64(newStamp(time.Now().Add(-time.Second), time.Now()))})
 	put(Header{Seq: 2})
 	put(Header{Seq: 3, Mark: true})
 	r.Request(msg)

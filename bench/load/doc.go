@@ -8,7 +8,8 @@
 //
 //	offset size field    meaning                                        checked by
 //	0      8    seq      place in its stream, from 0                    Receiver: follows the one before
-//	8      8    planned  when it should have been sent, Unix ns; 0: n/a Receiver: latency, if not 0
+//	8      8    stamp    one-way: when it should have left, and did; 0: n/a Receiver: latency, if not 0
+//	                     requests: size of the answer; 0: its own bytes Receiver: answers with so many
 //	16     4    stream   which sender; top bit: a mark, ends a phase    Receiver: one stream for one connection
 //	20     4    check    mixes the three above with the length          Pattern.Check
 //	24     n    content  a window of the pattern, chosen by seq         Pattern.Check

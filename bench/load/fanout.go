@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -15,7 +16,10 @@ func (b *Bench) fanOut(ctx context.Context) error {
 	if err := b.dial(ctx, b.Config.Conns); err != nil {
 		return err
 	}
-	senders := b.senders(b.Config.Size)
+	senders := b.senders(b.Config.sizes())
+	if b.Config.table().open() {
+		return b.tellAll(ctx, senders)
+	}
 	if b.Config.Warmup > 0 {
 		if _, _, err := b.rounds(ctx, "warm-up", b.Config.Warmup, senders); err != nil {
 			return err
@@ -71,4 +75,64 @@ func (b *Bench) rounds(ctx context.Context, name string, d time.Duration, sender
 	})
 	b.finish(p, &worker)
 	return latency, time.Since(p.start).Seconds(), err
+}
+
+// tellAll is fanOut by a timetable of rounds. Nobody waits for a round's end: every message carries its round's planned time,
+// and its latency is that until its arrival.
+func (b *Bench) tellAll(ctx context.Context, senders []*sender) error {
+	if b.Config.Warmup > 0 {
+		if _, err := b.tell(ctx, "warm-up", b.Config.Warmup, b.Config.warmTable(), senders); err != nil {
+			return err
+		}
+	}
+	start, _, err := b.usage()
+	if err != nil {
+		return err
+	}
+	out, err := b.tell(ctx, FanOut, b.Config.Duration, b.Config.table(), senders)
+	if err != nil {
+		return err
+	}
+	b.keepStreamed(out)
+	b.result.figure("delivered", float64(out.arrived.Counts.Messages)/float64(max(out.sent, 1)))
+	b.result.figure("repeated", float64(out.arrived.Counts.Errors[faultNames[faultRepeat]]))
+	return b.sides(start, out.end)
+}
+
+// tell has one worker send to everybody at each place of the timetable, as a node does that has something to tell.
+func (b *Bench) tell(ctx context.Context, name string, d time.Duration, table timetable, senders []*sender) (out streamed, err error) {
+	p := b.beginPlanned(ctx, name, d, table, nil)
+	tickets := pace(p, table, 1, false)
+	for _, s := range senders {
+		s.sent, s.late = 0, 0
+	}
+	var worker sync.WaitGroup
+	var rounds uint64
+	worker.Go(func() {
+		for t := range tickets {
+			if p.stopped.Load() {
+				break
+			}
+			rounds++
+			for _, s := range senders {
+				if s.err == nil {
+					s.sendPlanned(b.pattern, t)
+					s.err = cmp.Or(s.err, s.conn.Flush())
+				}
+			}
+			p.count.Add(uint64(len(senders)))
+		}
+		for _, s := range senders {
+			if s.err == nil {
+				s.mark(b.pattern)
+			}
+		}
+	})
+	stuck := b.finish(p, &worker)
+	if out, err = b.arrived(p.start, senders, stuck); err != nil {
+		return out, err
+	}
+	everybody := uint64(len(senders))
+	out.planned, out.unsent = p.planned*everybody, p.unsent(rounds)*everybody
+	return out, b.Server.Reset()
 }

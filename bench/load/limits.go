@@ -35,6 +35,23 @@ const (
 	// lineLimit is the longest control line. 4 MiB: a latency histogram as JSON is below 1 MiB.
 	lineLimit = 4 << 20
 
+	// windowLeast is the shortest window of a series. 200 ms: a look at both sides takes about 0.3 ms, so it costs below 0.2 %.
+	windowLeast = 200 * time.Millisecond
+
+	// windowsLimit bounds the windows of a run. 600: a point on every second or third pixel of a wide plot.
+	windowsLimit = 600
+
+	// sizesLimit bounds the sizes of a mix, and shareLimit each one's share. 16 and a million: more tell nothing apart.
+	sizesLimit = 16
+	shareLimit = 1_000_000
+
+	// rateLimit is the highest rate. A thousand million a second: a planned time each nanosecond.
+	rateLimit = 1_000_000_000
+
+	// stagesLimit and stageLimit bound a timetable. 100 stages of up to a week.
+	stagesLimit = 100
+	stageLimit  = 7 * 24 * time.Hour
+
 	// lateAfter is when a planned sending counts as late. 1 ms: ten times what a timer of the system is off by.
 	lateAfter = time.Millisecond
 )

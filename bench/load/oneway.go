@@ -10,6 +10,7 @@ import (
 type sender struct {
 	conn   Conn
 	stream uint32
+	sizes  sizes
 	buf    []byte
 	seq    uint64 // goes on from part to part
 
@@ -18,10 +19,10 @@ type sender struct {
 	err  error // the connection is of no use any more
 }
 
-func (b *Bench) senders(size int) []*sender {
+func (b *Bench) senders(sizes sizes) []*sender {
 	all := make([]*sender, len(b.conns))
 	for i, c := range b.conns {
-		all[i] = &sender{conn: c, stream: uint32(i), buf: make([]byte, size)}
+		all[i] = &sender{conn: c, stream: uint32(i), sizes: sizes, buf: make([]byte, sizes.largest())}
 	}
 	return all
 }
@@ -56,12 +57,7 @@ func (s *sender) runPlanned(p *part, pattern *Pattern, tickets <-chan ticket) {
 		if s.err = waited; !ok || s.err != nil {
 			return
 		}
-		if time.Since(t.at) > lateAfter {
-			s.late += uint64(t.n)
-		}
-		for i := 0; i < t.n && s.err == nil; i++ {
-			s.send(pattern, t.at.Add(time.Duration(i)*t.every).UnixNano())
-		}
+		s.sendPlanned(pattern, t)
 		p.count.Add(uint64(t.n))
 	}
 }
@@ -80,9 +76,20 @@ func next(tickets <-chan ticket, flush func() error) (t ticket, ok bool, err err
 	return t, ok, nil
 }
 
-func (s *sender) send(pattern *Pattern, planned int64) {
-	pattern.Put(s.buf, Header{Seq: s.seq, Planned: planned, Stream: s.stream})
-	if s.err = s.conn.Send(s.buf); s.err == nil {
+func (s *sender) sendPlanned(pattern *Pattern, t ticket) {
+	now := time.Now()
+	if now.Sub(t.at) > lateAfter {
+		s.late += uint64(t.n)
+	}
+	for i := 0; i < t.n && s.err == nil; i++ {
+		s.send(pattern, newStamp(t.at.Add(time.Duration(i)*t.every), now))
+	}
+}
+
+func (s *sender) send(pattern *Pattern, at stamp) {
+	msg := s.buf[:s.sizes.pick(s.seq, s.stream)]
+	pattern.Put(msg, Header{Seq: s.seq, Stamp: int64(at), Stream: s.stream})
+	if s.err = s.conn.Send(msg); s.err == nil {
 		s.seq++
 		s.sent++
 	}
@@ -103,17 +110,15 @@ type streamed struct {
 	end     [2]Usage
 	arrived Snapshot
 	sent    uint64
+	planned uint64
 	late    uint64
 	unsent  uint64
 }
 
 // stream runs the senders for d, waits until everything has arrived, and adds what went wrong to the result.
-func (b *Bench) stream(ctx context.Context, name string, d time.Duration, rate float64, senders []*sender) (out streamed, err error) {
-	p := b.begin(ctx, name, d)
-	var tickets <-chan ticket
-	if rate > 0 {
-		tickets = pace(p, rate, len(senders), true)
-	}
+func (b *Bench) stream(ctx context.Context, name string, d time.Duration, table timetable, senders []*sender) (out streamed, err error) {
+	p := b.beginPlanned(ctx, name, d, table, nil)
+	tickets := pace(p, table, len(senders), true)
 	var workers sync.WaitGroup
 	for _, s := range senders {
 		workers.Go(func() { s.run(p, b.pattern, tickets) })
@@ -122,7 +127,7 @@ func (b *Bench) stream(ctx context.Context, name string, d time.Duration, rate f
 	if out, err = b.arrived(p.start, senders, stuck); err != nil {
 		return out, err
 	}
-	out.unsent = unsent(p, rate, out.sent)
+	out.planned, out.unsent = p.planned, p.unsent(out.sent)
 	return out, b.Server.Reset()
 }
 
@@ -173,9 +178,9 @@ func (b *Bench) oneWay(ctx context.Context) error {
 	if err := b.dial(ctx, b.Config.Conns); err != nil {
 		return err
 	}
-	senders := b.senders(b.Config.Size)
+	senders := b.senders(b.Config.sizes())
 	if b.Config.Warmup > 0 {
-		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, b.Config.Rate, senders); err != nil {
+		if _, err := b.stream(ctx, "warm-up", b.Config.Warmup, b.Config.warmTable(), senders); err != nil {
 			return err
 		}
 	}
@@ -183,14 +188,19 @@ func (b *Bench) oneWay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := b.stream(ctx, OneWay, b.Config.Duration, b.Config.Rate, senders)
+	out, err := b.stream(ctx, b.Config.Scenario, b.Config.Duration, b.Config.table(), senders)
 	if err != nil {
 		return err
 	}
+	b.keepStreamed(out)
+	return b.sides(start, out.end)
+}
+
+// keepStreamed puts a part of one-way messages into the result.
+func (b *Bench) keepStreamed(out streamed) {
 	r := b.result
-	r.Seconds, r.Late, r.Unsent = out.seconds, out.late, out.unsent
+	r.Seconds, r.Planned, r.Late, r.Unsent = out.seconds, out.planned, out.late, out.unsent
 	r.Messages = out.arrived.Counts.Messages
 	r.BytesPerSecond = float64(out.arrived.Counts.Bytes) / out.seconds
-	r.LatencyMicros = Summarize(out.arrived.Latency)
-	return b.sides(start, out.end)
+	r.LatencyMicros, r.ServiceMicros = Summarize(out.arrived.Latency), Summarize(out.arrived.Service)
 }

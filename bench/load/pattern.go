@@ -9,10 +9,10 @@ import (
 const HeaderSize = 24
 
 const (
-	offSeq     = 0
-	offPlanned = 8
-	offStream  = 16
-	offCheck   = 20
+	offSeq    = 0
+	offStamp  = 8
+	offStream = 16
+	offCheck  = 20
 
 	markBit = 1 << 31 // in the stream field: this message ends a phase
 )
@@ -31,10 +31,10 @@ type Pattern struct{ bytes []byte }
 
 // A Header is what a message says about itself.
 type Header struct {
-	Seq     uint64
-	Planned int64 // Unix nanoseconds; 0 in a closed loop
-	Stream  uint32
-	Mark    bool
+	Seq    uint64
+	Stamp  int64 // one-way: a stamp, 0 in a closed loop; requests: bytes of the answer, 0 for their own
+	Stream uint32
+	Mark   bool
 }
 
 // NewPattern makes the pattern. Every process makes the same one.
@@ -57,9 +57,9 @@ func (p *Pattern) Put(msg []byte, h Header) {
 		stream |= markBit
 	}
 	binary.LittleEndian.PutUint64(msg[offSeq:], h.Seq)
-	binary.LittleEndian.PutUint64(msg[offPlanned:], uint64(h.Planned))
+	binary.LittleEndian.PutUint64(msg[offStamp:], uint64(h.Stamp))
 	binary.LittleEndian.PutUint32(msg[offStream:], stream)
-	binary.LittleEndian.PutUint32(msg[offCheck:], mix(h.Seq, uint64(h.Planned), stream, len(msg)))
+	binary.LittleEndian.PutUint32(msg[offCheck:], mix(h.Seq, uint64(h.Stamp), stream, len(msg)))
 	copy(msg[HeaderSize:], p.window(h.Seq, len(msg)))
 }
 
@@ -70,16 +70,19 @@ func (p *Pattern) Check(msg []byte) (h Header, ok bool) {
 	}
 	stream := binary.LittleEndian.Uint32(msg[offStream:])
 	h = Header{
-		Seq:     binary.LittleEndian.Uint64(msg[offSeq:]),
-		Planned: int64(binary.LittleEndian.Uint64(msg[offPlanned:])),
-		Stream:  stream &^ markBit,
-		Mark:    stream&markBit != 0,
+		Seq:    binary.LittleEndian.Uint64(msg[offSeq:]),
+		Stamp:  int64(binary.LittleEndian.Uint64(msg[offStamp:])),
+		Stream: stream &^ markBit,
+		Mark:   stream&markBit != 0,
 	}
-	if binary.LittleEndian.Uint32(msg[offCheck:]) != mix(h.Seq, uint64(h.Planned), stream, len(msg)) {
+	if binary.LittleEndian.Uint32(msg[offCheck:]) != mix(h.Seq, uint64(h.Stamp), stream, len(msg)) {
 		return Header{}, false
 	}
 	return h, bytes.Equal(msg[HeaderSize:], p.window(h.Seq, len(msg)))
 }
+
+// Answer returns the content of an answer of the given size to request seq. It is the pattern's memory: not to be altered.
+func (p *Pattern) Answer(seq uint64, size int) []byte { return p.window(seq, size+HeaderSize) }
 
 func (p *Pattern) window(seq uint64, size int) []byte {
 	at := int(seq*0x9E3779B97F4A7C15>>58) * windowStep // the top 6 bits: 64 windows
@@ -87,8 +90,8 @@ func (p *Pattern) window(seq uint64, size int) []byte {
 }
 
 // mix spreads every bit of the header and the length over the check field. It guards against accidents, not against anybody.
-func mix(seq, planned uint64, stream uint32, size int) uint32 {
-	x := seq*0x9E3779B97F4A7C15 ^ planned*0xC2B2AE3D27D4EB4F ^ (uint64(stream)<<32|uint64(uint32(size)))*0x165667B19E3779F9
+func mix(seq, stamp uint64, stream uint32, size int) uint32 {
+	x := seq*0x9E3779B97F4A7C15 ^ stamp*0xC2B2AE3D27D4EB4F ^ (uint64(stream)<<32|uint64(uint32(size)))*0x165667B19E3779F9
 	x ^= x >> 32
 	x *= 0xD6E8FEB86659FD93
 	return uint32(x >> 32)

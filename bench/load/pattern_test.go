@@ -13,10 +13,10 @@ func TestPatternRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.OneOf(rapid.IntRange(HeaderSize, 300), rapid.Just(64<<10)).Draw(t, "size")
 		h := Header{
-			Seq:     rapid.Uint64().Draw(t, "seq"),
-			Planned: rapid.Int64().Draw(t, "planned"),
-			Stream:  rapid.Uint32Range(0, markBit-1).Draw(t, "stream"),
-			Mark:    rapid.Bool().Draw(t, "mark"),
+			Seq:    rapid.Uint64().Draw(t, "seq"),
+			Stamp:  rapid.Int64().Draw(t, "stamp"),
+			Stream: rapid.Uint32Range(0, markBit-1).Draw(t, "stream"),
+			Mark:   rapid.Bool().Draw(t, "mark"),
 		}
 		msg := make([]byte, size)
 		p.Put(msg, h)

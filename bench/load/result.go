@@ -11,9 +11,10 @@ type Result struct {
 	BytesPerSecond      float64            `json:"bytes_per_second"` // of messages, headers of protocols not included; requests: one way
 	LatencyMicros       *Latency           `json:"latency_us"`       // open loop: from the planned time; null: not measured
 	ServiceMicros       *Latency           `json:"service_us,omitempty"`
-	Late                uint64             `json:"late,omitempty"`   // sendings that began more than 1 ms after their planned time
-	Unsent              uint64             `json:"unsent,omitempty"` // planned, and not begun when the time was up: the rate was too high
-	Errors              map[string]uint64  `json:"errors"`           // by kind; empty: everything sent was received and verified
+	Planned             uint64             `json:"planned,omitempty"` // open loop: what the timetable held
+	Late                uint64             `json:"late,omitempty"`    // sendings that began more than 1 ms after their planned time
+	Unsent              uint64             `json:"unsent,omitempty"`  // planned, and not begun when the time was up: the rate was too high
+	Errors              map[string]uint64  `json:"errors"`            // by kind; empty: everything sent was received and verified
 	Connections         int                `json:"connections"`
 	HandshakesPerSecond float64            `json:"handshakes_per_second"`
 	CPUPerMillion       float64            `json:"cpu_seconds_per_million"` // both sides, for each million messages
@@ -21,6 +22,11 @@ type Result struct {
 	Server              *Side              `json:"server"`            // null: the serving side cannot be asked
 	Figures             map[string]float64 `json:"figures,omitempty"` // what only this scenario has
 	Interrupted         bool               `json:"interrupted,omitempty"`
+	Series              Series             `json:"series"`
+	Drifts              []Drift            `json:"drifts,omitempty"`       // what creeps in one direction; only of a soak
+	OthersShare         float64            `json:"others_share,omitempty"` // of all processors, used by other processes meanwhile
+	StolenShare         float64            `json:"stolen_share,omitempty"` // of all processors, taken away by the host
+	Warnings            []string           `json:"warnings,omitempty"`     // why the figures may say less than they seem to
 }
 
 // A Side is what one of the two processes used. CPU and allocations are of the measured part; memory is that after it, settled, with the

@@ -13,11 +13,14 @@ import (
 type caller struct {
 	conn   Conn
 	number int
+	sizes  sizes
+	answer int // bytes of the answer to ask for; 0: the request's own
 	buf    []byte
 	into   []byte
 	seq    uint64
 
 	answered uint64 // in this part, with the right bytes
+	bytes    uint64 // of these requests
 	late     uint64
 	wrong    uint64
 	err      error // the connection is of no use any more
@@ -25,9 +28,10 @@ type caller struct {
 
 func (b *Bench) callers(conns []Conn) []*caller {
 	var all []*caller
+	sizes := b.Config.sizes()
 	for _, c := range conns {
 		for range b.Config.Inflight {
-			all = append(all, &caller{conn: c, number: len(all), buf: make([]byte, b.Config.Size)})
+			all = append(all, &caller{conn: c, number: len(all), sizes: sizes, answer: b.Config.AnswerSize, buf: make([]byte, sizes.largest())})
 		}
 	}
 	return all
@@ -39,9 +43,11 @@ type clocks struct {
 	service *Recorder // from when it was
 }
 
+func newClocks(workers int) clocks { return clocks{NewRecorder(workers), NewRecorder(workers)} }
+
 // run makes requests until the part stops. Without tickets it is a closed loop.
 func (c *caller) run(p *part, pattern *Pattern, clocks clocks, tickets <-chan ticket) {
-	c.answered, c.late, c.wrong = 0, 0, 0
+	c.answered, c.bytes, c.late, c.wrong = 0, 0, 0, 0
 	if tickets != nil {
 		c.runPlanned(p, pattern, clocks, tickets)
 		return
@@ -76,16 +82,22 @@ func (c *caller) runPlanned(p *part, pattern *Pattern, clocks clocks, tickets <-
 	}
 }
 
-// call makes one request and checks that its own bytes come back. It reports false when the connection has failed.
+// call makes one request and checks that what it asked for comes back. It reports false when the connection has failed.
 func (c *caller) call(pattern *Pattern) bool {
-	pattern.Put(c.buf, Header{Seq: c.seq, Stream: uint32(c.number)})
-	c.into, c.err = c.conn.Call(c.buf, c.into)
+	req := c.buf[:c.sizes.pick(c.seq, uint32(c.number))]
+	pattern.Put(req, Header{Seq: c.seq, Stream: uint32(c.number), Stamp: int64(c.answer)})
+	c.into, c.err = c.conn.Call(req, c.into)
 	if c.err != nil {
 		return false
 	}
+	want := req
+	if c.answer > 0 {
+		want = pattern.Answer(c.seq, c.answer)
+	}
 	c.seq++
-	if bytes.Equal(c.into, c.buf) {
+	if bytes.Equal(c.into, want) {
 		c.answered++
+		c.bytes += uint64(len(req))
 	} else {
 		c.wrong++
 	}
@@ -98,6 +110,8 @@ type requested struct {
 	end      [2]Usage
 	counts   Counts
 	answered uint64
+	bytes    uint64 // of requests
+	planned  uint64
 	late     uint64
 	unsent   uint64
 	latency  *hdrhistogram.Histogram
@@ -105,25 +119,21 @@ type requested struct {
 }
 
 // request runs the callers for d and adds what went wrong to the result.
-func (b *Bench) request(ctx context.Context, name string, d time.Duration, rate float64, callers []*caller) (out requested, err error) {
-	p := b.begin(ctx, name, d)
-	clocks := clocks{NewRecorder(len(callers)), NewRecorder(len(callers))}
-	workers := b.startCallers(p, rate, callers, clocks)
+func (b *Bench) request(ctx context.Context, name string, d time.Duration, table timetable, callers []*caller) (out requested, err error) {
+	clocks := newClocks(len(callers))
+	p := b.beginPlanned(ctx, name, d, table, clocks.latency)
+	workers := b.startCallers(p, callers, clocks)
 	stuck := b.finish(p, workers)
 	out.seconds = time.Since(p.start).Seconds()
-	err = b.answered(&out, callers, clocks, stuck)
-	out.unsent = unsent(p, rate, out.answered)
+	err = b.answered(&out, p, callers, clocks, stuck)
 	if err != nil || b.Server == nil {
 		return out, err
 	}
 	return out, b.Server.Reset()
 }
 
-func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks clocks) *sync.WaitGroup {
-	var tickets <-chan ticket
-	if rate > 0 {
-		tickets = pace(p, rate, len(callers), false)
-	}
+func (b *Bench) startCallers(p *part, callers []*caller, clocks clocks) *sync.WaitGroup {
+	tickets := pace(p, p.table, len(callers), false)
 	var workers sync.WaitGroup
 	for _, c := range callers {
 		workers.Go(func() { c.run(p, b.pattern, clocks, tickets) })
@@ -132,16 +142,18 @@ func (b *Bench) startCallers(p *part, rate float64, callers []*caller, clocks cl
 }
 
 // answered adds up what the callers saw and compares it with what the serving side answered.
-func (b *Bench) answered(out *requested, callers []*caller, clocks clocks, stuck bool) error {
+func (b *Bench) answered(out *requested, p *part, callers []*caller, clocks clocks, stuck bool) error {
 	var wrong, broken uint64
 	for _, c := range callers {
 		out.answered += c.answered
+		out.bytes += c.bytes
 		out.late += c.late
 		wrong += c.wrong
 		if c.err != nil {
 			broken++
 		}
 	}
+	out.planned, out.unsent = p.planned, p.unsent(out.answered+wrong)
 	out.latency, out.service = clocks.latency.Merged(), clocks.service.Merged()
 	b.result.fault("wrong_answer", wrong)
 	if stuck {
@@ -172,15 +184,15 @@ func (b *Bench) warmUp(ctx context.Context, callers []*caller) error {
 	if b.Config.Warmup <= 0 {
 		return nil
 	}
-	_, err := b.request(ctx, "warm-up", b.Config.Warmup, b.Config.Rate, callers)
+	_, err := b.request(ctx, "warm-up", b.Config.Warmup, b.Config.warmTable(), callers)
 	return err
 }
 
 // keep puts a part of requests into the result as its messages and latencies.
 func (b *Bench) keep(out requested) {
 	r := b.result
-	r.Seconds, r.Messages, r.Late, r.Unsent = out.seconds, out.answered, out.late, out.unsent
-	r.BytesPerSecond = float64(out.answered) * float64(b.Config.Size) / out.seconds
+	r.Seconds, r.Messages, r.Planned, r.Late, r.Unsent = out.seconds, out.answered, out.planned, out.late, out.unsent
+	r.BytesPerSecond = float64(out.bytes) / out.seconds
 	r.LatencyMicros, r.ServiceMicros = Summarize(out.latency), Summarize(out.service)
 }
 
@@ -196,10 +208,13 @@ func (b *Bench) rpc(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := b.request(ctx, RPC, b.Config.Duration, b.Config.Rate, callers)
+	out, err := b.request(ctx, b.Config.Scenario, b.Config.Duration, b.Config.table(), callers)
 	if err != nil {
 		return err
 	}
 	b.keep(out)
+	if answer := b.Config.AnswerSize; answer > 0 {
+		b.result.figure("answer_bytes_per_second", float64(out.answered)*float64(answer)/out.seconds)
+	}
 	return b.sides(start, out.end)
 }

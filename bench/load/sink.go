@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"time"
 )
@@ -8,7 +9,8 @@ import (
 // A Sink is what the serving side of a driver reports to. Any goroutine.
 type Sink struct {
 	pattern *Pattern
-	latency *Recorder // one-way messages that carry a planned time
+	latency *Recorder // of one-way messages that carry a stamp: from when they should have left
+	service *Recorder // and from when they did
 
 	opened   atomic.Uint64
 	closed   atomic.Uint64
@@ -23,7 +25,7 @@ type Sink struct {
 
 // NewSink returns a Sink that has seen nothing.
 func NewSink(p *Pattern) *Sink {
-	return &Sink{pattern: p, latency: NewRecorder(shardLimit), marked: make(chan struct{}, 1)}
+	return &Sink{pattern: p, latency: NewRecorder(shardLimit), service: NewRecorder(shardLimit), marked: make(chan struct{}, 1)}
 }
 
 // fault is what can be wrong with a message that arrived.
@@ -68,6 +70,7 @@ func (s *Sink) Reset() {
 		s.faults[f].Store(0)
 	}
 	s.latency.Reset()
+	s.service.Reset()
 }
 
 // Counts are a Sink's totals. Messages and Bytes are those of one-way messages that arrived whole and in their place.
@@ -135,10 +138,19 @@ func (r *Receiver) Message(msg []byte) {
 	}
 }
 
-// Request reports a request and returns the answer to send: the same bytes.
+// Request reports a request and returns the answer to send: the same bytes, or as many of the pattern as the request asks
+// for. The answer is only to be read.
 func (r *Receiver) Request(req []byte) []byte {
 	r.sink.requests.Add(1)
-	return req
+	if len(req) < HeaderSize || binary.LittleEndian.Uint64(req[offStamp:]) == 0 {
+		return req // its sender checks what comes back
+	}
+	h, ok := r.sink.pattern.Check(req)
+	if !ok || h.Stamp < 0 || h.Stamp > SizeLimit {
+		r.sink.faults[faultCorrupt].Add(1)
+		return req
+	}
+	return r.sink.pattern.Answer(h.Seq, int(h.Stamp))
 }
 
 // Close reports that the connection has ended. It is the last call.
@@ -150,8 +162,11 @@ func (r *Receiver) Close() {
 func (r *Receiver) count(msg []byte, h Header) {
 	r.messages++
 	r.bytes += uint32(len(msg))
-	if h.Planned != 0 {
-		r.sink.latency.Record(int(r.stream%shardLimit), time.Duration(time.Now().UnixNano()-h.Planned))
+	if h.Stamp != 0 {
+		planned, left := stamp(h.Stamp).since(time.Now())
+		shard := int(r.stream % shardLimit)
+		r.sink.latency.Record(shard, planned)
+		r.sink.service.Record(shard, left)
 	}
 	if r.messages == publishEvery {
 		r.publish()

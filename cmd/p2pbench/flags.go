@@ -1,11 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
@@ -24,6 +22,7 @@ type runFlags struct {
 	Quiet    bool          `help:"No progress, no table." short:"q"`
 	Against  []string      `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
 	Rounds   int           `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
+	Config   string        `hidden:"" help:"The whole config as JSON; flags of the scenario are ignored."`
 	Label    string        `hidden:"" help:"Shown in front of progress."`
 	Follow   bool          `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
 	NoTable  bool          `hidden:"" help:"Progress, but no table: whoever started this prints one."`
@@ -63,29 +62,26 @@ func (f *runFlags) rounds() int {
 	return 1
 }
 
-// arguments is the command line of one run of c with one driver, for a process of its own.
+// arguments is the command line of one run of c with one driver, for a process of its own. The config travels whole, so that
+// what it can say need not be said again in flags.
 func arguments(c load.Config, driverName, label string) []string {
-	args := []string{
-		c.Scenario, "--driver", driverName, "--json", "-", "--label", label, "--follow",
-		"--duration", c.Duration.String(), "--warmup", max(c.Warmup, 0).String(), "--conns", strconv.Itoa(c.Conns),
+	config, err := json.Marshal(c)
+	if err != nil {
+		panic("p2pbench: bug: a config is no JSON: " + err.Error())
 	}
-	has := func(flag string, value string, scenarios ...string) {
-		for _, s := range scenarios {
-			if s == c.Scenario {
-				args = append(args, flag, value)
-			}
-		}
-	}
-	has("--size", strconv.Itoa(c.Size), load.OneWay, load.RPC, load.FanOut, load.Mixed, load.Storm, load.Slow)
-	has("--inflight", strconv.Itoa(c.Inflight), load.RPC, load.Mixed, load.Storm, load.Slow)
-	has("--rate", strconv.FormatFloat(c.Rate, 'g', -1, 64), load.OneWay, load.RPC, load.Mixed, load.Storm, load.Slow)
-	has("--bulk-size", strconv.Itoa(c.BulkSize), load.Mixed, load.Slow)
-	return args
+	return []string{c.Scenario, "--driver", driverName, "--json", "-", "--label", label, "--follow", "--config", string(config)}
 }
 
 // config adds what all scenarios share.
 func (f *runFlags) config(c load.Config) (load.Config, error) {
 	c.Duration, c.Warmup = f.Duration, f.Warmup
+	if f.Config != "" {
+		scenario := c.Scenario
+		if err := json.Unmarshal([]byte(f.Config), &c); err != nil {
+			return c, fmt.Errorf("%w: --config: %w", errUsage, err)
+		}
+		c.Scenario = scenario
+	}
 	if c.Warmup == 0 {
 		c.Warmup = -1 // in a Config 0 means the default
 	}
@@ -96,33 +92,28 @@ func (f *runFlags) config(c load.Config) (load.Config, error) {
 	return c, nil
 }
 
-// A byteSize is a number of bytes, typed as 64, 1KiB or 1MiB.
-type byteSize int
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *byteSize) UnmarshalText(text []byte) error {
-	number, unit := string(text), 1
-	for suffix, n := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
-		if before, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = before, n
-		}
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 0 || n > math.MaxInt32/unit {
-		return fmt.Errorf("%q is no size: want bytes such as 64, 1KiB or 1MiB", text)
-	}
-	*s = byteSize(n * unit)
-	return nil
+// paceFlags are those of every scenario that can follow a timetable.
+type paceFlags struct {
+	Rate    float64 `help:"${rated} a second in all: open loop, latency from planned times. 0: closed loop." default:"0"`
+	Stages  stages  `help:"A rate that changes, in place of --rate: 10s:0..5k,30s:5k goes up for 10 s and stays for 30." placeholder:"T:R..R,..."`
+	Arrival string  `help:"Planned times: evenly spaced, or at random as of many strangers: ${enum}." enum:"uniform,poisson" default:"uniform"`
 }
 
-// String is the inverse of UnmarshalText.
-func (s byteSize) String() string {
-	switch n := int(s); {
-	case n >= 1<<20 && n%(1<<20) == 0:
-		return strconv.Itoa(n>>20) + "MiB"
-	case n >= 1<<10 && n%(1<<10) == 0:
-		return strconv.Itoa(n>>10) + "KiB"
-	default:
-		return strconv.Itoa(n)
+func (f *paceFlags) set(c load.Config) load.Config {
+	c.Rate, c.Stages, c.Poisson = f.Rate, f.Stages, f.Arrival == "poisson"
+	if len(c.Stages) > 0 {
+		c.Rate = 0 // a scenario may have a default
 	}
+	return c
+}
+
+// sizeFlags are those of scenarios with one size of messages or several.
+type sizeFlags struct {
+	Size  byteSize `help:"Bytes of a message or request: 64, 1KiB." default:"64"`
+	Sizes shares   `help:"Several sizes and their shares, in place of --size: 64:90,16KiB:10." placeholder:"SIZE:SHARE,..."`
+}
+
+func (f *sizeFlags) set(c load.Config) load.Config {
+	c.Size, c.Sizes = int(f.Size), f.Sizes
+	return c
 }

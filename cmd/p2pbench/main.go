@@ -55,12 +55,15 @@ type commands struct {
 	Run      runCommand      `cmd:"" default:"withargs" help:"A short tour: the scenarios one after the other (default)."`
 	Oneway   onewayCommand   `cmd:"" help:"Messages in one direction."`
 	RPC      rpcCommand      `cmd:"" name:"rpc" help:"Requests and their answers."`
+	Stream   streamCommand   `cmd:"" help:"Bulk, in one direction or both."`
 	Connect  connectCommand  `cmd:"" help:"Dial, handshake, close, again and again."`
+	Churn    churnCommand    `cmd:"" help:"Connections that are replaced again and again, and what they leave behind."`
 	Hold     holdCommand     `cmd:"" help:"Idle connections and what they cost the serving side."`
-	Fanout   fanoutCommand   `cmd:"" help:"The same message to every connection, round after round."`
+	Fanout   fanoutCommand   `cmd:"" aliases:"broadcast" help:"The same message to every connection, round after round."`
 	Mixed    mixedCommand    `cmd:"" help:"Requests beside a bulk stream on the same connection."`
 	Storm    stormCommand    `cmd:"" help:"Requests of an established peer while others shake hands."`
 	Slow     slowCommand     `cmd:"" help:"Requests of many peers while one has stopped reading."`
+	Soak     soakCommand     `cmd:"" help:"Requests for long, and what creeps."`
 	Serve    serveCommand    `cmd:"" help:"The serving side alone."`
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`

@@ -28,7 +28,7 @@ func metrics(scenario string) []metric {
 			{"messages/s", short, rate}, {"MB/s", megabytes, bytesRate}, {"p50 us", plain, latency(p50)}, {"p99 us", plain, latency(p99)},
 			{"CPU-s/million", plain, cpuPerMillion}, {allocsDialling, plain, clientAllocs}, {allocsServing, plain, serverAllocs},
 		}
-	case load.RPC:
+	case load.RPC, load.Soak:
 		return []metric{
 			{"requests/s", short, rate}, {"p50 us", plain, latency(p50)}, {"p99 us", plain, latency(p99)}, {"p99.9 us", plain, latency(p999)},
 			{"service p99 us", plain, serviceP99},
@@ -38,6 +38,17 @@ func metrics(scenario string) []metric {
 		return []metric{
 			{"handshakes/s", short, rate}, {"p50 us", plain, latency(p50)}, {"p99 us", plain, latency(p99)},
 			{"CPU-s/million", plain, cpuPerMillion}, {allocsDialling, plain, clientAllocs}, {allocsServing, plain, serverAllocs},
+		}
+	case load.Stream:
+		return []metric{
+			{"MB/s", megabytes, bytesRate}, {"down MB/s", megabytes, figure("down_bytes_per_second")}, {"up MB/s", megabytes, figure("up_bytes_per_second")},
+			{"p50 us", plain, latency(p50)}, {"p99 us", plain, latency(p99)},
+			{"CPU-s/million", plain, cpuPerMillion}, {allocsDialling, plain, clientAllocs}, {allocsServing, plain, serverAllocs},
+		}
+	case load.Churn:
+		return []metric{
+			{"replaced/s", short, rate}, {"p50 us", plain, latency(p50)}, {"p99 us", plain, latency(p99)}, {"CPU-s/million", plain, cpuPerMillion},
+			{"left heap B/conn", plain, figure("left_heap_bytes_per_connection")}, {"left goroutines", plain, figure("left_goroutines")},
 		}
 	case load.Hold:
 		return []metric{
@@ -50,7 +61,7 @@ func metrics(scenario string) []metric {
 	case load.FanOut:
 		return []metric{
 			{"deliveries/s", short, rate}, {"round p50 us", plain, latency(p50)}, {"round p99 us", plain, latency(p99)},
-			{"CPU-s/million", plain, cpuPerMillion},
+			{"CPU-s/million", plain, cpuPerMillion}, {"delivered", plain, figure("delivered")},
 		}
 	case load.Mixed:
 		return []metric{

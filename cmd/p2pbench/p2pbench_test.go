@@ -73,14 +73,19 @@ func TestRatios(t *testing.T) {
 
 // Every scenario has metrics, the command line of a run comes back as the config it was made from, and every flag in it exists.
 func TestArgumentsRoundTrip(t *testing.T) {
-	want := load.Config{
-		Conns: 7, Inflight: 1, Size: 1024, BulkSize: 64 << 10, Duration: 1500 * time.Millisecond, Warmup: 20 * time.Millisecond,
-	}
 	for _, scenario := range load.Scenarios() {
 		if len(metrics(scenario)) == 0 {
 			t.Errorf("%s has no metrics", scenario)
 		}
-		want.Scenario, want.Rate = scenario, 0
+		want := load.Config{Scenario: scenario, Conns: 7, Size: 1024, Duration: 1500 * time.Millisecond, Warmup: 20 * time.Millisecond}
+		if scenario == load.RPC {
+			want.Sizes, want.AnswerSize, want.Poisson = []load.SizeShare{{Bytes: 64, Share: 9}, {Bytes: 1024, Share: 1}}, 5, true
+			want.Stages = []load.Stage{{For: time.Second, From: 0, To: 1e6 / 3.0}, {For: 500 * time.Millisecond, From: 7, To: 7}}
+		}
+		want, err := want.WithDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
 		var c commands
 		parser, err := kong.New(&c, kong.Vars{"drivers": "", "driver": "tls"})
 		if err != nil {
@@ -97,15 +102,42 @@ func TestArgumentsRoundTrip(t *testing.T) {
 		flags := map[string]*loadFlags{
 			load.OneWay: &c.Oneway.loadFlags, load.RPC: &c.RPC.loadFlags, load.Connect: &c.Connect.loadFlags, load.Hold: &c.Hold.loadFlags,
 			load.FanOut: &c.Fanout.loadFlags, load.Mixed: &c.Mixed.loadFlags, load.Storm: &c.Storm.loadFlags, load.Slow: &c.Slow.loadFlags,
+			load.Stream: &c.Stream.loadFlags, load.Churn: &c.Churn.loadFlags, load.Soak: &c.Soak.loadFlags,
 		}[scenario]
-		if flags.Driver != "tls" || flags.JSON != "-" || flags.Label != "round 1/2" || flags.Duration != want.Duration || flags.Warmup != want.Warmup {
+		if flags.Driver != "tls" || flags.JSON != "-" || flags.Label != "round 1/2" {
 			t.Errorf("%s: flags %+v", scenario, flags)
 		}
+		if got, err := flags.config(load.Config{Scenario: scenario, Conns: 1, Rate: 5}); err != nil || cmp.Diff(want, got) != "" {
+			t.Errorf("%s: %v, %s", scenario, err, cmp.Diff(want, got))
+		}
 	}
-	args := strings.Join(arguments(load.Config{Scenario: load.RPC, Conns: 3, Inflight: 64, Size: 64, Rate: 2.5e6}, "gnet", ""), " ")
-	for _, flag := range []string{"--conns 3", "--inflight 64", "--size 64", "--rate 2.5e+06", "--driver gnet"} {
-		if !strings.Contains(args, flag) {
-			t.Errorf("%q lacks %q", args, flag)
+}
+
+// Timetables and mixes as people type them.
+func TestStagesAndShares(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want stages
+	}{
+		{"10s:0..5k,30s:5k", stages{{For: 10 * time.Second, From: 0, To: 5000}, {For: 30 * time.Second, From: 5000, To: 5000}}},
+		{"1m:1.5M", stages{{For: time.Minute, From: 1.5e6, To: 1.5e6}}},
+		{"", nil}, {"10s", nil}, {"10s:", nil}, {"10s:5..", nil}, {"10:5", nil}, {"10s:5,", nil}, {"10s:k", nil}, {"10s:5..6..7", nil},
+	} {
+		var got stages
+		if err := got.UnmarshalText([]byte(test.text)); (err == nil) != (test.want != nil) || err == nil && cmp.Diff(test.want, got) != "" {
+			t.Errorf("%q: %v, %v; want %v", test.text, got, err, test.want)
+		}
+	}
+	for _, test := range []struct {
+		text string
+		want shares
+	}{
+		{"64:90,16KiB:10", shares{{Bytes: 64, Share: 90}, {Bytes: 16384, Share: 10}}}, {"64:1", shares{{Bytes: 64, Share: 1}}},
+		{"", nil}, {"64", nil}, {"64:", nil}, {":1", nil}, {"64:1,", nil}, {"64:x", nil},
+	} {
+		var got shares
+		if err := got.UnmarshalText([]byte(test.text)); (err == nil) != (test.want != nil) || err == nil && cmp.Diff(test.want, got) != "" {
+			t.Errorf("%q: %v, %v; want %v", test.text, got, err, test.want)
 		}
 	}
 }
