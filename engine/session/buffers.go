@@ -23,7 +23,8 @@ const (
 type Buffers struct {
 	limit   int64
 	out     atomic.Int64
-	classes [largestClass + 1]sync.Pool
+	classes [largestClass + 1]sync.Pool // of *[]byte
+	boxes   sync.Pool                   // of *[]byte that hold nothing, so that Put need not make one
 }
 
 // NewBuffers returns Buffers that lend at most limit bytes at a time.
@@ -58,8 +59,11 @@ func (s *Buffers) Get(n int) ([]byte, error) {
 		return nil, err
 	}
 	if c <= largestClass {
-		if b, ok := s.classes[c].Get().(*[]byte); ok {
-			return (*b)[:0], nil
+		if box, ok := s.classes[c].Get().(*[]byte); ok {
+			b := (*box)[:0]
+			*box = nil
+			s.boxes.Put(box)
+			return b, nil
 		}
 	}
 	return make([]byte, 0, size), nil
@@ -73,8 +77,12 @@ func (s *Buffers) Put(b []byte) {
 	}
 	s.Release(size)
 	if c := classOf(size); c <= largestClass {
-		b = b[:0]
-		s.classes[c].Put(&b)
+		box, ok := s.boxes.Get().(*[]byte)
+		if !ok {
+			box = new([]byte)
+		}
+		*box = b[:0]
+		s.classes[c].Put(box)
 	}
 }
 

@@ -79,7 +79,8 @@ func (id *Identity) StaticPublic() [32]byte { return id.s().staticPK }
 // Sign signs msg under a domain, a constant of 1 to 255 bytes that says what kind of thing is signed, so that a
 // signature given in one place means nothing in another. PublicKey.Verify checks it. About 25 us.
 func (id *Identity) Sign(domain string, msg []byte) (sig [64]byte) {
-	copy(sig[:], ed25519.Sign(id.s().key, appendSigned(nil, domain, msg)))
+	var room [signedRoom]byte
+	copy(sig[:], ed25519.Sign(id.s().key, appendSigned(room[:0], domain, msg)))
 	return sig
 }
 

@@ -81,8 +81,12 @@ func (k PublicKey) Verify(domain string, msg []byte, sig *[64]byte) bool {
 	if k.Check() != nil {
 		return false
 	}
-	return ed25519.Verify(k[:], appendSigned(nil, domain, msg), sig[:])
+	var room [signedRoom]byte
+	return ed25519.Verify(k[:], appendSigned(room[:0], domain, msg), sig[:])
 }
+
+// signedRoom is what of a signed message needs no memory from the heap: a domain and a hash.
+const signedRoom = 256
 
 // appendSigned appends what is signed for msg: u8 length of the domain | domain | msg. The length in front makes the
 // pair (domain, msg) readable back from the bytes, so no signature counts for two pairs.

@@ -70,7 +70,8 @@ type cache struct {
 	heldFrom uint64
 	dueFrom  uint64
 	next     uint64
-	bytes    int // of all held
+	bytes    int     // of all held
+	free     []*held // let go of, for reuse; empty when nothing is held
 }
 
 func (c *cache) len() int { return int(c.next - c.first) }
@@ -128,10 +129,31 @@ func (c *cache) pop() {
 
 // release lets go of what an entry holds.
 func (c *cache) release(e *entry) {
-	if e.held != nil {
-		c.bytes -= e.held.size()
-		e.held = nil
+	h := e.held
+	if h == nil {
+		return
 	}
+	c.bytes -= h.size()
+	e.held = nil
+	if c.bytes == 0 {
+		c.free = nil
+	} else if len(c.free) < freeKept {
+		clear(h.sent) // contacts
+		*h = held{sent: h.sent[:0], offers: h.offers[:0]}
+		c.free = append(c.free, h)
+	}
+}
+
+// newHeld returns an empty one.
+func (c *cache) newHeld() *held {
+	n := len(c.free)
+	if n == 0 {
+		return &held{}
+	}
+	h := c.free[n-1]
+	c.free[n-1] = nil
+	c.free = c.free[:n-1]
+	return h
 }
 
 // releaseOldest lets go of the oldest payload there is.

@@ -58,7 +58,8 @@ type Core struct {
 	stats   Stats
 	out     []Action
 	outNext int
-	ids     []MessageID // backs Message.IDs of actions in out
+	burstAt time.Duration // when out was last found to be large
+	ids     []MessageID   // backs Message.IDs of actions in out
 
 	buf    [4]*skad.Contact // for small questions to the table
 	near   []*skad.Contact  // one bucket
@@ -211,17 +212,18 @@ func (c *Core) forget() {
 	c.cache.pop()
 }
 
-// begin starts a turn.
+// begin starts a turn. Where everything is taken its memory is used again.
 func (c *Core) begin(now time.Duration) {
 	c.now = max(c.now, now)
-	if c.outNext == len(c.out) { // everything is taken: the memory may be used again, but a burst is not kept
-		c.outNext, c.out, c.ids = 0, c.out[:0], c.ids[:0]
-		if cap(c.out) > outKept {
-			c.out = nil
+	if c.outNext < len(c.out) {
+		return
+	}
+	c.outNext, c.out, c.ids = 0, c.out[:0], c.ids[:0]
+	if cap(c.out) > outKept || cap(c.ids) > idsKept {
+		if c.now-c.burstAt >= steadyFor { // one burst is not kept, a stream of messages is
+			c.out, c.ids = nil, nil
 		}
-		if cap(c.ids) > idsKept {
-			c.ids = nil
-		}
+		c.burstAt = c.now
 	}
 }
 

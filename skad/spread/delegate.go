@@ -1,6 +1,8 @@
 package spread
 
 import (
+	"slices"
+
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 )
@@ -17,7 +19,7 @@ import (
 // do, because every node is reached on several ways.
 func (c *Core) delegate(h *held, prefix int) {
 	beta, buckets := c.beta(h.hop), c.buckets()
-	h.sent = make([]delegation, 0, beta*max(0, buckets-prefix))
+	h.sent = slices.Grow(h.sent, beta*max(0, buckets-prefix))
 	for ; prefix < buckets; prefix++ {
 		c.choose(h, prefix, beta)
 	}

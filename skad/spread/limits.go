@@ -86,4 +86,13 @@ const (
 	outKept  = 8
 	idsKept  = 16
 	ringKept = 64
+
+	wantsKept = 16
+)
+
+// What a core keeps while messages come all the time: freeKept of what is held for a message, about 2 KB each, and the
+// buffers of a burst if the one before it was no longer ago than steadyFor.
+const (
+	freeKept  = 16
+	steadyFor = time.Second
 )

@@ -1,6 +1,8 @@
 package spread
 
 import (
+	"slices"
+
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -109,15 +111,17 @@ func (c *Core) accept(from *skad.Contact, m *Message, ref originRef) {
 
 // hold keeps a message, whose Payload is ours, for those who will ask for it.
 func (c *Core) hold(m *Message, ref originRef) *held {
-	h := &held{msg: *m}
+	for c.cache.bytes+len(m.Payload)+heldCost > heldLimit {
+		c.cache.releaseOldest()
+	}
+	h := c.cache.newHeld()
+	h.msg = *m
 	if !c.cfg.PushOnly {
 		h.rounds = uint8(c.cfg.Rounds)
+		h.offers = slices.Grow(h.offers, c.cfg.Rounds*c.cfg.Fanout)
 		if c.beatAt == Never {
 			c.beatAt = c.nextBeat()
 		}
-	}
-	for c.cache.bytes+h.size() > heldLimit {
-		c.cache.releaseOldest()
 	}
 	c.remember(entry{id: m.ID, at: c.now, seq: m.Seq, origin: ref, held: h})
 	return h

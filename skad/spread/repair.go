@@ -154,7 +154,7 @@ func (c *Core) dropWant(id *MessageID) {
 
 func (c *Core) endWant(i int) {
 	c.wants = slices.Delete(c.wants, i, i+1)
-	if len(c.wants) == 0 {
+	if len(c.wants) == 0 && cap(c.wants) > wantsKept {
 		c.wants = nil
 	}
 }

@@ -2,6 +2,8 @@ package broadcast
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -13,6 +15,7 @@ type ask struct {
 	payload []byte
 	then    func(spread.MessageID, error) // called once, on the home loop or by Cleanup
 	patient bool                          // waits for its rate
+	left    bool                          // under the lock of asks: nobody waits for it any more
 }
 
 // asks are own broadcasts in their order. Any goroutine.
@@ -28,6 +31,9 @@ type asks struct {
 func (c *Component) Broadcast(ctx context.Context, payload []byte) (spread.MessageID, error) {
 	if c.net.OnLoop() {
 		return spread.MessageID{}, engine.ErrOnLoop
+	}
+	if ctx.Err() != nil {
+		return spread.MessageID{}, context.Cause(ctx)
 	}
 	select {
 	case c.slots <- struct{}{}:
@@ -50,10 +56,16 @@ func (c *Component) Broadcast(ctx context.Context, payload []byte) (spread.Messa
 			<-c.slots
 			return spread.MessageID{}, context.Cause(ctx)
 		}
-		r := <-result // it is being sent at this moment
+		r := <-result // the home loop has it at this moment
+		if r.err == errLeft {
+			r.err = context.Cause(ctx)
+		}
 		return r.id, r.err
 	}
 }
+
+// errLeft answers an ask that nobody waits for.
+var errLeft = errors.New("broadcast: withdrawn")
 
 // BroadcastAsync is Broadcast with a callback, called exactly once, on the home loop; nil is allowed. It never waits and
 // may be called on a loop. Where Broadcast waits for its rate the callback gets ErrRate. If it fails itself, with ErrBusy,
@@ -108,39 +120,44 @@ func (s *asks) take() *ask {
 	return a
 }
 
-// giveBack puts an ask in front again; after close it gets the reason instead.
-func (s *asks) giveBack(a *ask) {
+// giveBack puts an ask in front again; an error says why not.
+func (s *asks) giveBack(a *ask) error {
 	s.mu.Lock()
-	closed := s.closed
-	if closed == nil {
-		s.queue = append([]*ask{a}, s.queue...)
+	defer s.mu.Unlock()
+	if a.left {
+		return errLeft
 	}
-	s.mu.Unlock()
-	if closed != nil {
-		a.then(spread.MessageID{}, closed)
+	if s.closed == nil {
+		s.queue = slices.Insert(s.queue, 0, a)
 	}
+	return s.closed
 }
 
-// withdraw removes an ask, and reports whether it was still there.
+// withdraw removes an ask and reports whether it was there. If not, the home loop has it and will answer it.
 func (s *asks) withdraw(a *ask) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, have := range s.queue {
-		if have == a {
-			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-			return true
-		}
+	a.left = true
+	i := slices.Index(s.queue, a)
+	if i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
-// close ends all that wait and all that come.
-func (s *asks) close(err error) {
+// close refuses what comes, and returns all that wait.
+func (s *asks) close(err error) []*ask {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	queue := s.queue
 	s.queue, s.closed = nil, err
-	s.mu.Unlock()
-	for _, a := range queue {
-		a.then(spread.MessageID{}, err)
+	return queue
+}
+
+// end fails all own broadcasts that wait and all that come.
+func (c *Component) end(err error) {
+	c.inbox.close()
+	for _, a := range c.asks.close(err) {
+		c.answer(a, spread.MessageID{}, err)
 	}
 }

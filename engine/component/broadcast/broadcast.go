@@ -162,9 +162,8 @@ func (c *Component) start() error {
 // Cleanup ends the machine: own broadcasts that wait fail, and when the home loop has seen it nothing is delivered any
 // more.
 func (c *Component) Cleanup(*engine.Network) {
-	c.inbox.close()
 	c.loop.Post(c.task.Stop)
-	c.asks.close(engine.ErrClosed)
+	c.end(engine.ErrClosed)
 }
 
 // PeerConnect tells the home loop of a peer.
@@ -183,12 +182,9 @@ func (c *Component) PeerDisconnect(p *engine.PeerClient) {
 
 // Receive reads a message and hands it to the home loop.
 func (c *Component) Receive(ctx *engine.ComponentContext) error {
-	var room [spread.IDLimit]spread.MessageID
-	m, err := spread.ParseMessage(ctx.Opcode(), ctx.Payload(), room[:0])
-	if err != nil {
+	if err := c.inbox.message(ctx.Client(), ctx.Opcode(), ctx.Payload()); err != nil {
 		return &engine.Fault{Whose: engine.Peers, Fate: engine.Close, Code: engine.CodeProtocol, Err: err}
 	}
-	c.inbox.message(ctx.Client(), &m)
 	c.task.Wake()
 	return engine.ErrIntercepted
 }

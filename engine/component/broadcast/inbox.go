@@ -1,9 +1,11 @@
 package broadcast
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
@@ -56,30 +58,34 @@ func (b *inbox) put(i item) {
 	}
 }
 
-// message adds a message with a copy of what it aliases. Without room it is dropped, and counted.
-func (b *inbox) message(from *engine.PeerClient, m *spread.Message) {
+// message reads a message into the batch, where everything it aliases lies. An error says that it is none. Without room
+// it is dropped, and counted.
+func (b *inbox) message(from *engine.PeerClient, op opcode.Opcode, payload []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.filling
-	cost := itemCost + len(m.Payload) + len(m.IDs)*len(spread.MessageID{})
+	cost := itemCost + len(payload)
 	if b.closed {
-		return
+		return nil
 	}
 	if f.cost+cost > inboxBytes || f.count == inboxMessages || f.costs[from]+cost > inboxBytes/inboxShare {
 		b.dropped++
-		return
+		return nil
 	}
+	start := len(f.bytes)
+	f.bytes = append(f.bytes, payload...)
+	f.ids = slices.Grow(f.ids, spread.IDLimit)
+	m, err := spread.ParseMessage(op, f.bytes[start:], f.ids)
+	if err != nil {
+		f.bytes = f.bytes[:start]
+		return err
+	}
+	f.ids = f.ids[:len(f.ids)+len(m.IDs)]
+	f.items = append(f.items, item{kind: came, peer: from, message: m})
 	f.cost += cost
 	f.count++
 	f.costs[from] += cost
-	f.items = append(f.items, item{kind: came, peer: from, message: *m})
-	own := &f.items[len(f.items)-1].message
-	start := len(f.bytes)
-	f.bytes = append(f.bytes, m.Payload...)
-	own.Payload = f.bytes[start:len(f.bytes):len(f.bytes)]
-	start = len(f.ids)
-	f.ids = append(f.ids, m.IDs...)
-	own.IDs = f.ids[start:len(f.ids):len(f.ids)]
+	return nil
 }
 
 // swap returns the batch that was filled; done is filled next. It returns nil if there is nothing.
@@ -111,12 +117,16 @@ func (b *inbox) drops() uint64 {
 
 func newBatch() *batch { return &batch{costs: map[*engine.PeerClient]int{}} }
 
-// batchKept is the memory that a batch keeps for the next time; a burst is not kept.
-const batchKept = 64 << 10
+// What a batch keeps for the next time, about 100 KB; a burst is not kept.
+const (
+	batchKept = 64 << 10
+	itemsKept = 64
+	idsKept   = 1024
+)
 
 // clear makes room for the next use.
 func (f *batch) clear() {
-	if cap(f.bytes) > batchKept || cap(f.items) > batchKept/512 || cap(f.ids) > batchKept/16 {
+	if cap(f.bytes) > batchKept || cap(f.items) > itemsKept || cap(f.ids) > idsKept {
 		*f = *newBatch()
 		return
 	}

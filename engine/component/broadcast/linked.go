@@ -59,12 +59,17 @@ func (l *linked) Sharing(prefix int, dst []*skad.Contact) []*skad.Contact {
 	return append(dst, l.buckets[prefix]...)
 }
 
-// Closest implements spread.Table.
+// Closest implements spread.Table. The one closest to the node itself, which is asked for with every message, is in the
+// last bucket.
 func (l *linked) Closest(key skad.ID, n int, dst []*skad.Contact) []*skad.Contact {
+	nearer := func(a, b *skad.Contact) int { return a.ID.Xor(key).Compare(b.ID.Xor(key)) }
+	if n == 1 && key == l.self && len(l.buckets) > 0 {
+		return append(dst, slices.MinFunc(l.buckets[len(l.buckets)-1], nearer))
+	}
 	from := len(dst)
 	for _, b := range l.buckets {
 		dst = append(dst, b...)
 	}
-	slices.SortFunc(dst[from:], func(a, b *skad.Contact) int { return a.ID.Xor(key).Compare(b.ID.Xor(key)) })
+	slices.SortFunc(dst[from:], nearer)
 	return dst[:min(len(dst), from+n)]
 }

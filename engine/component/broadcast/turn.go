@@ -28,8 +28,7 @@ func (c *Component) turn() {
 		}
 	}
 	if c.err != nil {
-		c.inbox.close()
-		c.asks.close(c.err)
+		c.end(c.err)
 		return
 	}
 	until := c.loop.Now() + turnBudget
@@ -167,9 +166,10 @@ func (c *Component) speak(now time.Duration) bool {
 	}
 	id, err := c.core.Broadcast(now, a.payload)
 	if a.patient && errors.Is(err, spread.ErrRate) {
-		c.speakAt = c.core.ReadyAt(len(a.payload))
-		c.asks.giveBack(a)
-		return false
+		if err = c.asks.giveBack(a); err == nil {
+			c.speakAt = c.core.ReadyAt(len(a.payload))
+			return false
+		}
 	}
 	c.answer(a, id, err)
 	return true

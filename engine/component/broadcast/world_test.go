@@ -91,14 +91,39 @@ func key(t testing.TB, n int) *identity.Identity {
 	return id
 }
 
-// node starts a node; change may alter the component's configuration, others are added beside it.
-func (w *world) node(change func(*node, *broadcast.Config), others ...engine.ComponentInterface) *node {
+// node starts a node that broadcasts; change may alter its configuration.
+func (w *world) node(change func(*node, *broadcast.Config)) *node {
+	w.Helper()
+	n := &node{}
+	cfg := broadcast.Config{Scope: skad.Private, FirstSeq: 1, Deliver: n.deliver}
+	if change != nil {
+		change(n, &cfg)
+	}
+	var err error
+	if n.cast, err = broadcast.New(cfg); err != nil {
+		w.Fatal(err)
+	}
+	w.start(n, n.cast)
+	return n
+}
+
+// liar starts a node that speaks for itself: it has no broadcast, but hears what is sent to it.
+func (w *world) liar() *liar {
+	w.Helper()
+	l := &liar{node: &node{}, id: key(w, len(w.nodes))}
+	w.start(l.node, l)
+	return l
+}
+
+// start starts n with one component.
+func (w *world) start(n *node, c engine.ComponentInterface) {
 	w.Helper()
 	i := len(w.nodes)
 	addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-	n := &node{host: w.sim.Host(addr)}
+	n.host = w.sim.Host(addr)
 	var seed [32]byte
 	seed[0], seed[1] = byte(i), byte(i>>8)
+	binary.LittleEndian.PutUint64(seed[8:], uint64(w.sim.Now())) // a node that starts again draws other numbers
 	e, err := engine.New(engine.Config{
 		Transport: n.host, Identity: key(w, i), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8(seed),
 		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
@@ -107,23 +132,13 @@ func (w *world) node(change func(*node, *broadcast.Config), others ...engine.Com
 		w.Fatal(err)
 	}
 	n.Network = e
-	cfg := broadcast.Config{Scope: skad.Private, FirstSeq: 1, Deliver: n.deliver}
-	if change != nil {
-		change(n, &cfg)
-	}
-	if n.cast, err = broadcast.New(cfg); err != nil {
+	if err := e.AddComponent(c); err != nil {
 		w.Fatal(err)
-	}
-	for _, c := range append(others, n.cast) {
-		if err := e.AddComponent(c); err != nil {
-			w.Fatal(err)
-		}
 	}
 	if err := e.Start(context.Background()); err != nil {
 		w.Fatal(err)
 	}
 	w.nodes = append(w.nodes, n)
-	return n
 }
 
 func (n *node) deliver(m broadcast.Message) bool {
@@ -185,7 +200,7 @@ func (w *world) say(a *node, text string) spread.MessageID {
 // reached counts the living nodes, the origin aside, that have got exactly want.
 func (w *world) reached(origin *node, want ...string) (n int) {
 	for _, x := range w.nodes {
-		if x == origin || x.dead || len(x.got) != len(want) {
+		if x == origin || x.dead || x.cast == nil || len(x.got) != len(want) {
 			continue
 		}
 		same := true
@@ -201,7 +216,7 @@ func (w *world) reached(origin *node, want ...string) (n int) {
 
 func (w *world) living() (n int) {
 	for _, x := range w.nodes {
-		if !x.dead {
+		if !x.dead && x.cast != nil {
 			n++
 		}
 	}
