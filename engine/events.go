@@ -19,10 +19,11 @@ const (
 	ComponentPanicked                      // Text names it
 	LoopHeld                               // a loop was busy for Duration; Text names the last component
 	TransportFailed                        // nothing is received any more; Err says why
+	Reachability                           // how others can reach this node; Text says what is new
 )
 
 func (k EventKind) String() string {
-	names := [...]string{"none", "peer up", "peer down", "peer refused", "component panicked", "loop held", "transport failed"}
+	names := [...]string{"none", "peer up", "peer down", "peer refused", "component panicked", "loop held", "transport failed", "reachability"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -66,6 +67,9 @@ func (n *Network) Events(ctx context.Context) <-chan Event {
 	s.subs[c] = wrapStop(context.AfterFunc(ctx, func() { s.end(c) }))
 	return c
 }
+
+// Publish tells the subscribers of Events what a component has to say. Any goroutine.
+func (n *Network) Publish(e Event) { n.events.publish(e) }
 
 func wrapStop(stop func() bool) func() { return func() { stop() } }
 

@@ -224,8 +224,15 @@ gw_pid() { # prints the pid of this lab's daemon, if it lives
   echo "$pid"
 }
 
-gw_conf() {
-  local extra; case $1 in a) extra=$IGD_FLAGS_A;; b) extra=$IGD_FLAGS_B;; esac
+gw_conf() { # extra lines replace those below with the same key: the daemon would take a "yes" and keep it
+  local extra keys; case $1 in a) extra=$IGD_FLAGS_A;; b) extra=$IGD_FLAGS_B;; esac
+  extra=$(printf '%s' "$extra" | tr ';' '\n')
+  keys=$(printf '%s' "$extra" | sed -n 's/^\([a-z_]*\)=.*/^\1=/p')
+  gw_conf_plain "$1" | if [ -n "$keys" ]; then grep -v -e "$keys"; else cat; fi
+  printf '%s\n' "$extra"
+}
+
+gw_conf_plain() {
   cat <<CONF
 ext_ifname=wan0
 listening_ip=lan0
@@ -249,7 +256,10 @@ uuid=00000000-0000-4000-8000-00000000000$1
 allow 1024-65535 $(lan_net "$1").0/24 0-65535
 deny 0-65535 0.0.0.0/0 0-65535
 CONF
-  printf '%s' "$extra" | tr ';' '\n'; echo
+}
+
+listens() { # a|b KEY PROTOCOL PORT: or is not meant to
+  grep -q "^$2=no" "$STATE/igd-$1.conf" || in_ns "router-$1" ss -ln"$3"H "sport = :$4" | grep -q .
 }
 
 shed() { # close all inherited descriptors but 0, 1 and 2: the lock, a test's pipes
@@ -273,7 +283,7 @@ gw_start() {
   fi
   local i
   for i in $(seq 50); do
-    gw_pid "$1" >/dev/null && in_ns "router-$1" sh -c 'ss -lunH sport = :5351 | grep -q . && ss -ltnH sport = :5000 | grep -q .' && return
+    gw_pid "$1" >/dev/null && listens "$1" enable_natpmp u 5351 && listens "$1" enable_upnp t 5000 && return
     sleep 0.1
   done
   tail -5 "$STATE/igd-$1.log" >&2
