@@ -1,0 +1,74 @@
+package discovery
+
+import "time"
+
+// Limits that Config can change.
+const (
+	// DialsDefault bounds the dials of the overlay under way. The core asks for at most 8 pings and 16 questions of each
+	// lookup at a time; 64 lets a few lookups meet strangers without the dials becoming a scan of the network.
+	DialsDefault = 64
+
+	// ConnectionsDefault bounds the idle connections that were dialled for the overlay and are kept. A full table of a
+	// large network has some 160 members, of which about half have called us. A kept connection is about a kilobyte
+	// here and one there; without it a ping costs a handshake.
+	ConnectionsDefault = 96
+
+	// IdleDefault is how long a connection dialled for a lookup stays after its last use. The next lookup often asks the
+	// same nodes, and a minute of keepalives costs less than one handshake.
+	IdleDefault = time.Minute
+)
+
+// Limits that nobody needs to change.
+const (
+	// inboxLimit bounds what waits for the home loop: messages. At some 5 us each, 1024 are five turns' work.
+	inboxLimit = 1024
+
+	// inboxPeerLimit is how many of them one peer may have there: 32, so that it takes 32 to shut out the others.
+	inboxPeerLimit = 32
+
+	// doLimit bounds functions of callers that wait for the home loop.
+	doLimit = 1024
+
+	// requestsPerSecond and requestsBurst bound what one peer may ask. A lookup asks a node once; a node that joins or
+	// looks up many keys asks its neighbours a few times a second.
+	requestsPerSecond = 64
+	requestsBurst     = 256
+
+	// answersLimit bounds the questions to one peer whose answers are waited for, and so what it may send unasked.
+	answersLimit = 64
+
+	// forgedLimit: an answer with so many records that are not genuine is not looked at any further. Two forged ones end
+	// the acquaintance in the core.
+	forgedLimit = 2
+
+	// dialQueueLimit bounds the contacts that wait for a dial, and parcelLimit what waits to be sent to one of them.
+	dialQueueLimit = 256
+	parcelLimit    = 16
+
+	// lookupsLimit bounds lookups of callers at a time; the core has 32, and maintenance must not wait.
+	lookupsLimit = 24
+
+	// lookupQueueLimit bounds lookups of callers that wait for their turn.
+	lookupQueueLimit = 1024
+
+	// turnBudget is how long the task works before it lets the sockets have their turn. One step more may follow; the
+	// longest, an answer full of news, takes a tenth of a millisecond.
+	turnBudget = 250 * time.Microsecond
+
+	// failureAfter is how long after the attempt the core learns that a message did not go out: shorter than its shortest
+	// time-out, 150 ms, and long enough that a node without a network tries ten times a second and not without end.
+	failureAfter = 100 * time.Millisecond
+
+	// sweepEvery is how often connections, protection and the own record are looked at.
+	sweepEvery = 5 * time.Second
+
+	// seedFirst and seedLast bound the pause before bootstrap addresses are dialled again while the table is empty.
+	seedFirst = time.Second
+	seedLast  = time.Minute
+
+	// resolveTimeout bounds asking for the addresses of a bootstrap node's name.
+	resolveTimeout = 10 * time.Second
+
+	// verifiedLimit is how many records are remembered as checked: those of the table ten times over, at 0.7 KB each.
+	verifiedLimit = 2048
+)

@@ -1,0 +1,255 @@
+package discovery
+
+import (
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/opcode"
+	"github.com/carrier-p2p/carrier/skad"
+)
+
+// Path:   inbox, deadline -> [turn] -> core -> actions. The only place that touches the core.
+// Bounds: turnBudget and one step for each turn; what is left gets another one, behind the sockets.
+
+// A failure is a message that did not go out. The core is told at some distance: it may ask somebody else at once, and
+// where there is no network at all that fails as fast, again and again.
+type failure struct {
+	at time.Duration
+	to *skad.Contact
+}
+
+// turn works until nothing is left to do or the budget is used up.
+//
+//	carry out actions ─▶ dials begun, failures ─▶ due ─▶ inbox ─▶ lookups that wait ─▶ again
+func (c *Component) turn() {
+	if c.over {
+		return
+	}
+	until := c.loop.Now() + turnBudget
+	for {
+		now := c.loop.Now()
+		if now >= until {
+			c.task.Wake()
+			break
+		}
+		if a, ok := c.core.Next(); ok {
+			c.carry(now, &a)
+		} else if !c.step(now) {
+			c.task.WakeAt(c.deadline())
+			break
+		}
+	}
+	c.publish()
+}
+
+// deadline is when the next turn is due if nothing comes.
+func (c *Component) deadline() time.Duration {
+	at := min(c.core.Deadline(), c.seedAt, c.sweepAt)
+	if len(c.failures) > 0 {
+		at = min(at, c.failures[0].at)
+	}
+	return at
+}
+
+// fail has the core told that a message to a contact did not go out.
+func (c *Component) fail(began time.Duration, to *skad.Contact) {
+	c.failures = append(c.failures, failure{began + failureAfter, to})
+}
+
+// step does one thing, and reports whether there was one.
+func (c *Component) step(now time.Duration) bool {
+	if n := len(c.dialled); n > 0 {
+		to := c.dialled[n-1]
+		c.dialled[n-1] = nil
+		c.dialled = c.dialled[:n-1]
+		c.core.Dialing(now, to)
+		return true
+	}
+	if len(c.failures) > 0 && c.failures[0].at <= now {
+		to := c.failures[0].to
+		c.failures[0] = failure{}
+		if c.failures = c.failures[1:]; len(c.failures) == 0 {
+			c.failures = nil
+		}
+		c.core.SendFailed(now, to)
+		return true
+	}
+	if rec := c.net.Record(); rec != c.record {
+		c.record = rec
+		c.core.SetSelf(now, skad.NewContact(*rec, c.cfg.Overlay.Scope))
+		return true
+	}
+	switch {
+	case c.core.Deadline() <= now:
+		c.core.Expire(now)
+	case c.seedAt <= now:
+		c.seed(now)
+	case c.sweepAt <= now:
+		c.sweep(now)
+	default:
+		if i := c.nextItem(); i != nil {
+			c.take(now, i)
+			return true
+		}
+		return c.nextQuery(now)
+	}
+	return true
+}
+
+// nextItem takes the next from the inbox, nil if it is empty.
+func (c *Component) nextItem() *item {
+	if c.work == nil || c.work.next == len(c.work.items) {
+		done := c.idle
+		if c.work != nil {
+			done = c.work
+		}
+		full := c.inbox.swap(done)
+		if full == nil {
+			c.work, c.idle = nil, done
+			return nil
+		}
+		c.work = full
+	}
+	i := &c.work.items[c.work.next]
+	c.work.next++
+	return i
+}
+
+// take tells the core what has happened.
+func (c *Component) take(now time.Duration, i *item) {
+	switch i.kind {
+	case came:
+		s := i.session
+		if c.sessions[s.contact.ID] != s { // the last words of a connection that another one has replaced, or that has ended
+			return
+		}
+		s.usedAt = now
+		c.core.Receive(now, skad.Peer{Contact: s.contact, Reached: s.reached}, &i.message)
+	case up:
+		c.connected(now, i.session)
+	case down:
+		c.disconnected(now, i.session)
+	case dialled:
+		c.dialEnded(now, i.dial, i.err)
+	case seeded:
+		c.seeded(now, i.seed)
+	case asked:
+		i.do(now, c.core)
+	}
+}
+
+// connected begins a session, and sends what has waited for it.
+func (c *Component) connected(now time.Duration, s *session) {
+	id := s.contact.ID
+	if old := c.sessions[id]; old != nil && old.ours {
+		c.ours--
+	}
+	c.sessions[id] = s
+	s.usedAt = now
+	d := c.dials[id]
+	if d != nil && s.peer.Dialled() {
+		s.ours = true
+		c.ours++
+	}
+	c.core.Connected(now, skad.Peer{Contact: s.contact, Reached: s.reached})
+	if d != nil {
+		c.dialDone(d, s)
+	}
+	if c.seeds[id] {
+		c.seeded(now, id)
+	}
+}
+
+// disconnected ends a session.
+func (c *Component) disconnected(now time.Duration, s *session) {
+	id := s.contact.ID
+	if c.sessions[id] != s {
+		return
+	}
+	if s.ours {
+		c.ours--
+	}
+	delete(c.sessions, id)
+	c.core.Disconnected(now, s.contact)
+}
+
+// carry does what the core wants.
+func (c *Component) carry(now time.Duration, a *skad.Action) {
+	switch a.Kind {
+	case skad.ActionSend:
+		c.room = a.Message.Append(c.room[:0])
+		if s := c.sessions[a.To.ID]; s != nil {
+			c.send(now, s, a.Message.Op, isQuestion(&a.Message))
+		} else if !isAnswer(&a.Message) {
+			c.dialFor(now, a.To, a.Message.Op, isQuestion(&a.Message))
+		}
+		return
+	case skad.ActionLookup:
+		c.lookupEnded(a.Result)
+		return
+	case skad.ActionReady:
+		if !c.joined {
+			c.joined = true
+			close(c.ready)
+		}
+	}
+	for _, f := range c.onAct {
+		f(now, a)
+	}
+}
+
+// isQuestion reports whether the core waits for an answer to m, and isAnswer whether m is one.
+func isQuestion(m *skad.Message) bool {
+	switch m.Op {
+	case opcode.PingCode, opcode.LookupNodeRequestCode, opcode.RouteCode:
+		return true
+	case opcode.RecordCode:
+		return len(m.Contacts) == 0
+	}
+	return false
+}
+
+func isAnswer(m *skad.Message) bool {
+	switch m.Op {
+	case opcode.PongCode, opcode.LookupNodeResponseCode, opcode.RouteAckCode:
+		return true
+	case opcode.RecordCode:
+		return len(m.Contacts) > 0 && m.Nonce != 0
+	}
+	return false
+}
+
+// send sends the message in c.room.
+func (c *Component) send(now time.Duration, s *session, op opcode.Opcode, question bool) {
+	s.usedAt = now
+	if question {
+		s.mustAnswer()
+	}
+	if err := trySend(s.peer, op, c.room); err != nil {
+		c.counts.Unsent++
+		if question {
+			c.fail(now, s.contact)
+		}
+	}
+}
+
+// trySend never waits. A Ping is the engine's to answer, and its Pong comes back to us because it has no id.
+func trySend(p *engine.PeerClient, op opcode.Opcode, payload []byte) error {
+	if op == opcode.PingCode {
+		return p.TryPing(payload)
+	}
+	return p.TrySendRaw(op, payload)
+}
+
+// publish shows the table and the counters as they are now.
+func (c *Component) publish() {
+	if v := c.core.View(); v != c.view.Load() {
+		c.view.Store(v)
+	}
+	c.counts.Core = c.core.Stats()
+	c.counts.Sessions, c.counts.Kept, c.counts.Dialling = len(c.sessions), c.ours, c.dialling
+	c.counts.NetworkSize = c.core.NetworkSize()
+	c.mu.Lock()
+	c.shown = c.counts
+	c.mu.Unlock()
+}
