@@ -16,9 +16,10 @@ import (
 //
 // The zero value is empty. A Batch is not safe for concurrent use.
 type Batch struct {
-	buf  []byte // lent by Buffers
-	open int    // where the record that still gathers begins, plus one; 0: none
-	room int    // up to where Add may fill buf; 0: no record gathers
+	buf   []byte // lent by Buffers
+	open  int    // where the record that still gathers begins, plus one; 0: none
+	room  int    // up to where Add may fill buf; 0: no record gathers
+	limit int    // bytes of frames in a datagram; 0: a stream
 }
 
 // Len is how many bytes the batch holds, headers and tags included.
@@ -41,13 +42,17 @@ func (b *Batch) Add(op opcode.Opcode, payload []byte) bool {
 // Append adds one frame. It fails only with ErrMemory, and then leaves the batch as it was.
 func (b *Batch) Append(bufs *Buffers, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
 	need := framing.FrameHeaderSize + len(payload)
-	if b.open > 0 && len(b.buf)-(b.open-1)-framing.RecordHeaderSize+need > framing.RecordGather {
+	head, gather := framing.RecordHeaderSize, framing.RecordGather
+	if b.limit > 0 {
+		head, gather = counterSize, b.limit
+	}
+	if b.open > 0 && len(b.buf)-(b.open-1)-head+need > gather {
 		b.Close()
 	}
 	// The room for the tag is taken together with the frame, so that Close cannot fail.
 	room := need + framing.TagSize
 	if b.open == 0 {
-		room += framing.RecordHeaderSize
+		room += head
 	}
 	if cap(b.buf)-len(b.buf) < room {
 		var err error
@@ -58,12 +63,12 @@ func (b *Batch) Append(bufs *Buffers, op opcode.Opcode, flags framing.Flags, id 
 	at := len(b.buf)
 	if b.open == 0 {
 		b.open = at + 1
-		at += framing.RecordHeaderSize
+		at += head
 	}
 	b.buf = b.buf[:at+need]
 	framing.PutFrameHeader(b.buf[at:], op, flags, id, len(payload))
 	copy(b.buf[at+framing.FrameHeaderSize:], payload)
-	b.room = min(cap(b.buf)-framing.TagSize, b.open-1+framing.RecordHeaderSize+framing.RecordGather)
+	b.room = min(cap(b.buf)-framing.TagSize, b.open-1+head+gather)
 	return nil
 }
 

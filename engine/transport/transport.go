@@ -9,7 +9,8 @@
 //	  │             └───────────┘          on the link's loop
 //	  └── Link.Write, Link.Close, Loop.Wake: any goroutine
 //
-// The package holds no code that moves bytes. Its twins do: gnetio (TCP on epoll), simnet (virtual time and weather).
+// The package holds no code that moves bytes. Its twins do: gnetio (TCP on epoll), udpio (UDP, batched), simnet (virtual
+// time and weather).
 // It knows nothing of records, peers or keys, and stands below everything that does.
 //
 // Time here is engine time: the span since the transport started, from a monotonic (or virtual) clock.
@@ -106,6 +107,32 @@ type Link interface {
 	// SetOwner attaches the engine's state to the link; Owner returns it. On the loop only.
 	SetOwner(owner any)
 	Owner() any
+}
+
+// A DatagramLink is a Link over datagrams. It keeps their borders and promises nothing else: a datagram may be lost, come
+// twice or late, and whoever knows the address may have made it up.
+//
+//   - One Write is one datagram: it takes all of b, or nothing (n = 0) when there is no room.
+//   - One Sink.Bytes is one datagram, and it need not be the peer's.
+//   - Nothing tells the other side of Close or CloseWrite, so there is no io.EOF: saying goodbye is the Sink's business.
+//   - Remote stays what it was when the link was opened; Path says where the peer is now.
+type DatagramLink interface {
+	Link
+
+	// DatagramLimit is how many bytes a Write may have: what the path is known to carry, less what the transport adds. It
+	// grows and shrinks with the path, and never below 1100. What is longer is lost. Any goroutine.
+	DatagramLimit() int
+
+	// Path is where datagrams are sent now. Any goroutine.
+	Path() Addr
+
+	// Authentic says of the datagram that is being handed over that the peer has made it, and whether it is newer than every
+	// one before it. A link believes nothing of where its peer is before it has heard this. On the loop, inside Sink.Bytes.
+	Authentic(newest bool)
+
+	// Stalled says that what was written of late has not arrived, so that the link doubts what it knows of the path. On the
+	// loop.
+	Stalled()
 }
 
 // A Sink is what a Transport reports to: the engine.

@@ -1,0 +1,88 @@
+package datagram
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// A Secret makes and checks the cookies of one transport: all its loops share one, as a cookie may come back to another.
+type Secret [32]byte
+
+// A cookie is u32 second of its making | the first 16 bytes of HMAC-SHA256(secret, second | ip 16 | port 2 | id 8). It says
+// that whoever has it received something at that address not long ago, and had chosen that id.
+type cookie [cookieSize]byte
+
+func (s *Secret) cookie(now time.Duration, from netip.AddrPort, id ID) (c cookie) {
+	second := uint32(now / time.Second)
+	binary.LittleEndian.PutUint32(c[:], second)
+	copy(c[4:], s.mac(second, from, id))
+	return c
+}
+
+// check reports whether c was made for that address and id within CookieLife.
+func (s *Secret) check(now time.Duration, from netip.AddrPort, id ID, c cookie) bool {
+	second := binary.LittleEndian.Uint32(c[:])
+	age := uint32(now/time.Second) - second
+	if age > uint32(CookieLife/time.Second) {
+		return false
+	}
+	return subtle.ConstantTimeCompare(c[4:], s.mac(second, from, id)) == 1
+}
+
+func (s *Secret) mac(second uint32, from netip.AddrPort, id ID) []byte {
+	var in [4 + 16 + 2 + idSize]byte
+	binary.LittleEndian.PutUint32(in[:], second)
+	ip := from.Addr().As16()
+	copy(in[4:], ip[:])
+	binary.LittleEndian.PutUint16(in[20:], from.Port())
+	binary.LittleEndian.PutUint64(in[22:], uint64(id))
+	h := hmac.New(sha256.New, s[:])
+	h.Write(in[:])
+	return h.Sum(nil)[:cookieSize-4]
+}
+
+// usedCookies remembers the cookies that have opened a link, for as long as they are good. It belongs to the loop.
+type usedCookies struct {
+	halves [2]map[cookie]ID // the second is the older
+	turnAt time.Duration
+}
+
+func (u *usedCookies) find(now time.Duration, c cookie) (ID, bool) {
+	u.turn(now)
+	for _, h := range u.halves {
+		if id, ok := h[c]; ok {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// add reports false when there is no room.
+func (u *usedCookies) add(now time.Duration, c cookie, id ID) bool {
+	u.turn(now)
+	if len(u.halves[0]) >= usedLimit {
+		return false
+	}
+	if u.halves[0] == nil {
+		u.halves[0] = map[cookie]ID{}
+	}
+	u.halves[0][c] = id
+	return true
+}
+
+// turn forgets what is older than CookieLife. A cookie is good for the second after it ends, too, so a half lasts longer.
+func (u *usedCookies) turn(now time.Duration) {
+	const half = CookieLife + 2*time.Second
+	if now < u.turnAt {
+		return
+	}
+	if now >= u.turnAt+half {
+		u.halves[0] = nil
+	}
+	u.halves[0], u.halves[1] = nil, u.halves[0]
+	u.turnAt = now + half
+}
