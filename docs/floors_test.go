@@ -31,12 +31,14 @@ var floors = map[string]floor{
 	"handshake/identity":             {1, []string{"golang.org/x/crypto/blake2b", "github.com/hashicorp/golang-lru/v2"}},
 	"engine/timer":                   {1, nil},
 	"engine/transport/transporttest": {1, nil},
+	"engine/transport/datagram":      {1, nil},
 	"engine/lab":                     {1, nil}, // for tests
 
 	// 2: protocols without sockets, and transports, which have nothing else.
 	"handshake":                 {2, []string{"github.com/flynn/noise", "github.com/cloudflare/circl/dh/x25519"}},
 	"skad":                      {2, []string{"golang.org/x/crypto/blake2b"}},
 	"engine/transport/gnetio":   {2, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}},
+	"engine/transport/udpio":    {2, []string{"golang.org/x/sys/unix"}},
 	"engine/transport/simnet":   {2, nil},
 	"engine/transport/shared":   {2, nil},
 	"engine/transport/postloop": {1, nil},

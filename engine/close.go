@@ -25,6 +25,7 @@ import (
 // A parting is a connection that has been taken leave of and is not gone.
 type parting struct {
 	timer timer.Timer
+	last  bool // the other side said goodbye first: nothing more comes once ours is said
 	deaf  bool // what came behind the handshake was dropped with it, so what follows cannot be opened
 }
 
@@ -73,23 +74,30 @@ func (p *PeerClient) leave(why *CloseError) {
 	if s := p.state(); s == stateDraining || s == stateClosed {
 		return
 	}
-	deaf := p.state() == stateHandshaking
+	deaf := p.state() == stateHandshaking && p.dg == nil
 	p.takeLeave(why)
 	if !p.speaks {
 		p.link.Close()
 		return
 	}
-	p.parting = &parting{deaf: deaf}
-	p.parting.timer.Fire = func(time.Duration) { p.link.Close() }
-	p.loop.wheel.Set(&p.parting.timer, p.loop.now+p.net.cfg.LingerTimeout)
-
-	p.mu.Lock()
-	s := &p.send
-	p.outboundLocked()
-	s.out.goodbye = goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
-	if why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal {
-		s.out.goodbye.op, s.out.cut = opcode.ErrorCode, true
+	word := goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, why.Code, why.Text)}
+	cut := why.Code == CodeProtocol || why.Code == CodeLimit || why.Code == CodeInternal
+	if cut {
+		word.op = opcode.ErrorCode
 	}
+	p.part(&parting{deaf: deaf}, word, cut)
+	p.goodbyeAgain(word)
+}
+
+// part says a last word, after what is queued or, if that is cut off, at once. The link is closed when the other side hangs
+// up, or after Config.LingerTimeout.
+func (p *PeerClient) part(how *parting, word goodbyeFrame, cut bool) {
+	p.parting = how
+	how.timer.Fire = func(time.Duration) { p.link.Close() }
+	p.loop.wheel.Set(&how.timer, p.loop.now+p.net.cfg.LingerTimeout)
+	p.mu.Lock()
+	o := p.outboundLocked()
+	o.goodbye, o.cut = word, o.cut || cut
 	start := p.startLocked()
 	p.mu.Unlock()
 	if start {
@@ -97,9 +105,13 @@ func (p *PeerClient) leave(why *CloseError) {
 	}
 }
 
-// left: the other side has said goodbye. On the loop.
+// left: the other side has said goodbye. On the loop. Over datagrams it is told that this has been heard.
 func (p *PeerClient) left(why *CloseError) {
 	p.takeLeave(why)
+	if p.dg != nil {
+		p.part(&parting{deaf: true, last: true}, goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, CodeNone, "")}, true)
+		return
+	}
 	p.link.Close()
 }
 
@@ -117,6 +129,7 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 	p.mu.Unlock()
 	if g := p.greet; g != nil {
 		p.loop.wheel.Stop(&g.timer)
+		p.loop.wheel.Stop(&g.again)
 		p.net.door.greeted(p.link.Remote(), p.dialled)
 		p.greet = nil
 		p.net.pairs.forget(p)
@@ -155,6 +168,9 @@ func (p *PeerClient) gone(err error) {
 	if p.parting != nil {
 		p.loop.wheel.Stop(&p.parting.timer)
 		p.parting = nil
+	}
+	if p.dg != nil {
+		p.loop.wheel.Stop(&p.dg.again)
 	}
 	p.endInbound(p.closeError())
 	p.recv.Stop(p.net.bufs)

@@ -50,6 +50,10 @@ func (p *PeerClient) consume(size int) { p.receipt.consumed += uint64(size) }
 
 // grantFirst opens the peer's account. It is the first frame either side sends.
 func (p *PeerClient) grantFirst() {
+	if p.dg != nil {
+		p.sendReceipt()
+		return
+	}
 	p.receipt.window = uint32(p.net.cfg.ReceiveWindow)
 	if err := p.sendCredit(uint64(p.receipt.window)); err != nil {
 		p.loop.post(func() { p.end(&Fault{Ours, Close, CodeLimit, err}) }) // later: the caller is still opening it
@@ -91,6 +95,9 @@ func (p *PeerClient) sendCredit(total uint64) error {
 
 // credited by the peer: we may send up to total.
 func (p *PeerClient) creditFrom(f *framing.Frame) error {
+	if p.dg != nil {
+		return p.receiptFrom(f)
+	}
 	if len(f.Payload) != 8 {
 		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: Credit of %d bytes", len(f.Payload))}
 	}

@@ -28,6 +28,7 @@ var (
 	ErrTooManyRequests  = errors.New("engine: too many requests of this peer are unanswered")
 	ErrGateTimeout      = errors.New("engine: a receive gate was held too long")
 	ErrBusy             = errors.New("engine: busy") // the peer has a gate, or too many handshakes wait
+	ErrUnreliable       = errors.New("engine: a connection over datagrams carries no stream")
 	ErrNotRequest       = errors.New("engine: this message cannot be replied to")
 
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.

@@ -109,7 +109,7 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 	}
 	p.recycleLocked(o)
 	credit := int(int64(s.allowed - s.spent))
-	if o.cut {
+	if o.cut || (p.dg != nil && !p.dg.flow.open()) {
 		credit = 0
 	}
 	ln := o.nextLocked(credit)
@@ -124,14 +124,23 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 		o.deepenLocked(p.net.cfg.SendBuffer, prompt)
 		o.wakeLocked()
 		ended := o.said
+		stands := p.dg != nil && o.queued > 0 && !o.cut
 		p.mu.Unlock()
-		if ended {
+		switch {
+		case ended && p.dg != nil:
+			p.loop.post(p.hangUp)
+		case ended:
 			p.link.CloseWrite()
+		case stands:
+			p.loop.post(p.standing)
 		}
 		return false
 	}
 	p.mu.Unlock()
 
+	if p.dg != nil {
+		return p.sealDatagram(o, ln)
+	}
 	if ln == laneControl {
 		credit = session.Unlimited
 	}

@@ -90,6 +90,35 @@ const (
 	// queue doubles, up to SendBuffer, when it proves too short (deepenLocked).
 	sendBufferFirst = 64 << 10
 
+	// greetEvery is how often a handshake message over datagrams is sent until it is answered, and goodbye. It does not
+	// double: see transport/datagram.
+	greetEvery = 200 * time.Millisecond
+
+	// goodbyeCut is after how many unanswered goodbyes what is still queued is given up: 1 s of the 2 s that a node lingers.
+	goodbyeCut = 5
+
+	// receiptEvery is how many records with messages a receiver of datagrams takes before it says so: an eighth of their
+	// number back is less than 1 % of their bytes.
+	receiptEvery = 8
+
+	// flowFirst, flowLeast and flowMost bound how many records may be under way. 32 are RFC 6928's ten segments of a page
+	// that is three; the least is two receipts' worth, as with less a receipt is never due; the most is 5 MB, 1 Gbit/s over
+	// 40 ms.
+	flowFirst = 32
+	flowLeast = 2 * receiptEvery
+	flowMost  = 4096
+
+	// flowLoss and flowSpare say what loss is the crowd's: more than a 32nd of what was sent, and more than two records, which
+	// may merely have been overtaken.
+	flowLoss  = 32
+	flowSpare = 2
+
+	// stallAfter is how long a sender that may send no more waits for a receipt before it asks: longer than most round trips.
+	// It doubles up to stallMax. After stallTries the link doubts the size of its path.
+	stallAfter = 250 * time.Millisecond
+	stallMax   = 4 * time.Second
+	stallTries = 2
+
 	// promptWithin is what it takes at most to get from Send to the flush on a loop that is not busy: a thread switch.
 	promptWithin = 250 * time.Microsecond
 

@@ -238,6 +238,9 @@ func (l *loop) sweep() {
 
 // silence tells the components that asked for it how long p has said nothing.
 func (l *loop) silence(p *PeerClient) {
+	if p.dg != nil && p.dg.owed > 0 { // a trickle is answered too: this side's mapping in a NAT may depend on it
+		p.sendReceipt()
+	}
 	silent := l.now - time.Duration(p.heardAt.Load())
 	for _, w := range l.table.silence {
 		if silent >= w.after && p.state() == stateOpen {

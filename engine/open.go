@@ -35,6 +35,11 @@ type greeting struct {
 	timer   timer.Timer
 	dial    *dialing // nil: accepted
 	busy    bool     // a worker computes
+
+	// Over datagrams.
+	answered []byte      // the last message that has come
+	answer   []byte      // the last message that was sent
+	again    timer.Timer // sends it again
 }
 
 // greeted takes bytes of a connection that is not open.
@@ -120,7 +125,9 @@ func (p *PeerClient) stepped(out []byte, err error) {
 	}
 	if !g.machine.Done() {
 		p.writeGreeting(out)
-		p.nextGreeting()
+		if p.state() == stateHandshaking {
+			p.nextGreeting()
+		}
 		return
 	}
 	p.proven(g.machine.Result(), out)
@@ -144,8 +151,13 @@ func (p *PeerClient) writeGreeting(out []byte) {
 	if len(out) == 0 {
 		return
 	}
+	if p.dg != nil {
+		p.greet.answer = out
+		p.repeatGreeting()
+		out = session.AppendGreeting(nil, out)
+	}
 	n, err := p.link.Write(out)
-	if err == nil && n < len(out) {
+	if err == nil && n < len(out) && p.dg == nil {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
@@ -172,7 +184,7 @@ func (p *PeerClient) proven(r handshake.Result, out []byte) {
 	p.move(stateConfirming)
 	p.speaks = true
 	p.writeGreeting(out)
-	if p.state() == stateConfirming {
+	if p.state() == stateConfirming && p.dg == nil {
 		p.grantFirst()
 		p.receive(p.greet.cut.Rest())
 	}
@@ -222,6 +234,9 @@ func refusal(err error) Code {
 // confirmed: the initiator has got the responder's first record. Its first frame says yes or no.
 func (p *PeerClient) confirmed(f *framing.Frame) error {
 	if f.Op != opcode.CreditCode {
+		if p.dg != nil && credited(f.Op) { // it has overtaken the responder's word, which will be said again
+			return nil
+		}
 		if f.Op == opcode.DisconnectCode || f.Op == opcode.ErrorCode {
 			return p.builtin(f)
 		}
@@ -268,6 +283,7 @@ func (p *PeerClient) open() {
 	p.move(stateOpen)
 	g := p.greet
 	l.wheel.Stop(&g.timer)
+	l.wheel.Stop(&g.again)
 	p.greet = nil
 	p.openedAt.Store(int64(max(l.now, 1)))
 	p.net.door.greeted(p.link.Remote(), p.dialled)

@@ -57,7 +57,6 @@ type PeerClient struct {
 	id       identity.ID
 	key      identity.PublicKey
 	instance uint64 // of the peer's process: a new one means that it has restarted
-	inflates bool   // the peer takes compressed messages
 
 	// Written by the loop, read by anybody.
 	why      atomic.Pointer[CloseError] // how the connection ended
@@ -69,15 +68,17 @@ type PeerClient struct {
 	asked atomic.Int64 // when a request last went either way, engine time; any goroutine
 
 	// Owned by the loop; the first is fixed like those above.
-	dialled  bool      // by this node
-	opened   bool      // PeerConnect has been called, PeerDisconnect not
-	speaks   bool      // the other side can open what we seal
-	probing  bool      // a Ping is under way to see whether the peer lives
-	index    int32     // in loop.peers; -1: not there
-	place    int32     // in the list of the ConnMgr, and under its lock
-	greet    *greeting // until open
-	parting  *parting  // after our goodbye
-	in       *inbound  // while messages are gathered, gated or awaited
+	dialled  bool       // by this node
+	opened   bool       // PeerConnect has been called, PeerDisconnect not
+	speaks   bool       // the other side can open what we seal
+	probing  bool       // a Ping is under way to see whether the peer lives
+	index    int32      // in loop.peers; -1: not there
+	inflates bool       // the peer takes compressed messages; fixed like those above
+	place    int32      // in the list of the ConnMgr, and under its lock
+	greet    *greeting  // until open
+	parting  *parting   // after our goodbye
+	dg       *datagrams // nil: the connection is a stream; fixed
+	in       *inbound   // while messages are gathered, gated or awaited
 	recv     session.Receiver
 	receipt  receipt
 	usedAt   time.Duration // when ciphers or buffers were last used

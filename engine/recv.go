@@ -175,6 +175,9 @@ func (p *PeerClient) afterwards(f *framing.Frame) error {
 
 // whole gathers a message that comes in fragments; almost none does.
 func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
+	if f.Flags&framing.FlagMore != 0 && p.dg != nil {
+		return nil, false, errFragment
+	}
 	if f.Flags&framing.FlagMore == 0 && (p.in == nil || p.in.fragments.Gathering() == 0) {
 		if len(f.Payload) > r.limit {
 			return nil, false, framing.ErrMessageTooLarge

@@ -94,6 +94,9 @@ func (o *outbound) busy() bool {
 func (p *PeerClient) outboundLocked() *outbound {
 	if p.send.out == nil {
 		p.send.out = &outbound{depth: min(sendBufferFirst, p.net.cfg.SendBuffer)}
+		if p.dg != nil {
+			p.send.out.lanes[laneControl].SetDatagrams(p.dg.link.DatagramLimit())
+		}
 	}
 	return p.send.out
 }
@@ -124,6 +127,11 @@ func (p *PeerClient) appendLocked(ln lane, waits bool, op opcode.Opcode, flags f
 	}
 	o := p.outboundLocked()
 	size := framing.FrameHeaderSize + len(payload)
+	if p.dg != nil {
+		if err := p.fitLocked(&o.lanes[ln], size); err != nil {
+			return err
+		}
+	}
 	if ln != laneControl {
 		limit := p.net.cfg.SendBuffer
 		if waits {

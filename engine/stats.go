@@ -28,6 +28,7 @@ type Stats struct {
 	Unknown           int64 // messages of unknown opcodes
 	Undecodable       int64 // messages their handler could not decode
 	Orphans           int64 // replies nobody waited for any more
+	Dropped           int64 // datagrams that were not the peer's, came again, or came faster than they were handled
 
 	FaultsPeers int64 // connections ended because the peer broke the protocol
 	FaultsOurs  int64 // because of a limit or a bug of this node
@@ -57,7 +58,7 @@ type ComponentStats struct {
 type counts struct {
 	opened, closed, refused, duplicates, handshakesFailed, shed atomic.Int64
 
-	bytesIn, bytesOut, frames, messages, unhandled, unknown, undecodable, orphans atomic.Int64
+	bytesIn, bytesOut, frames, messages, unhandled, unknown, undecodable, orphans, dropped atomic.Int64
 
 	faults  [3]atomic.Int64 // by Party
 	reasons [int(CodeInternal) + 2]atomic.Int64
@@ -82,18 +83,18 @@ type slotCounts struct{ errors, panics, slow atomic.Int64 }
 
 // A tally is what a loop counts during one event, without atomics; addTo adds it up at its end.
 type tally struct {
-	bytes, frames, messages, unhandled, unknown, undecodable, orphans int
+	bytes, frames, messages, unhandled, unknown, undecodable, orphans, dropped int
 }
 
 func (t *tally) addTo(c *counts) {
-	if t.bytes == 0 && t.frames == 0 {
+	if t.bytes == 0 && t.frames == 0 && t.dropped == 0 {
 		return
 	}
 	for _, x := range [...]struct {
 		n   int
 		sum *atomic.Int64
 	}{{t.bytes, &c.bytesIn}, {t.frames, &c.frames}, {t.messages, &c.messages}, {t.unhandled, &c.unhandled},
-		{t.unknown, &c.unknown}, {t.undecodable, &c.undecodable}, {t.orphans, &c.orphans}} {
+		{t.unknown, &c.unknown}, {t.undecodable, &c.undecodable}, {t.orphans, &c.orphans}, {t.dropped, &c.dropped}} {
 		if x.n > 0 {
 			x.sum.Add(int64(x.n))
 		}
@@ -109,7 +110,7 @@ func (n *Network) Stats() Stats {
 		Opened:   c.opened.Load(), Closed: c.closed.Load(), Refused: c.refused.Load(), Duplicates: c.duplicates.Load(),
 		HandshakesFailed: c.handshakesFailed.Load(), HandshakesShed: c.shed.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), FramesIn: c.frames.Load(), MessagesIn: c.messages.Load(),
-		Unhandled: c.unhandled.Load(), Unknown: c.unknown.Load(), Undecodable: c.undecodable.Load(), Orphans: c.orphans.Load(),
+		Unhandled: c.unhandled.Load(), Unknown: c.unknown.Load(), Undecodable: c.undecodable.Load(), Orphans: c.orphans.Load(), Dropped: c.dropped.Load(),
 		FaultsOurs: c.faults[Ours].Load(), FaultsPeers: c.faults[Peers].Load(), FaultsPath: c.faults[Path].Load(),
 		Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
 		BufferBytes: n.bufs.Lent(), BufferLimit: n.bufs.Limit(),

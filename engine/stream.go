@@ -65,6 +65,9 @@ func (p *PeerClient) openStream() (*Stream, error) {
 	if p.state() != stateOpen {
 		return nil, p.closeError()
 	}
+	if p.dg != nil {
+		return nil, ErrUnreliable
+	}
 	in := p.inbound()
 	if in.stream == nil {
 		in.stream = &Stream{peer: p, readable: make(chan struct{}, 1), closed: make(chan struct{})}

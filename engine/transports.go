@@ -149,6 +149,7 @@ func (s *sink) Opened(l transport.Link, tag any) {
 	lp.enter()
 	defer lp.leave()
 	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, index: -1}
+	p.overDatagrams()
 	p.heardAt.Store(int64(lp.now))
 	if err := n.door.enter(l.Remote(), d != nil); err != nil {
 		n.counts.refused.Add(1)
@@ -183,10 +184,14 @@ func (s *sink) Bytes(l transport.Link, b []byte) {
 		return
 	}
 	p.loop.enter()
-	p.heardAt.Store(int64(p.loop.now))
 	p.loop.received.bytes += len(b)
-	switch p.state() {
-	case stateHandshaking:
+	if p.dg == nil {
+		p.heardAt.Store(int64(p.loop.now))
+	}
+	switch s := p.state(); {
+	case p.dg != nil:
+		p.datagram(b)
+	case s == stateHandshaking:
 		p.greeted(b)
 	default:
 		p.receive(b)

@@ -26,8 +26,8 @@ const (
 	// reasonLimit: a code and a text for a log line. Sent when a connection ends, outside flow control.
 	reasonLimit = 1 << 10
 
-	// creditLimit: one number of bytes granted.
-	creditLimit = 8
+	// creditLimit: a number of bytes granted; over datagrams two numbers of records.
+	creditLimit = 16
 
 	// relayLimit: a whole record of the relayed session (64 KiB of payload, headers and tag) and 2 KiB for what the
 	// relay needs to know about it.

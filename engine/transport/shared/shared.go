@@ -240,7 +240,32 @@ type link struct {
 	transport.Link
 	port  *Port
 	loop  *portLoop
+	face  transport.Link // this link as the Port's engine is told of it
 	owner any
+}
+
+// A datagramLink is a link over datagrams.
+type datagramLink struct {
+	link
+	under transport.DatagramLink
+}
+
+var _ transport.DatagramLink = (*datagramLink)(nil)
+
+func (l *datagramLink) DatagramLimit() int    { return l.under.DatagramLimit() }
+func (l *datagramLink) Path() transport.Addr  { return l.under.Path() }
+func (l *datagramLink) Authentic(newest bool) { l.under.Authentic(newest) }
+func (l *datagramLink) Stalled()              { l.under.Stalled() }
+
+func newLink(under transport.Link, p *Port) *link {
+	l := link{Link: under, port: p, loop: p.loops[under.Loop().Index()].(*portLoop)}
+	if d, ok := under.(transport.DatagramLink); ok {
+		dl := &datagramLink{link: l, under: d}
+		dl.face = dl
+		return &dl.link
+	}
+	l.face = &l
+	return &l
 }
 
 func (l *link) Loop() transport.Loop { return l.loop }
@@ -257,7 +282,7 @@ func (s *sink) Opened(under transport.Link, tag any) {
 		return
 	}
 	p := d.port
-	l := &link{Link: under, port: p, loop: p.loops[under.Loop().Index()].(*portLoop)}
+	l := newLink(under, p)
 	under.SetOwner(l)
 	p.mu.Lock()
 	stopped := p.stopped
@@ -266,7 +291,7 @@ func (s *sink) Opened(under transport.Link, tag any) {
 	if stopped {
 		under.Close()
 	}
-	p.sink.Opened(l, d.tag)
+	p.sink.Opened(l.face, d.tag)
 }
 
 func (s *sink) DialFailed(tag any, err error) {
@@ -276,13 +301,13 @@ func (s *sink) DialFailed(tag any, err error) {
 
 func (s *sink) Bytes(under transport.Link, b []byte) {
 	if l, ok := under.Owner().(*link); ok {
-		l.port.sink.Bytes(l, b)
+		l.port.sink.Bytes(l.face, b)
 	}
 }
 
 func (s *sink) Writable(under transport.Link) {
 	if l, ok := under.Owner().(*link); ok {
-		l.port.sink.Writable(l)
+		l.port.sink.Writable(l.face)
 	}
 }
 
@@ -292,7 +317,7 @@ func (s *sink) Closed(under transport.Link, err error) {
 		return
 	}
 	p := l.port
-	p.sink.Closed(l, err)
+	p.sink.Closed(l.face, err)
 	p.mu.Lock()
 	delete(p.links, l)
 	p.empty.Broadcast()

@@ -139,6 +139,9 @@ func New(cfg Config) *Transport { return &Transport{cfg: cfg} }
 // Counts tell what the transport has dropped and done. Any goroutine.
 func (t *Transport) Counts() *datagram.Counts { return &t.counts }
 
+// Protos implements transport.Transport.
+func (t *Transport) Protos() []transport.Proto { return []transport.Proto{transport.UDP} }
+
 // Loops implements transport.Transport.
 func (t *Transport) Loops() []transport.Loop {
 	all := make([]transport.Loop, len(t.loops))

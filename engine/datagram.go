@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// Path:   datagram -> [datagram] -> frames. Runs once per datagram, on the peer's loop.
+// Cost:   0 allocations; the window costs one comparison and one bit.
+// Bounds: ReceiveWindow bytes that have come and are not consumed; what comes beyond is dropped.
+//
+// A connection over datagrams differs from one over a stream in this:
+//
+//   - A message is one datagram or less. It may be lost, and messages may overtake each other; none comes twice.
+//   - Each end sends the handshake's messages again until it has an answer.
+//   - Credit cannot be a sum of bytes, as the two ends never agree what has arrived. How far a sender may run ahead is
+//     counted in records instead: see flow. What a receiver holds is bounded by dropping.
+//   - Goodbye is answered, and said again until it is.
+
+// datagrams is what such a peer has besides what every peer has. Two hundred bytes.
+type datagrams struct {
+	link transport.DatagramLink // fixed
+
+	// Owned by the loop.
+	window session.Window
+	owed   uint8       // records with messages that the peer has not been told of
+	again  timer.Timer // sends what has had no answer: the probe of a flow that stands, a goodbye
+	tries  int
+
+	flow flow // under the peer's mu
+}
+
+// overDatagrams makes p a peer over datagrams if its link is one. p is not known to anybody yet.
+func (p *PeerClient) overDatagrams() {
+	if link, ok := p.link.(transport.DatagramLink); ok {
+		p.dg = &datagrams{link: link, flow: newFlow()}
+		p.receipt.granted = datagramGrant
+		p.send.allowed = datagramGrant
+	}
+}
+
+// datagramGrant is credit that nobody uses up: bytes are not what is counted.
+const datagramGrant = 1 << 62
+
+// datagram is the route of what comes: one line per stage. Whoever knows the address can send anything, so nothing that fails
+// is a fault, and nothing is believed before it has opened.
+func (p *PeerClient) datagram(b []byte) {
+	if msg, ok := session.Greeting(b); ok {
+		p.greetedAgain(msg)
+		return
+	}
+	d := p.dg
+	if p.state() == stateHandshaking { // a record that has overtaken the handshake
+		p.loop.received.dropped++
+		return
+	}
+	before := d.window.Next
+	plain, newest, err := p.recv.OpenDatagram(b, &d.window)
+	if err != nil {
+		p.loop.received.dropped++
+		return
+	}
+	p.heardAt.Store(int64(p.loop.now))
+	d.link.Authentic(newest)
+	p.touch()
+	if p.receipt.received-p.receipt.consumed > uint64(p.net.cfg.ReceiveWindow) {
+		p.loop.received.dropped++
+		return
+	}
+	messages := p.receipt.received
+	p.frames(plain)
+	if p.receipt.received != messages {
+		d.owed++
+	}
+	if gap := newest && d.window.Next > before+1; d.owed >= receiptEvery || (gap && d.owed > 0) {
+		p.sendReceipt()
+	}
+}
+
+// greetedAgain takes a handshake message, perhaps one that has come before.
+func (p *PeerClient) greetedAgain(msg []byte) {
+	switch g := p.greet; {
+	case p.state() == stateHandshaking && g.busy:
+	case p.state() == stateHandshaking && bytes.Equal(msg, g.answered):
+		p.writeGreeting(g.answer)
+	case p.state() == stateHandshaking:
+		g.answered = bytes.Clone(msg)
+		p.step(g.answered)
+	case p.state() == stateOpen && !p.dialled && p.dg.window.Next == 0: // our first record has been lost
+		p.sendReceipt()
+	}
+}
+
+// repeatGreeting has the initiator send its last handshake message until something comes back. The responder answers what
+// comes again with what it said before, so that one clock is enough for both.
+func (p *PeerClient) repeatGreeting() {
+	g := p.greet
+	if p.dg == nil || g == nil || !p.dialled {
+		return
+	}
+	g.again.Fire = func(time.Duration) {
+		if p.greet == g {
+			p.writeGreeting(g.answer)
+		}
+	}
+	p.loop.wheel.Set(&g.again, p.loop.now+greetEvery)
+}
+
+// sendReceipt tells the peer what has come: u64 one above the highest record, u64 how many.
+func (p *PeerClient) sendReceipt() {
+	d := p.dg
+	var b [receiptSize]byte
+	binary.LittleEndian.PutUint64(b[:], d.window.Next)
+	binary.LittleEndian.PutUint64(b[8:], d.window.Received)
+	if p.trySend(laneControl, opcode.CreditCode, 0, 0, b[:]) == nil { // else with the next record, or the next sweep
+		d.owed = 0
+	}
+}
+
+const receiptSize = 16
+
+// errFragment: a datagram has part of a message in it.
+var errFragment = errors.New("engine: a message in fragments over datagrams")
+
+// receiptFrom: the peer says what has come of what we sent. A receipt without news is a question: the peer may send no more
+// and has not heard for a while.
+func (p *PeerClient) receiptFrom(f *framing.Frame) error {
+	if len(f.Payload) != receiptSize {
+		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: Credit of %d bytes over datagrams", len(f.Payload))}
+	}
+	next, received := binary.LittleEndian.Uint64(f.Payload), binary.LittleEndian.Uint64(f.Payload[8:])
+	p.mu.Lock()
+	err := p.dg.flow.told(next, received)
+	news := err == nil && p.dg.flow.news
+	start := news && p.startLocked()
+	p.mu.Unlock()
+	switch {
+	case err != nil:
+		return &Fault{Peers, Close, CodeProtocol, err}
+	case start:
+		p.loop.schedule(p)
+	case !news && p.reads():
+		p.sendReceipt()
+	}
+	return nil
+}
+
+// standing: messages wait and the flow lets none pass. Should no receipt come, the peer is asked for one.
+func (p *PeerClient) standing() {
+	d := p.dg
+	if p.state() != stateOpen || d.again.Armed() {
+		return
+	}
+	d.tries = 0
+	d.again.Fire = p.askReceipt
+	p.loop.wheel.Set(&d.again, p.loop.now+stallAfter)
+}
+
+// askReceipt asks, later and later; a peer that is gone is the keepalive's business.
+func (p *PeerClient) askReceipt(time.Duration) {
+	d := p.dg
+	p.mu.Lock()
+	o := p.send.out
+	stands := o != nil && o.queued > 0 && !d.flow.open()
+	if stands {
+		d.flow.stalled()
+	}
+	p.mu.Unlock()
+	if !stands || p.state() != stateOpen {
+		return
+	}
+	if d.tries++; d.tries == stallTries {
+		d.link.Stalled()
+	}
+	p.sendReceipt()
+	p.loop.wheel.Set(&d.again, p.loop.now+min(stallAfter<<d.tries, stallMax))
+}
+
+// goodbyeAgain says goodbye over datagrams until it is answered. Who does not answer for a while is not waited for with what
+// is queued. The linger time-out ends it.
+func (p *PeerClient) goodbyeAgain(word goodbyeFrame) {
+	d := p.dg
+	if d == nil {
+		return
+	}
+	d.tries = 0
+	d.again.Fire = func(time.Duration) {
+		d.tries++
+		p.mu.Lock()
+		o := p.outboundLocked()
+		o.goodbye, o.cut = word, o.cut || d.tries >= goodbyeCut
+		start := p.startLocked()
+		p.mu.Unlock()
+		if start {
+			p.loop.schedule(p)
+		}
+		p.loop.wheel.Set(&d.again, p.loop.now+greetEvery)
+	}
+	p.loop.wheel.Set(&d.again, p.loop.now+greetEvery)
+}
+
+// hangUp ends a connection whose other side has said goodbye first, once it has been answered. On the loop.
+func (p *PeerClient) hangUp() {
+	if p.parting != nil && p.parting.last {
+		p.link.Close()
+	}
+}
+
+// sealDatagram is seal for the datagram at the front of a lane.
+func (p *PeerClient) sealDatagram(o *outbound, ln lane) bool {
+	s := &p.send
+	n, frames, err := s.sealer.SealDatagram(o.taken[ln])
+	if err != nil { // the key is used up, or a bug
+		p.loop.post(func() { p.end(&Fault{Ours, Close, CodeInternal, err}) })
+		p.park()
+		return false
+	}
+	o.ready, o.taken[ln] = o.taken[ln][:n], o.taken[ln][n:]
+	p.mu.Lock()
+	p.dg.flow.sent++
+	if ln != laneControl {
+		s.spent += uint64(frames)
+		o.queued -= frames
+		o.wakeLocked()
+	}
+	p.mu.Unlock()
+	return true
+}
+
+// fitLocked has the lane gather datagrams of the path's present size, and reports what does not fit into one.
+func (p *PeerClient) fitLocked(b *session.Batch, size int) error {
+	limit := p.dg.link.DatagramLimit()
+	b.SetDatagrams(limit)
+	if size > limit-session.DatagramOverhead {
+		return fmt.Errorf("%w: %d bytes, and a datagram to this peer carries %d", ErrMessageTooLarge,
+			size-framing.FrameHeaderSize, limit-session.DatagramOverhead-framing.FrameHeaderSize)
+	}
+	return nil
+}
+
+// MessageLimit is the largest payload that one message to this peer may have at the moment, whatever its opcode allows: over
+// datagrams what the path carries, else what fragments can.
+func (p *PeerClient) MessageLimit() int {
+	if p.dg == nil {
+		return opcode.MaxPayloadLimit
+	}
+	return p.dg.link.DatagramLimit() - session.DatagramOverhead - framing.FrameHeaderSize
+}
+
+// Reliable reports whether messages to this peer arrive in order and without loss as long as the connection lives. If not,
+// they come once or not at all.
+func (p *PeerClient) Reliable() bool { return p.dg == nil }
