@@ -194,3 +194,29 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestBlame: what breaks the rules of the broadcast counts towards the same ban, and is not counted as dropped here. Of
+// strangers nothing is kept.
+func TestBlame(t *testing.T) {
+	c := newCore(t, 1, nil)
+	d, stranger := fakeContact(randomID(newRand(5)), 1), fakeContact(randomID(newRand(6)), 2)
+	c.Adopt(0, d)
+	for i, step := range []struct {
+		by     *Contact
+		why    Reason
+		blamed bool
+		banned bool
+	}{{d, SpreadKnown, false, false}, {d, SpreadID, true, false}, {stranger, SpreadID, true, false}, {nil, SpreadID, false, false}, {d, BadSignature, true, true}} {
+		drain(c)
+		c.Blame(time.Second, step.by, step.why)
+		verify(t, c)
+		list := drain(c)
+		blamed := len(list) > 0 && list[len(list)-1].Kind == ActionBlame && list[len(list)-1].To == step.by
+		if blamed != step.blamed || blamed && list[len(list)-1].Banned != step.banned {
+			t.Errorf("step %d: %+v", i, list)
+		}
+	}
+	if c.Len() != 0 || c.Stats().Dropped != (Drops{}) || c.Stats().Bans != 1 {
+		t.Errorf("%d members, %+v", c.Len(), c.Stats())
+	}
+}

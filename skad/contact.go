@@ -97,8 +97,8 @@ func (c *Contact) inGroup(g uint64) bool {
 	return false
 }
 
-// sharesGroup reports whether c and d have an IP group in common.
-func (c *Contact) sharesGroup(d *Contact) bool {
+// SharesGroup reports whether c and d have an IP group in common.
+func (c *Contact) SharesGroup(d *Contact) bool {
 	for _, g := range c.groups {
 		if g == 0 {
 			break

@@ -77,7 +77,7 @@ func TestUsableAddresses(t *testing.T) {
 	}
 	// Every group of a contact counts: who lists addresses elsewhere first does not hide where it is.
 	other := NewContact(identity.Record{Addrs: []transport.Addr{addr("tcp://99.1.1.1:1"), addr("tcp://45.1.3.77:1")}}, Public)
-	if !c.sharesGroup(other) || !other.sharesGroup(c) {
+	if !c.SharesGroup(other) || !other.SharesGroup(c) {
 		t.Error("two contacts with addresses in one /24 do not share a group")
 	}
 }
@@ -99,5 +99,41 @@ func TestRecordsVerifier(t *testing.T) {
 	}
 	if Records(identity.Puzzle{StaticBits: 40}).Puzzle(good) == nil {
 		t.Error("a record without proof of work passes the puzzle")
+	}
+}
+
+// contactAt returns a contact at these addresses.
+func contactAt(t testing.TB, scope Scope, addrs ...string) *Contact {
+	var list []transport.Addr
+	for _, a := range addrs {
+		ip, err := netip.ParseAddr(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(ip, 4001)})
+	}
+	return NewContact(identity.Record{Addrs: list}, scope)
+}
+
+// TestSharesGroup: whoever has one address in a /24 or /48 of the other; addresses of a LAN say nothing.
+func TestSharesGroup(t *testing.T) {
+	for _, test := range []struct {
+		a, b []string
+		want bool
+	}{
+		{[]string{"45.1.2.3"}, []string{"45.1.2.200"}, true},
+		{[]string{"45.1.2.3"}, []string{"45.1.3.3"}, false},
+		{[]string{"45.1.2.3", "46.0.0.1"}, []string{"46.1.0.1", "46.0.0.9"}, true},
+		{[]string{"2a00:1450:1:2::3"}, []string{"2a00:1450:1:9::1"}, true},
+		{[]string{"2a00:1450:1:2::3"}, []string{"2a00:1450:2:2::3"}, false},
+		{[]string{"192.168.1.1"}, []string{"192.168.1.2"}, false},
+		{[]string{"127.0.0.1"}, []string{"127.0.0.1"}, false},
+		{[]string{"fe80::1"}, []string{"fe80::2"}, false},
+		{nil, []string{"45.1.2.3"}, false},
+	} {
+		a, b := contactAt(t, Private, test.a...), contactAt(t, Private, test.b...)
+		if got := a.SharesGroup(b); got != test.want || b.SharesGroup(a) != got {
+			t.Errorf("%v and %v: %t, want %t", test.a, test.b, got, test.want)
+		}
 	}
 }

@@ -202,7 +202,7 @@ func crowd(list []*Contact, d *Contact) (n int) {
 		return 0
 	}
 	for _, c := range list {
-		if c != nil && c.sharesGroup(d) {
+		if c != nil && c.SharesGroup(d) {
 			n++
 		}
 	}

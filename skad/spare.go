@@ -34,12 +34,12 @@ func (c *Core) spareGroupRoom(d *Contact, prefix int) bool {
 	here := 0
 	from, to := c.span(prefix)
 	for _, m := range c.members[from:to] {
-		if s := &c.slots[m]; s.has(inBucket) && s.contact.sharesGroup(d) {
+		if s := &c.slots[m]; s.has(inBucket) && s.contact.SharesGroup(d) {
 			here++
 		}
 	}
 	for _, j := range c.bucketOf(prefix).spares {
-		if s := &c.slots[j]; !s.has(isLost) && s.contact.sharesGroup(d) {
+		if s := &c.slots[j]; !s.has(isLost) && s.contact.SharesGroup(d) {
 			here++
 		}
 	}

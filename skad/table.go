@@ -166,7 +166,7 @@ func (c *Core) siblingRoom(d *Contact) bool {
 			inTable = true
 			continue
 		}
-		if !s.contact.sharesGroup(d) {
+		if !s.contact.SharesGroup(d) {
 			continue
 		}
 		if at != leaving || s.has(inBucket) {
@@ -243,7 +243,7 @@ func (c *Core) groupRoom(d *Contact, prefix int) bool {
 		switch {
 		case s.contact.ID == d.ID:
 			inTable = true
-		case s.contact.sharesGroup(d):
+		case s.contact.SharesGroup(d):
 			all++
 			if at >= from && at < to && s.has(inBucket) {
 				here++
@@ -252,7 +252,7 @@ func (c *Core) groupRoom(d *Contact, prefix int) bool {
 	}
 	if prefix < len(c.buckets) {
 		for _, j := range c.buckets[prefix].spares {
-			if s := &c.slots[j]; s.contact.ID != d.ID && !s.has(isLost) && s.contact.sharesGroup(d) {
+			if s := &c.slots[j]; s.contact.ID != d.ID && !s.has(isLost) && s.contact.SharesGroup(d) {
 				here++
 			}
 		}

@@ -76,17 +76,3 @@ func TestRate(t *testing.T) {
 		}
 	}
 }
-
-// TestReasons: each has a name and, if it is a fault, a weight.
-func TestReasons(t *testing.T) {
-	seen := map[string]bool{}
-	for r := range reasonCount {
-		if name := r.String(); name == "" || seen[name] {
-			t.Errorf("reason %d is called %q", r, name)
-		}
-		seen[r.String()] = true
-	}
-	if reasonCount.String() != "unknown" || reasonCount.Weight() != 0 || Duplicate.Weight() != 0 || BadSignature.Weight() != 16 {
-		t.Error("weights")
-	}
-}

@@ -57,7 +57,7 @@ func (c *Core) choose(h *held, prefix, n int) (found int) {
 func (h *held) admits(d *skad.Contact, bucket uint8) bool {
 	for i := range h.sent {
 		s := &h.sent[i]
-		if s.bucket == bucket && (s.to.ID == d.ID || !s.failed && sharesGroup(s.to, d)) {
+		if s.bucket == bucket && (s.to.ID == d.ID || !s.failed && s.to.SharesGroup(d)) {
 			return false
 		}
 	}

@@ -6,44 +6,8 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
 )
-
-// at returns a contact at these addresses.
-func at(t testing.TB, scope skad.Scope, addrs ...string) *skad.Contact {
-	var list []transport.Addr
-	for _, a := range addrs {
-		ip, err := netip.ParseAddr(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(ip, 4001)})
-	}
-	return skad.NewContact(identity.Record{Addrs: list}, scope)
-}
-
-func TestSharesGroup(t *testing.T) {
-	for _, test := range []struct {
-		a, b []string
-		want bool
-	}{
-		{[]string{"45.1.2.3"}, []string{"45.1.2.200"}, true},
-		{[]string{"45.1.2.3"}, []string{"45.1.3.3"}, false},
-		{[]string{"45.1.2.3", "46.0.0.1"}, []string{"46.1.0.1", "46.0.0.9"}, true},
-		{[]string{"2a00:1450:1:2::3"}, []string{"2a00:1450:1:9::1"}, true},
-		{[]string{"2a00:1450:1:2::3"}, []string{"2a00:1450:2:2::3"}, false},
-		{[]string{"192.168.1.1"}, []string{"192.168.1.2"}, false},
-		{[]string{"127.0.0.1"}, []string{"127.0.0.1"}, false},
-		{[]string{"fe80::1"}, []string{"fe80::2"}, false},
-		{nil, []string{"45.1.2.3"}, false},
-	} {
-		a, b := at(t, skad.Private, test.a...), at(t, skad.Private, test.b...)
-		if got := sharesGroup(a, b); got != test.want || sharesGroup(b, a) != got {
-			t.Errorf("%v and %v: %t, want %t", test.a, test.b, got, test.want)
-		}
-	}
-}
 
 // TestOneDelegatePerGroup: of contacts in one /24 only one becomes a delegate of a bucket, however many there are.
 func TestOneDelegatePerGroup(t *testing.T) {
