@@ -94,7 +94,7 @@ func (r *Result) machine(before, after Processors) {
 		r.warn("both sides together used %.0f %% of all processors: latencies are those of a saturated machine", 100*ours/all)
 	}
 	if open && float64(r.Late) > lateShare*float64(r.Planned) {
-		r.warn("%.1f %% of the planned sendings began more than %v late: all who could send were waiting", 100*float64(r.Late)/float64(r.Planned), lateAfter)
+		r.warn("%.1f %% of the planned sendings began more than %v late: the machine was busy, or all who could send were waiting", 100*float64(r.Late)/float64(r.Planned), lateAfter)
 	}
 	if r.Unsent > 0 {
 		r.warn("%d of %d planned sendings were never begun: the rate is more than this can take", r.Unsent, r.Planned)

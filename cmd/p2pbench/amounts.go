@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
 )
 
 // A byteSize is a number of bytes, typed as 64, 1KiB or 1MiB.
@@ -30,16 +31,7 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 }
 
 // String is the inverse of UnmarshalText.
-func (s byteSize) String() string {
-	switch n := int(s); {
-	case n >= 1<<20 && n%(1<<20) == 0:
-		return strconv.Itoa(n>>20) + "MiB"
-	case n >= 1<<10 && n%(1<<10) == 0:
-		return strconv.Itoa(n>>10) + "KiB"
-	default:
-		return strconv.Itoa(n)
-	}
-}
+func (s byteSize) String() string { return report.Bytes(int(s)) }
 
 // A stages is a timetable, typed as 10s:0..5k,30s:5k: a stretch of time and the rate in it, or the rates at its ends.
 type stages []load.Stage

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
 )
 
 // errUsage is wrapped by every complaint about the command line.
@@ -18,14 +19,34 @@ type runFlags struct {
 	Driver   string        `help:"What to measure: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
 	Duration time.Duration `help:"Length of each measured part." default:"2s"`
 	Warmup   time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
-	JSON     string        `help:"Write one JSON object for each run, one to a line; - for standard output." placeholder:"FILE|-"`
-	Quiet    bool          `help:"No progress, no table." short:"q"`
-	Against  []string      `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
-	Rounds   int           `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
-	Config   string        `hidden:"" help:"The whole config as JSON; flags of the scenario are ignored."`
-	Label    string        `hidden:"" help:"Shown in front of progress."`
-	Follow   bool          `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
-	NoTable  bool          `hidden:"" help:"Progress, but no table: whoever started this prints one."`
+	outFlags
+	Against []string `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
+	Rounds  int      `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
+	Config  string   `hidden:"" help:"The whole config as JSON; flags of the scenario are ignored."`
+	Label   string   `hidden:"" help:"Shown in front of progress."`
+	Follow  bool     `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
+	NoTable bool     `hidden:"" help:"Progress, but no table: whoever started this prints one."`
+}
+
+// outFlags say where results go.
+type outFlags struct {
+	JSON   string   `help:"Write one JSON object for each run, one to a line, as it ends; - for standard output." placeholder:"FILE|-"`
+	Out    []string `help:"Write a report at the end; the name's ending says which: .html .md .csv .json .jsonl .bench (benchstat) .prom (OpenMetrics) .txt." placeholder:"FILE,..."`
+	Format string   `help:"What standard output gets at the end: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
+	Quiet  bool     `help:"No progress, no table." short:"q"`
+}
+
+// check refuses now what could not be written after an hour of measuring.
+func (f *outFlags) check() error {
+	if f.JSON == "-" && f.Format != "text" {
+		return fmt.Errorf("%w: --json - and --format both want standard output", errUsage)
+	}
+	for _, path := range f.Out {
+		if _, err := report.FormatOf(path); err != nil {
+			return fmt.Errorf("%w: --out: %w", errUsage, err)
+		}
+	}
+	return nil
 }
 
 // loadFlags are those of a single scenario.

@@ -10,7 +10,7 @@
 // standard output, everything else to standard error.
 //
 // Exit codes: 0 all sent was received and verified; 1 could not run; 2 wrong usage; 3 it ran, and messages were lost, doubled,
-// altered or not answered; 130 interrupted, with what was measured until then printed.
+// altered or not answered; 4 it ran, and a threshold was not met or something crept; 130 interrupted, with what was measured until then printed.
 package main
 
 import (
@@ -34,12 +34,14 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitFaults      = 3
+	exitThreshold   = 4
 	exitInterrupted = 130
 )
 
-// errFaults and errInterrupted are outcomes whose details have been printed already.
+// errFaults, errThreshold and errInterrupted are outcomes whose details have been printed already.
 var (
 	errFaults      = errors.New("p2pbench: not everything arrived as it was sent")
+	errThreshold   = errors.New("p2pbench: a threshold was not met")
 	errInterrupted = errors.New("p2pbench: interrupted")
 )
 
@@ -49,6 +51,8 @@ type app struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr *os.File
+
+	command []string // what was typed, for whoever repeats it
 }
 
 type commands struct {
@@ -68,6 +72,7 @@ type commands struct {
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
+	Report   reportCommand   `cmd:"" help:"Show kept results again: a page with plots, a table, a spreadsheet."`
 }
 
 func main() { os.Exit(run()) }
@@ -90,7 +95,7 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry 'p2pbench --help'.\n", err)
 		return exitUsage
 	}
-	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr})
+	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, command: append([]string{"p2pbench"}, os.Args[1:]...)})
 	return exitCode(err)
 }
 
@@ -105,7 +110,8 @@ Without --target a serving node is started as a child process on loopback. Examp
   p2pbench rpc --inflight 64 --against gnet,tls     the same beside baselines, in turns
   p2pbench connect --conns 64 --json -              one JSON object on standard output
 
-Exit codes: 0 fine, 1 could not run, 2 usage, 3 messages lost or wrong, 130 interrupted.`
+Exit codes: 0 fine, 1 could not run, 2 usage, 3 messages lost or wrong, 4 a threshold not met,
+130 interrupted.`
 }
 
 func exitCode(err error) int {
@@ -116,6 +122,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, errFaults):
 		return exitFaults
+	case errors.Is(err, errThreshold):
+		return exitThreshold
 	case errors.Is(err, errUsage), errors.Is(err, load.ErrConfig):
 		fmt.Fprintln(os.Stderr, "p2pbench:", trimPackage(err))
 		return exitUsage
@@ -127,7 +135,7 @@ func exitCode(err error) int {
 // trimPackage shows an error without our own names in front.
 func trimPackage(err error) string {
 	text := err.Error()
-	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: "} {
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: "} {
 		text = strings.ReplaceAll(text, prefix, "")
 	}
 	return text

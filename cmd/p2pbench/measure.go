@@ -37,36 +37,41 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 		if f.Target != "" {
 			return fmt.Errorf("%w: --against and --rounds start serving nodes of their own: no --target", errUsage)
 		}
-		return a.rounds(&f.runFlags, []load.Config{c}, names)
+		return a.turns(&f.runFlags, []load.Config{c}, names)
+	}
+	if f.Config != "" {
+		return a.child(f, c)
+	}
+	kept, err := a.records(&f.outFlags)
+	if err != nil {
+		return err
 	}
 	result, err := a.measure(f, c)
 	if err != nil {
 		return err
 	}
-	return a.report(&f.runFlags, result)
+	if err := kept.add(result, 0); err != nil {
+		return err
+	}
+	if err := kept.conclude(kept.all); err != nil {
+		return err
+	}
+	return kept.finish()
 }
 
-// report prints one result and says how it went.
-func (a *app) report(f *runFlags, r *load.Result) error {
-	out, done, err := a.jsonOut(f.JSON)
+// child measures for the process that started this one, which does everything else.
+func (a *app) child(f *loadFlags, c load.Config) error {
+	result, err := a.measure(f, c)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(writeJSON(out, r), done())
-	if err != nil {
+	if err := writeJSON(a.stdout, result); err != nil {
 		return err
 	}
-	if !f.Quiet && !f.NoTable {
-		printResult(a.tableOut(f.JSON), r)
-	}
-	return outcome(r)
-}
-
-func outcome(r *load.Result) error {
 	switch {
-	case r.Failed():
+	case result.Failed():
 		return errFaults
-	case r.Interrupted:
+	case result.Interrupted:
 		return errInterrupted
 	}
 	return nil

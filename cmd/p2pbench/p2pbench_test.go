@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,70 +11,13 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
 )
-
-// Medians and bounds, of odd and even numbers, in any order.
-func TestSpread(t *testing.T) {
-	for _, test := range []struct {
-		values []float64
-		want   Spread
-	}{
-		{[]float64{3}, Spread{3, 3, 3}},
-		{[]float64{9, 1, 4}, Spread{4, 1, 9}},
-		{[]float64{4, 1, 2, 9}, Spread{3, 1, 9}},
-		{[]float64{5, 5, 5, 5, 100}, Spread{5, 5, 100}},
-	} {
-		if got := spreadOf(test.values); got != test.want {
-			t.Errorf("%v: %+v, want %+v", test.values, got, test.want)
-		}
-	}
-}
-
-// Ratios are medians of the first driver by medians of the other; what neither has, or is nearly nothing in both, has none.
-func TestRatios(t *testing.T) {
-	run := func(rate, allocs float64) *load.Result {
-		return &load.Result{
-			Messages: 1, MessagesPerSecond: rate, Errors: map[string]uint64{},
-			Client: load.Side{AllocsPerMessage: allocs}, Server: &load.Side{},
-		}
-	}
-	c := &comparison{
-		Scenario: load.OneWay, Config: load.Config{Scenario: load.OneWay, Conns: 1, Size: 64}, Rounds: 3, Drivers: []string{"ours", "theirs"},
-		runs: map[string][]*load.Result{
-			"ours":   {run(30, 0.001), run(10, 0.001), run(20, 0.002)},
-			"theirs": {run(5, 1), run(4, 1), run(600, 1)},
-		},
-	}
-	c.summarize()
-	if got := c.Ratios["theirs"]["messages/s"]; got != 4 {
-		t.Errorf("ratio %v, want 20/5", got)
-	}
-	if _, ok := c.Ratios["theirs"][allocsDialling]; ok {
-		t.Error("a ratio of allocations")
-	}
-	if _, ok := c.Spreads["ours"]["p99 us"]; ok {
-		t.Error("a latency that nobody measured")
-	}
-	c.runs["theirs"][1].Errors["lost"] = 7
-	var out strings.Builder
-	c.print(&out)
-	for _, want := range []string{
-		"oneway, 1 connection, 64 B: medians [min..max] of 3 rounds in turns\n", "20.0 [10.0..30.0]", "5.00 [4.00..600]", "lost 7",
-		"ours / theirs  4.00x",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, out.String())
-		}
-	}
-	if strings.Contains(out.String(), "p99 us") {
-		t.Errorf("a column that nobody measured:\n%s", out.String())
-	}
-}
 
 // Every scenario has metrics, the command line of a run comes back as the config it was made from, and every flag in it exists.
 func TestArgumentsRoundTrip(t *testing.T) {
 	for _, scenario := range load.Scenarios() {
-		if len(metrics(scenario)) == 0 {
+		if len(report.Metrics(scenario)) == 0 {
 			t.Errorf("%s has no metrics", scenario)
 		}
 		want := load.Config{Scenario: scenario, Conns: 7, Size: 1024, Duration: 1500 * time.Millisecond, Warmup: 20 * time.Millisecond}
@@ -176,25 +119,6 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-// Numbers keep three digits that matter and never wander into exponents.
-func TestShow(t *testing.T) {
-	for _, test := range []struct {
-		v            float64
-		plain, short string
-	}{
-		{0, "0", "0"}, {0.0004, "0.000", "0.000"}, {0.1234, "0.123", "0.123"}, {1.006, "1.01", "1.01"}, {9.999, "10.0", "10.0"},
-		{12.34, "12.3", "12.3"}, {99.96, "100", "100"}, {123.4, "123", "123"}, {1234, "1234", "1234"}, {12345, "12345", "12.3k"},
-		{999_600, "999600", "1.00M"}, {1.234e7, "12340000", "12.3M"}, {-5, "-5.00", "-5.00"}, {-12345, "-12345", "-12.3k"},
-	} {
-		if got := plain(test.v); got != test.plain {
-			t.Errorf("plain(%v) = %q, want %q", test.v, got, test.plain)
-		}
-		if got := short(test.v); got != test.short {
-			t.Errorf("short(%v) = %q, want %q", test.v, got, test.short)
-		}
-	}
-}
-
 // Hexadecimal as it is pasted.
 func TestParseHex(t *testing.T) {
 	for _, test := range []struct {
@@ -230,16 +154,21 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
+func outcomeOf(r load.Result) error {
+	kept := records{app: &app{ctx: context.Background()}, all: []report.Record{{}, {Result: r}}}
+	return kept.outcome()
+}
+
 // Errors are shown without the names of our packages, and end with the code that the documents promise.
 func TestExitCodes(t *testing.T) {
 	for _, test := range []struct {
 		err  error
 		want int
 	}{
-		{nil, exitFine}, {errFaults, exitFaults}, {errInterrupted, exitInterrupted}, {errUsage, exitUsage}, {errors.New("x"), exitFailed},
-		{outcome(&load.Result{Interrupted: true}), exitInterrupted},
-		{outcome(&load.Result{Interrupted: true, Errors: map[string]uint64{"lost": 1}}), exitFaults},
-		{outcome(&load.Result{}), exitFine},
+		{nil, exitFine}, {errFaults, exitFaults}, {errThreshold, exitThreshold}, {outcomeOf(load.Result{Drifts: make([]load.Drift, 1)}), exitThreshold}, {errInterrupted, exitInterrupted}, {errUsage, exitUsage}, {errors.New("x"), exitFailed},
+		{outcomeOf(load.Result{Interrupted: true}), exitInterrupted},
+		{outcomeOf(load.Result{Interrupted: true, Errors: map[string]uint64{"lost": 1}}), exitFaults},
+		{outcomeOf(load.Result{}), exitFine},
 	} {
 		if got := exitCode(test.err); got != test.want {
 			t.Errorf("%v: exit code %d, want %d", test.err, got, test.want)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
 )
 
 // progress shows how far a run is: on a terminal one line that is written over, elsewhere a plain line now and then.
@@ -55,7 +56,7 @@ func (p *progress) clear() {
 func progressLine(name string, t load.Tick) string {
 	line := fmt.Sprintf("%s: %s %.1fs", name, t.Part, t.Elapsed.Seconds())
 	if t.Messages > 0 && t.Elapsed > 0 {
-		line += fmt.Sprintf(", %s (%s/s)", short(float64(t.Messages)), short(float64(t.Messages)/t.Elapsed.Seconds()))
+		line += fmt.Sprintf(", %s (%s/s)", report.Short(float64(t.Messages)), report.Short(float64(t.Messages)/t.Elapsed.Seconds()))
 	}
 	return line
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
 )
 
 func TestMain(m *testing.M) {
@@ -59,7 +60,7 @@ func checkResults(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 3 {
 		return
 	}
-	var c comparison
+	var c report.Group
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &c); err != nil || c.Scenario != args[1] || len(c.Ratios) != len(args)-3 {
 		ts.Fatalf("last line: %v: %s", err, lines[len(lines)-1])
 	}

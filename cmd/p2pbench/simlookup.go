@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
@@ -119,7 +120,7 @@ func (c *simLookupCommand) runs(a *app, share float64, paths []int) ([]*simResul
 	for _, d := range paths {
 		r := c.result("lookup", e)
 		r.Paths, r.Width = d, c.Width
-		what := fmt.Sprintf("share %.2f, %s", share, plural(d, "path"))
+		what := fmt.Sprintf("share %.2f, %s", share, report.Plural(d, "path"))
 		plan := sim.LookupPlan{Lookups: c.Lookups, Paths: d, Width: c.Width, Alpha: c.Alpha, Classic: c.Adversary == "paper",
 			Progress: func(done, total int) { p.tick(what, done, total) }}
 		if err := r.measure(w, func() (*sim.Report, error) { return w.Lookups(a.ctx, plan) }); err != nil {

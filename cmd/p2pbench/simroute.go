@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
@@ -67,7 +68,7 @@ func (c *simRouteCommand) route(a *app, share float64) (*simResult, error) {
 	w.Fill()
 	r := c.result("route", e)
 	r.Paths = c.Paths
-	what := fmt.Sprintf("share %.2f, %s", share, plural(c.Paths, "path"))
+	what := fmt.Sprintf("share %.2f, %s", share, report.Plural(c.Paths, "path"))
 	err = r.measure(w, func() (*sim.Report, error) {
 		return w.Routes(a.ctx, sim.RoutePlan{Routes: c.Routes, Copies: c.Paths, Progress: func(done, total int) { p.tick(what, done, total) }})
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
@@ -136,7 +137,7 @@ func printSim(w io.Writer, title string, results []*simResult) {
 		seconds += r.Seconds
 	}
 	fmt.Fprintf(w, "%s events, %s/s; heap %s MB; trace %s\n",
-		short(float64(events)), short(float64(events)/seconds), megabytes(float64(last.HeapBytes)), last.TraceHash[:16])
+		report.Short(float64(events)), report.Short(float64(events)/seconds), report.Megabytes(float64(last.HeapBytes)), last.TraceHash[:16])
 }
 
 // title says what was simulated.

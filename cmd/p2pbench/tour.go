@@ -40,7 +40,7 @@ func (c *runCommand) Run(a *app) error {
 	if !c.Quiet {
 		fmt.Fprintf(a.tableOut(c.JSON), "%s: a serving and a dialling process on loopback, %v each\n", c.Driver, c.Duration)
 	}
-	return a.rounds(&c.runFlags, steps, names)
+	return a.turns(&c.runFlags, steps, names)
 }
 
 // shortTour takes some twenty seconds with default durations.

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/carrier-p2p/carrier/bench/fingerprint"
+	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/report"
+)
+
+// records gathers the runs of one command, writes each to --json when it is there, and everything else at the end.
+type records struct {
+	app   *app
+	flags *outFlags
+	host  fingerprint.Host
+	build fingerprint.Build
+
+	all  []report.Record
+	json io.Writer
+	done func() error
+}
+
+func (a *app) records(f *outFlags) (*records, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	out, done, err := a.jsonOut(f.JSON)
+	if err != nil {
+		return nil, err
+	}
+	return &records{app: a, flags: f, host: fingerprint.ReadHost(), build: fingerprint.ReadBuild(), json: out, done: done}, nil
+}
+
+// add keeps a run. Round counts from 1; 0: it has no turns.
+func (r *records) add(result *load.Result, round int) error {
+	r.all = append(r.all, report.Record{
+		Schema: report.Schema, At: time.Now().UTC().Truncate(time.Second), Command: r.app.command, Round: round,
+		Host: &r.host, Build: &r.build, Result: *result,
+	})
+	return writeJSON(r.json, &r.all[len(r.all)-1])
+}
+
+// show prints the newest runs for people, unless standard output is asked for in another form.
+func (r *records) show(newest []report.Record) error {
+	if r.flags.Quiet || r.flags.Format != "text" {
+		return nil
+	}
+	return report.WriteText(r.app.tableOut(r.flags.JSON), newest)
+}
+
+// conclude ends the runs of one scenario: what they came to, for people and as a line of JSON.
+func (r *records) conclude(newest []report.Record) error {
+	if err := r.show(newest); err != nil || len(newest) < 2 {
+		return err
+	}
+	for _, g := range report.Groups(newest) {
+		if err := writeJSON(r.json, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish writes what was asked for besides, and says how the runs went.
+func (r *records) finish() error {
+	if err := r.done(); err != nil {
+		return err
+	}
+	if r.flags.Format != "text" && len(r.all) > 0 {
+		if err := report.Write(r.app.stdout, r.flags.Format, r.all); err != nil {
+			return err
+		}
+	}
+	for _, path := range r.flags.Out {
+		if err := writeReport(path, r.all); err != nil {
+			return err
+		}
+	}
+	return r.outcome()
+}
+
+// outcome is the worst that happened: faults, then rules not met, then an interrupt.
+func (r *records) outcome() error {
+	interrupted, crept := r.app.ctx.Err() != nil, false
+	for i := range r.all {
+		if r.all[i].Failed() {
+			return errFaults
+		}
+		interrupted = interrupted || r.all[i].Interrupted
+		crept = crept || len(r.all[i].Drifts) > 0
+	}
+	switch {
+	case crept:
+		return errThreshold
+	case interrupted:
+		return errInterrupted
+	}
+	return nil
+}
+
+// writeReport writes a file in the form that its name asks for.
+func writeReport(path string, all []report.Record) error {
+	format, err := report.FormatOf(path)
+	if err != nil {
+		return fmt.Errorf("%w: --out: %w", errUsage, err)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := report.Write(file, format, all); err != nil {
+		_ = file.Close()
+		return err
+	}
+	return file.Close()
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/carrier-p2p/carrier/bench/report"
+)
+
+type reportCommand struct {
+	Files  []string `arg:"" help:"Results: JSONL or JSON of p2pbench; - for standard input." placeholder:"FILE"`
+	Out    []string `help:"Write these; a name's ending says in which form: .html .md .csv .json .jsonl .bench .prom .txt." placeholder:"FILE,..."`
+	Format string   `help:"What standard output gets if there is no --out: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
+	SVG    string   `help:"Write every picture into this directory, each as a file that stands alone." placeholder:"DIR"`
+}
+
+func (reportCommand) Help() string {
+	return `Shows kept results again, in any form. Runs of several files stand side by side.
+
+  p2pbench report results.jsonl --out results.html
+  p2pbench report monday.jsonl tuesday.jsonl --format md
+  p2pbench report results.jsonl --svg pictures`
+}
+
+func (c *reportCommand) Run(a *app) error {
+	var all []report.Record
+	for _, path := range c.Files {
+		records, err := a.readRecords(path)
+		if err != nil {
+			return err
+		}
+		all = append(all, records...)
+	}
+	for _, path := range c.Out {
+		if err := writeReport(path, all); err != nil {
+			return err
+		}
+	}
+	if c.SVG != "" {
+		if err := writePictures(c.SVG, all); err != nil {
+			return err
+		}
+	}
+	if len(c.Out) > 0 || c.SVG != "" {
+		return nil
+	}
+	return report.Write(a.stdout, c.Format, all)
+}
+
+// readRecords reads a results file; its name stands before what is wrong with it.
+func (a *app) readRecords(path string) ([]report.Record, error) {
+	in, done, err := a.input(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	records, err := report.ReadRecords(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return records, nil
+}
+
+func (a *app) input(path string) (in io.Reader, done func(), err error) {
+	if path == "-" {
+		return a.stdin, func() {}, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func() { _ = file.Close() }, nil // nothing was written
+}
+
+func writePictures(dir string, all []report.Record) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return report.WritePictures(all, func(name string, svg []byte) error {
+		return os.WriteFile(filepath.Join(dir, name), svg, 0o644)
+	})
+}

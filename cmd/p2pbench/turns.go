@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+// turns measures every config with every driver, in turns, each run in fresh processes.
+func (a *app) turns(f *runFlags, configs []load.Config, names []string) error {
+	kept, err := a.records(&f.outFlags)
+	if err != nil {
+		return err
+	}
+	for _, c := range configs {
+		if a.ctx.Err() != nil {
+			break
+		}
+		before := len(kept.all)
+		if err := a.turnsOf(f, c, names, kept); err != nil {
+			_ = kept.done() // what was kept until now stays; the error says more
+			return err
+		}
+		if err := kept.conclude(kept.all[before:]); err != nil {
+			return err
+		}
+	}
+	return kept.finish()
+}
+
+// turnsOf measures one config, A B A B. An interrupt ends it with what there is.
+func (a *app) turnsOf(f *runFlags, c load.Config, names []string, kept *records) error {
+	for round := range f.rounds() {
+		for _, name := range names {
+			if a.ctx.Err() != nil {
+				return nil
+			}
+			label, number := "", 0
+			if f.rounds() > 1 {
+				label, number = fmt.Sprintf("round %d/%d", round+1, f.rounds()), round+1
+			}
+			args := append(arguments(c, name, label), fmt.Sprintf("--quiet=%t", f.Quiet), "--no-table")
+			result, err := a.runSelf(a.ctx, args)
+			if err != nil && a.ctx.Err() != nil {
+				return nil // it had nothing yet
+			}
+			if err != nil {
+				return err
+			}
+			if err := kept.add(result, number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
