@@ -122,11 +122,16 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 	p.move(stateDraining)
 	p.mu.Lock()
 	p.send.err, p.send.open = why, false
-	if o := p.send.out; o != nil && o.room != nil {
-		close(o.room)
-		o.room = nil
+	var then []func()
+	if o := p.send.out; o != nil {
+		if o.room != nil {
+			close(o.room)
+			o.room = nil
+		}
+		then, o.then = o.then, nil
 	}
 	p.mu.Unlock()
+	p.postAll(then)
 	if g := p.greet; g != nil {
 		p.loop.wheel.Stop(&g.timer)
 		p.loop.wheel.Stop(&g.again)

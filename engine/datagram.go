@@ -230,9 +230,10 @@ func (p *PeerClient) sealDatagram(o *outbound, ln lane) bool {
 	if ln != laneControl {
 		s.spent += uint64(frames)
 		o.queued -= frames
-		o.wakeLocked()
 	}
+	then := o.wakeLocked(p.net.cfg.SendBuffer)
 	p.mu.Unlock()
+	p.postAll(then)
 	return true
 }
 

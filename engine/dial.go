@@ -58,7 +58,7 @@ func (n *Network) home() *loop { return n.loops[0] }
 // Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
 // "<id>@" whoever answers there is taken: proven, but not known beforehand. It waits until ctx ends, at most
 // Config.DialTimeout and Config.HandshakeTimeout. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
-// ErrSelfDial, ErrNoTransport, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
+// ErrSelfDial, ErrNoTransport, ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
 func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
 	if n.onLoop() {
 		return nil, ErrOnLoop
@@ -125,6 +125,9 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 	if err != nil {
 		return nil, nil, fmt.Errorf("engine: dial %v: %w", t, err)
 	}
+	if _, ok := via.(transport.PeerDialer); ok && t.ID.IsZero() {
+		return nil, nil, fmt.Errorf("engine: dial %v: %w", t, ErrNeedsID)
+	}
 	w := &dialWaiter{then}
 	s.mu.Lock()
 	if s.stopped {
@@ -154,9 +157,18 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 		n.home().post(d.begin)
 	}
 	if start {
-		via.Dial(d.ctx, t.Addr, d)
+		d.connect()
 	}
 	return w, d, nil
+}
+
+// connect has the transport make a link.
+func (d *dialing) connect() {
+	if via, ok := d.via.(transport.PeerDialer); ok {
+		via.DialPeer(d.ctx, d.target.Addr, d.target.ID, d)
+		return
+	}
+	d.via.Dial(d.ctx, d.target.Addr, d)
 }
 
 // openTo returns the open peer a dial of t would lead to.
@@ -245,7 +257,7 @@ func (d *dialing) again() {
 		d.finish(p, nil)
 		return
 	}
-	d.via.Dial(d.ctx, d.target.Addr, d)
+	d.connect()
 }
 
 // finish ends the dial for everybody who waits. Any goroutine; the first call counts.
@@ -279,7 +291,7 @@ func (d *dialing) finish(p *PeerClient, err error) {
 		half.loop.post(func() { half.leave(&CloseError{Err: err}) })
 	}
 	if next != nil {
-		next.via.Dial(next.ctx, next.target.Addr, next)
+		next.connect()
 	}
 	for _, w := range waiters {
 		w.then(p, err)

@@ -20,6 +20,7 @@ var (
 	ErrPeerMismatch     = errors.New("engine: the peer is not the one that was asked for")
 	ErrSelfDial         = errors.New("engine: this address leads to this node itself")
 	ErrNoTransport      = errors.New("engine: no transport serves this protocol")
+	ErrNeedsID          = errors.New("engine: this address needs the ID of the node that it leads to")
 	ErrDuplicate        = errors.New("engine: there is already a connection between this pair")
 	ErrClosed           = errors.New("engine: closed")
 	ErrNotStarted       = errors.New("engine: the network has not been started")

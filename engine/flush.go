@@ -122,10 +122,11 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 	if ln == laneCount {
 		s.flush = flushIdle
 		o.deepenLocked(p.net.cfg.SendBuffer, prompt)
-		o.wakeLocked()
+		then := o.wakeLocked(p.net.cfg.SendBuffer)
 		ended := o.said
 		stands := p.dg != nil && o.queued > 0 && !o.cut
 		p.mu.Unlock()
+		p.postAll(then)
 		switch {
 		case ended && p.dg != nil:
 			p.loop.post(p.hangUp)
@@ -162,8 +163,9 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 	p.mu.Lock()
 	s.spent += uint64(frames)
 	o.queued -= frames
-	o.wakeLocked()
+	then := o.wakeLocked(p.net.cfg.SendBuffer)
 	p.mu.Unlock()
+	p.postAll(then)
 	return true
 }
 

@@ -21,6 +21,7 @@ type loop struct {
 
 	// Owned by the loop.
 	now      time.Duration // of the current event
+	depth    int           // of events within events
 	wheel    *timer.Wheel
 	peers    []*PeerClient // open ones, in no order; peer.index is the place
 	sweepAt  time.Duration
@@ -74,8 +75,11 @@ func newLoop(s *sink, port transport.Loop) *loop {
 // one loop has noted means the same on another.
 func (l *loop) clock() time.Duration { return l.port.Now() + l.ahead }
 
-// enter begins an event of the loop.
+// enter begins an event of the loop, or one within another: a link that rides on this loop reports from a posted function.
 func (l *loop) enter() {
+	if l.depth++; l.depth > 1 {
+		return
+	}
 	l.now = l.clock()
 	l.began = l.now
 	l.handler = nil
@@ -86,7 +90,12 @@ func (l *loop) enter() {
 
 // leave ends an event: what was posted during it is done, who has something to say is flushed, the alarm is set.
 func (l *loop) leave() {
+	if l.depth > 1 {
+		l.depth--
+		return
+	}
 	l.work(1)
+	l.depth = 0
 	if l.foreign {
 		l.foreign = false
 		l.inUserCode.Store(false)

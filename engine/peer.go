@@ -69,6 +69,7 @@ type PeerClient struct {
 
 	// Owned by the loop; the first is fixed like those above.
 	dialled  bool       // by this node
+	rides    bool       // on the connections of other peers: relayed; fixed
 	opened   bool       // PeerConnect has been called, PeerDisconnect not
 	speaks   bool       // the other side can open what we seal
 	probing  bool       // a Ping is under way to see whether the peer lives
@@ -115,6 +116,9 @@ func (p *PeerClient) Network() *Network { return p.net }
 
 // Dialled reports whether this node made the connection.
 func (p *PeerClient) Dialled() bool { return p.dialled }
+
+// Relayed reports whether the connection goes through another node.
+func (p *PeerClient) Relayed() bool { return p.rides }
 
 // RemoteAddr is where the peer's bytes come from; for an inbound peer that is not where it can be dialled.
 func (p *PeerClient) RemoteAddr() transport.Addr { return p.link.Remote() }

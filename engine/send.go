@@ -69,6 +69,7 @@ type outbound struct {
 
 	parkedAt time.Duration // engine time at which the flush began to wait for its turn
 	room     chan struct{} // closed when there is room; nil while nobody waits
+	then     []func()      // posted to the loop when half of the buffer is free: see OnRoom
 	calls    callTable
 
 	clock   timer.Timer  // of the calls; owned by the loop
@@ -87,7 +88,7 @@ type outbound struct {
 
 // busy reports whether anything is queued or asked.
 func (o *outbound) busy() bool {
-	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || len(o.ready) > 0 || o.goodbye.op != 0
+	return o.queued > 0 || o.calls.open > 0 || o.lanes[laneControl].Len() > 0 || o.room != nil || o.then != nil || len(o.ready) > 0 || o.goodbye.op != 0
 }
 
 // outboundLocked returns what waits to be sent, making it if need be.
@@ -297,11 +298,37 @@ func (o *outbound) waitLocked() <-chan struct{} {
 	return o.room
 }
 
-// wakeLocked wakes those who wait for room, if there is.
-func (o *outbound) wakeLocked() {
+// wakeLocked wakes those who wait for room, if there is. What it returns is to be posted to the loop, without the lock.
+func (o *outbound) wakeLocked(limit int) (then []func()) {
 	if o.room != nil && o.queued <= o.depth/2 {
 		close(o.room)
 		o.room = nil
+	}
+	if o.then != nil && o.queued <= limit/2 {
+		then, o.then = o.then, nil
+	}
+	return then
+}
+
+// OnRoom has then called on the peer's loop, once, when the send buffer is half empty or the connection has ended: for those
+// who have got ErrSendBufferFull and must not wait. Any goroutine. How many ask is for the callers to bound.
+func (p *PeerClient) OnRoom(then func()) {
+	p.mu.Lock()
+	o := p.send.out
+	waits := o != nil && p.send.err == nil && o.queued > p.net.cfg.SendBuffer/2
+	if waits {
+		o.then = append(o.then, then)
+	}
+	p.mu.Unlock()
+	if !waits {
+		p.postAll([]func(){then})
+	}
+}
+
+// postAll has functions of components run on the peer's loop.
+func (p *PeerClient) postAll(then []func()) {
+	for _, f := range then {
+		p.Loop().Post(f)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
 // A Loop is an event loop as components see it: a place where functions run one after the other, and a clock. What a
@@ -32,6 +33,10 @@ func (n *Network) Loops() []Loop {
 func (l Loop) Post(f func()) bool {
 	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
 }
+
+// Port is the transport's half of the loop. A transport whose links ride on the connections of other peers, and which has
+// no loops of its own, gives it to them as theirs, and reports about them in functions that it posts here.
+func (l Loop) Port() transport.Loop { return l.loop.port }
 
 // Index tells the network's loops apart: 0, 1, … below the number of loops. A component that keeps something for each loop
 // keeps it in a slice.

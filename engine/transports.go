@@ -127,11 +127,21 @@ func (n *Network) gatherLoops() {
 
 // stopTransports ends what startTransports began.
 func (n *Network) stopTransports() (err error) {
-	for _, s := range n.sinks {
+	for _, s := range slices.Backward(n.sinks) { // whose links ride on others' loops before those
 		err = errors.Join(err, s.under.Stop())
 		s.end()
 	}
 	return err
+}
+
+// loopOf is the engine's half of a link's loop. A transport without loops of its own has its links ride on others'.
+func (s *sink) loopOf(l transport.Link) *loop {
+	port := l.Loop()
+	if s.count > 0 {
+		return s.net.loops[s.first+port.Index()]
+	}
+	at := slices.IndexFunc(s.net.loops, func(have *loop) bool { return have.port == port })
+	return s.net.loops[at]
 }
 
 func (s *sink) Opened(l transport.Link, tag any) {
@@ -145,10 +155,10 @@ func (s *sink) Opened(l transport.Link, tag any) {
 		l.Close()
 		return
 	}
-	lp := n.loops[s.first+l.Loop().Index()]
+	lp := s.loopOf(l)
 	lp.enter()
 	defer lp.leave()
-	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, index: -1}
+	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, rides: s.count == 0, index: -1}
 	p.overDatagrams()
 	p.heardAt.Store(int64(lp.now))
 	if err := n.door.enter(l.Remote(), d != nil); err != nil {

@@ -22,12 +22,16 @@ const (
 	UDP  Proto = 2
 	QUIC Proto = 3
 
+	// Relay is a connection through another node: the address is that node's, and whom it leads to is the one who is
+	// named beside it, "relay://<id>@198.51.100.7:4001". See PeerDialer.
+	Relay Proto = 4
+
 	// PrivateProto and what lies above it are for transports that are not carrier's own. They are written as a number:
 	// "proto-128://198.51.100.7:4001".
 	PrivateProto Proto = 128
 )
 
-// String returns the scheme used in addresses: "tcp", "udp", "quic", else "proto-" and the number.
+// String returns the scheme used in addresses: "tcp", "udp", "quic", "relay", else "proto-" and the number.
 func (p Proto) String() string {
 	switch p {
 	case TCP:
@@ -36,6 +40,8 @@ func (p Proto) String() string {
 		return "udp"
 	case QUIC:
 		return "quic"
+	case Relay:
+		return "relay"
 	}
 	return fmt.Sprintf("proto-%d", uint8(p))
 }
@@ -67,7 +73,7 @@ func ParseAddr(s string) (Addr, error) {
 	}
 	p, ok := parseProto(scheme)
 	if !ok {
-		return Addr{}, fmt.Errorf("%w: %q: unknown scheme %q (tcp, udp, quic)", ErrAddress, s, scheme)
+		return Addr{}, fmt.Errorf("%w: %q: unknown scheme %q (tcp, udp, quic, relay)", ErrAddress, s, scheme)
 	}
 	ap, err := netip.ParseAddrPort(rest)
 	if err != nil {
@@ -78,7 +84,7 @@ func ParseAddr(s string) (Addr, error) {
 
 // parseProto is the reverse of Proto.String.
 func parseProto(scheme string) (Proto, bool) {
-	for _, p := range [...]Proto{TCP, UDP, QUIC} {
+	for _, p := range [...]Proto{TCP, UDP, QUIC, Relay} {
 		if scheme == p.String() {
 			return p, true
 		}

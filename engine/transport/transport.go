@@ -39,7 +39,8 @@ type Transport interface {
 	// same. It may be called before Start.
 	Protos() []Proto
 
-	// Loops returns the event loops; fixed, and at least one, after Start.
+	// Loops returns the event loops; fixed after Start, and at least one, unless the links ride on the loops of another
+	// transport of the same node: see engine.Loop.Port.
 	Loops() []Loop
 
 	// Dial connects to an address in the background. The outcome is exactly one call of Sink.Opened with this tag, or
@@ -50,6 +51,13 @@ type Transport interface {
 	// Stop closes every link (each gets its Sink.Closed), ends the loops and returns when nothing of the transport
 	// runs any more. It is idempotent. It must not be called on a loop.
 	Stop() error
+}
+
+// A PeerDialer is a Transport to whose addresses belongs who is to answer there: one that goes through other nodes. The
+// engine calls DialPeer where it would call Dial.
+type PeerDialer interface {
+	// DialPeer is Dial to the node with this ID, which is not zero.
+	DialPeer(ctx context.Context, to Addr, id [32]byte, tag any)
 }
 
 // An Offloader is a Transport with its own idea of when things happen: a simulated one. The engine gives it the work
