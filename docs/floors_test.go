@@ -55,6 +55,7 @@ var floors = map[string]floor{
 	"engine/component/keepalive": {5, nil},
 	"engine/component/natmap":    {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
 	"engine/component/discovery": {5, nil},
+	"engine/component/proxy":     {5, nil},
 	"engine/component/broadcast": {5, nil},
 
 	// 6: ready nodes.

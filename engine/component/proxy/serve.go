@@ -1,0 +1,291 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// relay is what a Component does for others. Its maps are under mu; a circuit has a lock of its own, which is taken
+// without mu.
+type relay struct {
+	c       *Component
+	waiting atomic.Int64 // bytes that wait for peers that do not read
+	task    *engine.Task // looks for what has expired; on the home loop
+
+	mu       sync.RWMutex
+	held     map[identity.ID]*reservation
+	circuits map[uint32]*circuit
+	byPeer   map[*engine.PeerClient]*visitor
+	last     uint32 // number of the last circuit
+	closed   bool
+}
+
+// A reservation is a node that this relay is reachable for.
+type reservation struct {
+	peer  *engine.PeerClient
+	until time.Duration // engine time
+}
+
+// A visitor is a peer that has circuits through this relay. Under the relay's mu.
+type visitor struct {
+	legs    map[*circuit]side
+	dialled int // of these, those that it has asked for
+	invited int // those that lead to it
+}
+
+func (s *relay) init(c *Component) {
+	s.c = c
+	s.held = map[identity.ID]*reservation{}
+	s.circuits = map[uint32]*circuit{}
+	s.byPeer = map[*engine.PeerClient]*visitor{}
+}
+
+func (s *relay) startup() {
+	if !s.c.cfg.Serve {
+		return
+	}
+	s.c.advertise()
+	home := s.c.net.HomeLoop()
+	s.task = home.NewTask("relay", s.sweep)
+	home.Post(func() { s.task.WakeAt(home.Now() + sweepEvery) })
+}
+
+func (s *relay) cleanup() {
+	s.mu.Lock()
+	s.closed = true
+	var open []*circuit
+	for _, c := range s.circuits {
+		open = append(open, c)
+	}
+	clear(s.held)
+	s.mu.Unlock()
+	for _, c := range open {
+		c.end(Gone)
+	}
+	if s.task != nil {
+		s.c.net.HomeLoop().Post(s.task.Stop)
+	}
+}
+
+func (s *relay) counts() (reservations, circuits int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.held), len(s.circuits)
+}
+
+// reserve grants a reservation, renews it, or takes it back.
+func (s *relay) reserve(ctx *engine.ComponentContext, r request) {
+	p := ctx.Client()
+	why, seconds := s.reserving(p, r.number)
+	if why != None {
+		s.c.count.refused.Add(1)
+	} else if seconds > 0 {
+		s.c.count.granted.Add(1)
+	}
+	reply(ctx, response{reason: why, number: seconds})
+}
+
+func (s *relay) reserving(p *engine.PeerClient, wanted uint32) (Reason, uint32) {
+	switch {
+	case !s.c.cfg.Serve:
+		return NotARelay, 0
+	case p.Relayed():
+		return Loop, 0
+	case !p.Reliable():
+		return Lossy, 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.held[p.ID()]
+	switch {
+	case wanted == 0:
+		delete(s.held, p.ID())
+		return None, 0
+	case s.closed, have == nil && len(s.held) >= s.c.cfg.Limits.Reservations:
+		return Full, 0
+	}
+	granted := min(wanted, uint32(s.c.cfg.Limits.Lifetime/time.Second))
+	s.held[p.ID()] = &reservation{peer: p, until: s.c.net.Now() + time.Duration(granted)*time.Second}
+	return None, granted
+}
+
+// connect makes a circuit to a node that has a reservation here, if that wants it.
+func (s *relay) connect(ctx *engine.ComponentContext, r request) {
+	p := ctx.Client()
+	c, why := s.begin(p, r.id)
+	if why != None {
+		s.c.count.refused.Add(1)
+		reply(ctx, response{reason: why})
+		return
+	}
+	kept := ctx.Retain()
+	invite := request{kind: kindInvite, number: c.number(callee), window: uint32(s.c.cfg.Limits.Window), id: p.ID()}
+	err := c.legs[callee].peer.RequestRawAsync(opcode.ProxyRequestCode, invite.append(nil), inviteTimeout, func(answer *engine.ComponentContext, err error) {
+		s.answered(kept, c, answer, err)
+	})
+	if err != nil {
+		s.answered(kept, c, nil, err)
+	}
+}
+
+// answered: the node that was asked for has said yes or no, or nothing.
+func (s *relay) answered(asked *engine.ComponentContext, c *circuit, answer *engine.ComponentContext, err error) {
+	why := Gone
+	if err == nil {
+		if r, bad := parseResponse(answer.Payload()); bad != nil || r.reason != None {
+			why = Declined
+		} else {
+			why = None
+		}
+	}
+	if why != None || !c.open() {
+		s.c.count.refused.Add(1)
+		s.forget(c)
+		reply(asked, response{reason: max(why, Declined)})
+		return
+	}
+	s.c.count.opened.Add(1)
+	reply(asked, response{number: c.number(caller), window: uint32(s.c.cfg.Limits.Window)})
+}
+
+// begin makes a circuit that is not open yet, if there may be one.
+func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
+	limits := &s.c.cfg.Limits
+	switch {
+	case !s.c.cfg.Serve:
+		return nil, NotARelay
+	case p.Relayed():
+		return nil, Loop
+	case !p.Reliable():
+		return nil, Lossy
+	case to == p.ID(), to == s.c.net.ID():
+		return nil, Self
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.held[to]
+	now := s.c.net.Now()
+	switch {
+	case have == nil, have.until <= now:
+		return nil, Unknown
+	case s.closed, len(s.circuits) >= limits.Circuits:
+		return nil, Full
+	}
+	from, target := s.visitorLocked(p), s.visitorLocked(have.peer)
+	if from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode {
+		s.tidyLocked(p)
+		s.tidyLocked(have.peer)
+		return nil, Full
+	}
+	for s.last++; s.circuits[s.last&numberMask] != nil; s.last++ {
+	}
+	c := newCircuit(s, s.last&numberMask, p, have.peer, now+limits.Duration)
+	s.circuits[c.index] = c
+	from.legs[c], target.legs[c] = caller, callee
+	from.dialled++
+	target.invited++
+	return c, None
+}
+
+func (s *relay) visitorLocked(p *engine.PeerClient) *visitor {
+	v := s.byPeer[p]
+	if v == nil {
+		v = &visitor{legs: map[*circuit]side{}}
+		s.byPeer[p] = v
+	}
+	return v
+}
+
+// tidyLocked forgets a visitor without circuits.
+func (s *relay) tidyLocked(p *engine.PeerClient) {
+	if v := s.byPeer[p]; v != nil && len(v.legs) == 0 {
+		delete(s.byPeer, p)
+	}
+}
+
+// forget takes a circuit out of the books.
+func (s *relay) forget(c *circuit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.circuits[c.index] != c {
+		return
+	}
+	delete(s.circuits, c.index)
+	for at := range c.legs {
+		p := c.legs[at].peer
+		v := s.byPeer[p]
+		if v == nil {
+			continue
+		}
+		delete(v.legs, c)
+		if side(at) == caller {
+			v.dialled--
+		} else {
+			v.invited--
+		}
+		s.tidyLocked(p)
+	}
+}
+
+// up passes on what an end of a circuit sends.
+func (s *relay) up(ctx *engine.ComponentContext, r request) {
+	s.mu.RLock()
+	c := s.circuits[r.number>>1]
+	s.mu.RUnlock()
+	at := side(r.number & 1)
+	if c == nil || c.legs[at].peer != ctx.Client() { // ended just now, or somebody else's
+		s.c.count.stray.Add(1)
+		return
+	}
+	if r.kind == kindEndUp {
+		c.ended(at, r.reason)
+		return
+	}
+	c.forward(ctx.Now(), at, ctx.Payload())
+}
+
+// peerGone ends everything of a peer that has gone.
+func (s *relay) peerGone(p *engine.PeerClient) {
+	s.mu.Lock()
+	if have := s.held[p.ID()]; have != nil && have.peer == p {
+		delete(s.held, p.ID())
+	}
+	var legs map[*circuit]side
+	if v := s.byPeer[p]; v != nil {
+		legs = make(map[*circuit]side, len(v.legs))
+		for c, at := range v.legs {
+			legs[c] = at
+		}
+	}
+	s.mu.Unlock()
+	for c, at := range legs {
+		c.gone(at)
+	}
+}
+
+// sweep ends what has expired. On the home loop.
+func (s *relay) sweep() {
+	now := s.c.net.Now()
+	s.task.WakeAt(now + sweepEvery)
+	var late []*circuit
+	s.mu.Lock()
+	for id, r := range s.held {
+		if r.until <= now {
+			delete(s.held, id)
+		}
+	}
+	for _, c := range s.circuits {
+		if c.until.Load() <= int64(now) {
+			late = append(late, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range late {
+		c.end(Expired)
+	}
+}
