@@ -1,4 +1,4 @@
-// Package shared lets many Networks of one process dial through one transport.
+// Package shared lets many Networks of one process share one transport.
 //
 // A transport has loops, a watcher, file descriptors of its own: a dozen or so. A process that stands for thousands of
 // nodes, such as a load generator, cannot afford that for each. Here each node gets a Port, which is a transport.Transport
@@ -8,7 +8,8 @@
 //	engine B ── Port ─┼─ Hub ── transport (gnetio, …)
 //	engine C ── Port ─┘
 //
-// Ports dial; they do not listen. A connection that another node makes belongs to a node with a transport of its own.
+// Ports dial. They listen only on addresses that the transport was started with, each Port on its own: the address at
+// which a connection was accepted tells whose it is.
 //
 // The Hub is the transport's Sink. A link's owner, as the transport knows it, is a *link, which knows its Port and keeps
 // the owner that the Port's engine sets. Everything of a loop is owned by that loop, except the list of Ports that want a
@@ -18,7 +19,10 @@ package shared
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,17 +30,21 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
-// ErrListen is returned by Start when a Port is asked to listen.
-var ErrListen = errors.New("shared: a port only dials")
+// ErrListen is returned by Start when a Port is asked to listen where the Hub does not, or where another Port does.
+var ErrListen = errors.New("shared: not an address of the hub that is free")
 
 // A Hub shares one transport. Make it with New, end it with Close after all its Networks have been shut down.
 type Hub struct {
 	under transport.Transport
 	loops []*hubLoop
+	bound []transport.Addr
 	tasks chan func()
 	quit  chan struct{}
 	done  sync.WaitGroup
 	once  sync.Once
+
+	mu        sync.Mutex
+	listeners map[transport.Addr]*Port // under mu
 }
 
 // taskLimit bounds the handshake steps that wait for the Hub's workers. A load generator starts them as fast as it dials;
@@ -44,9 +52,11 @@ type Hub struct {
 const taskLimit = 4096
 
 // New starts under, which must be fresh, and shares it. workers compute the handshakes of all Ports; 0 means one per core.
-func New(under transport.Transport, workers int) (*Hub, error) {
-	h := &Hub{under: under, tasks: make(chan func(), taskLimit), quit: make(chan struct{})}
-	if _, err := under.Start((*sink)(h), nil); err != nil {
+// listen are the addresses on which Ports may listen.
+func New(under transport.Transport, workers int, listen ...transport.Addr) (*Hub, error) {
+	h := &Hub{under: under, tasks: make(chan func(), taskLimit), quit: make(chan struct{}), listeners: map[transport.Addr]*Port{}}
+	var err error
+	if h.bound, err = under.Start((*sink)(h), listen); err != nil {
 		return nil, err
 	}
 	for _, l := range under.Loops() {
@@ -60,6 +70,34 @@ func New(under transport.Transport, workers int) (*Hub, error) {
 		go h.work()
 	}
 	return h, nil
+}
+
+// Bound are the addresses on which Ports may listen, ports filled in.
+func (h *Hub) Bound() []transport.Addr { return slices.Clone(h.bound) }
+
+// claim makes p the listener at an address.
+func (h *Hub) claim(p *Port, at transport.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.bound, at) || h.listeners[at] != nil {
+		return false
+	}
+	h.listeners[at] = p
+	return true
+}
+
+// release frees the addresses of p.
+func (h *Hub) release(p *Port) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	maps.DeleteFunc(h.listeners, func(_ transport.Addr, of *Port) bool { return of == p })
+}
+
+// listener returns the Port that listens at an address, nil if none does.
+func (h *Hub) listener(at transport.Addr) *Port {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.listeners[at]
 }
 
 func (h *Hub) work() {
@@ -142,18 +180,21 @@ func (h *Hub) Port() *Port {
 	return p
 }
 
-// Start implements transport.Transport; listen must be empty.
+// Start implements transport.Transport; listen must be among the addresses of the Hub that no other Port listens on.
 func (p *Port) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
-	if len(listen) > 0 {
-		return nil, ErrListen
-	}
 	p.sink = s
 	for _, l := range p.hub.loops {
 		pl := &portLoop{port: p, hub: l}
 		pl.alarm.Fire = func(time.Duration) { pl.turn() }
 		p.loops = append(p.loops, pl)
 	}
-	return nil, nil
+	for _, a := range listen {
+		if !p.hub.claim(p, a) {
+			p.hub.release(p)
+			return nil, fmt.Errorf("%w: %v", ErrListen, a)
+		}
+	}
+	return listen, nil
 }
 
 // Protos implements transport.Transport: what the shared transport serves.
@@ -164,6 +205,13 @@ func (p *Port) Loops() []transport.Loop { return p.loops }
 
 // Dial implements transport.Transport.
 func (p *Port) Dial(ctx context.Context, to transport.Addr, tag any) {
+	p.mu.Lock()
+	stopped := p.stopped
+	p.mu.Unlock()
+	if stopped {
+		go p.sink.DialFailed(tag, transport.ErrClosed)
+		return
+	}
 	p.hub.under.Dial(ctx, to, &dial{port: p, tag: tag})
 }
 
@@ -179,16 +227,25 @@ func (p *Port) Offload(task func()) bool {
 
 // Stop implements transport.Transport: it closes this Port's links and returns when the last is gone.
 func (p *Port) Stop() error {
+	p.Cut()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.links) > 0 {
+		p.empty.Wait()
+	}
+	return nil
+}
+
+// Cut ends the Port as if its process had been killed: every link is closed without a word, nothing is accepted or dialled
+// any more. Its Network still has to be shut down. Any goroutine.
+func (p *Port) Cut() {
+	p.hub.release(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
 	for l := range p.links {
 		l.Link.Close()
 	}
-	for len(p.links) > 0 {
-		p.empty.Wait()
-	}
-	return nil
 }
 
 // dial is the tag of a dial on the shared transport.
@@ -276,12 +333,13 @@ func (l *link) Owner() any           { return l.owner }
 type sink Hub
 
 func (s *sink) Opened(under transport.Link, tag any) {
-	d, ok := tag.(*dial)
-	if !ok { // nobody listens here
+	var p *Port
+	if d, ok := tag.(*dial); ok {
+		p, tag = d.port, d.tag
+	} else if p = (*Hub)(s).listener(under.Local()); p == nil {
 		under.Close()
 		return
 	}
-	p := d.port
 	l := newLink(under, p)
 	under.SetOwner(l)
 	p.mu.Lock()
@@ -291,7 +349,7 @@ func (s *sink) Opened(under transport.Link, tag any) {
 	if stopped {
 		under.Close()
 	}
-	p.sink.Opened(l.face, d.tag)
+	p.sink.Opened(l.face, tag)
 }
 
 func (s *sink) DialFailed(tag any, err error) {
@@ -330,7 +388,7 @@ func (s *sink) Turn(lp transport.Loop) {
 	}
 }
 
-// Refused cannot be: nothing is accepted here.
+// Refused is told to nobody: whose connection it would have been is not known.
 func (s *sink) Refused(transport.Addr, error) {}
 
 // Failed is told to nobody: the Ports' links are closed one by one.
