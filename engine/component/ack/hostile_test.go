@@ -1,0 +1,160 @@
+package ack_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// response is an AckResponse as a peer without scruples would write it.
+func response(kind byte, epoch, base uint32, bits ...byte) []byte {
+	le := func(b []byte, v uint32) []byte { return append(b, byte(v), byte(v>>8), byte(v>>16), byte(v>>24)) }
+	return append(le(le([]byte{kind}, epoch), base), bits...)
+}
+
+// besieged is an honest node with the component and a peer that sends what it likes.
+func besieged(t *testing.T) (sim *simnet.Net, a, evil *node, p *engine.PeerClient) {
+	sim = simnet.New(1, simnet.Weather{})
+	a, evil = start(t, sim, 1, 1, &ack.Config{}), start(t, sim, 2, 1, nil)
+	a.dial(evil)
+	p, _ = evil.ConnMgr().Peer(a.ID())
+	return sim, a, evil, p
+}
+
+// A peer that acknowledges what was not sent is at fault, counted and disconnected, and what waits for it goes on waiting.
+func TestAcksWhatWasNotSent(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		wire []byte
+		want error // nil: no harm and no fault
+		fine int   // of the three messages that have been sent in epoch 1
+	}{
+		{"a number that was not given", response(2, 1, 4), ack.ErrUnsent, 0},
+		{"a bit too far", response(2, 1, 0, 0b1000), ack.ErrUnsent, 0},
+		{"a bit too far behind good ones", response(2, 1, 1, 0b1010), ack.ErrUnsent, 2},
+		{"the last of the numbers", response(2, 1, engine.AckIDs/2-1), ack.ErrUnsent, 0},
+		{"an epoch that was not begun", response(2, 2, 0), ack.ErrUnsent, 0},
+		{"malformed", []byte("what?"), ack.ErrMalformed, 0},
+		{"nothing", nil, ack.ErrMalformed, 0},
+		{"numbers far behind", response(2, 1, engine.AckIDs-1), nil, 0},
+		{"what was sent", response(2, 1, 1, 0b10), nil, 2},
+		{"all that was sent", response(2, 1, 3), nil, 3},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			sim, a, evil, p := besieged(t)
+			got := newAccount()
+			for i := range uint32(3) {
+				a.send(evil.ID(), i, 10, got)
+			}
+			sim.Run(100 * time.Millisecond)
+			if err := p.TrySendRaw(opcode.AckResponseCode, x.wire); err != nil {
+				t.Fatal(err)
+			}
+			sim.Run(100 * time.Millisecond)
+			s := a.acks.Stats()
+			if got.fine != x.fine || s.Waiting != int64(3-x.fine) || got.failed != 0 {
+				t.Errorf("%d fine, want %d: %+v", got.fine, x.fine, s)
+			}
+			if x.want == nil {
+				if s.Faults != 0 || !p.Connected() {
+					t.Errorf("an honest peer is blamed: %+v", s)
+				}
+				return
+			}
+			var why *engine.CloseError
+			if s.Faults != 1 || a.Stats().FaultsPeers != 1 || !errors.As(p.CloseReason(), &why) || why.Code != engine.CodeProtocol {
+				t.Errorf("%d faults, closed for %v", s.Faults, p.CloseReason())
+			}
+		})
+	}
+}
+
+// Before anything was sent to it every acknowledgement of a peer is a lie.
+func TestAcksNothing(t *testing.T) {
+	sim, a, _, p := besieged(t)
+	if err := p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sim.Run(time.Second)
+	if s := a.acks.Stats(); s.Faults != 1 || p.Connected() {
+		t.Errorf("%+v", s)
+	}
+}
+
+// An acknowledgement of an epoch that has ended is late, and no fault.
+func TestLateAck(t *testing.T) {
+	sim, a, evil, p := besieged(t)
+	got := newAccount()
+	a.send(evil.ID(), 0, 10, got)
+	sim.Run(time.Second / 2)
+	_ = p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 1))
+	a.until("the acknowledgement", time.Second, func() bool { return got.fine == 1 })
+	p.Close()
+	a.until("the end", time.Minute, func() bool { return a.Stats().Peers+evil.Stats().Peers == 0 })
+	a.dial(evil)
+	p, _ = evil.ConnMgr().Peer(a.ID())
+	a.send(evil.ID(), 1, 10, got)
+	_ = p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 1))
+	sim.Run(time.Second / 2)
+	if s := a.acks.Stats(); s.Late != 1 || s.Faults != 0 || got.fine != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Messages without a Begin are dropped and counted; numbers without sense cost the honest side nothing but their window.
+func TestHostileSender(t *testing.T) {
+	sim, a, _, p := besieged(t)
+	send := func(id uint32) {
+		t.Helper()
+		if err := p.TrySendAckable(opNote, id%engine.AckIDs, numbered(id, 4)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(1)
+	sim.Run(time.Millisecond * 50)
+	if s := a.acks.Stats(); s.Unbegun != 1 || len(a.notes.order) != 0 || s.Inboxes != 0 {
+		t.Errorf("without a Begin: %+v", s)
+	}
+	dice := rand.New(rand.NewPCG(1, 1))
+	for range 3000 {
+		if dice.IntN(3) == 0 {
+			_ = p.TrySendRaw(opcode.AckResponseCode, response(1, 1+dice.Uint32N(3), dice.Uint32N(engine.AckIDs)))
+		}
+		send(dice.Uint32())
+		sim.Run(time.Millisecond)
+	}
+	sim.Run(time.Second)
+	if s := a.acks.Stats(); s.Inboxes != 1 || s.Faults != 0 || !p.Connected() || s.Delivered+s.Duplicates+s.Unbegun != 3001 {
+		t.Errorf("after nonsense: %+v", s)
+	}
+	if held := a.Stats().BufferBytes; held > 1<<20 {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+// Senders that come and go are remembered for a while, and no more of them than Inboxes.
+func TestInboxesAreBounded(t *testing.T) {
+	sim := simnet.New(1, simnet.Weather{})
+	a := start(t, sim, 1, 1, &ack.Config{Inboxes: 5, Remember: time.Minute})
+	for i := range byte(10) {
+		x := start(t, sim, 10+i, 1, &ack.Config{})
+		got := newAccount()
+		x.dial(a)
+		x.send(a.ID(), uint32(i), 10, got)
+		x.until("the message", time.Second, func() bool { return got.fine == 1 })
+		x.stop()
+	}
+	if s := a.acks.Stats(); s.Inboxes != 5 {
+		t.Errorf("%d senders are remembered, want 5", s.Inboxes)
+	}
+	sim.Run(70 * time.Second)
+	if s := a.acks.Stats(); s.Inboxes != 0 {
+		t.Errorf("after a minute %d are remembered", s.Inboxes)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package ack_test
+
+const raceBuild = false
