@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/ack"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
@@ -53,6 +54,10 @@ type Config struct {
 	// Keepalive configures the keepalive; zero fields mean its defaults.
 	Keepalive keepalive.Component
 
+	// Ack configures the messages that are sent until they have been taken; zero fields mean its defaults. The component is
+	// found with engine.ComponentOf[*ack.Component].
+	Ack ack.Config
+
 	// Engine, if not nil, may change anything else before the Network is made.
 	Engine func(*engine.Config)
 }
@@ -86,8 +91,14 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.AddComponent(&cfg.Keepalive); err != nil {
-		return nil, err
+	acks, err := ack.New(cfg.Ack)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	for _, c := range []engine.ComponentInterface{&cfg.Keepalive, acks} {
+		if err := n.AddComponent(c); err != nil {
+			return nil, err
+		}
 	}
 	return n, nil
 }

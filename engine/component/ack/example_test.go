@@ -15,14 +15,14 @@ type order struct{ Number uint32 }
 // A message that its receiver refuses at first is handed to it again, until it has been taken.
 func Example() {
 	ctx := context.Background()
-	make := func(listen ...string) *engine.Network {
+	start := func(listen ...string) *engine.Network {
 		n, err := node.New(node.Config{Listen: listen, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Ack: ack.Config{Retry: 1e6}})
 		if err != nil {
 			panic(err)
 		}
 		return n
 	}
-	shop, customer := make("tcp://127.0.0.1:0"), make()
+	shop, customer := start("tcp://127.0.0.1:0"), start()
 	defer shop.Shutdown(ctx)
 	defer customer.Shutdown(ctx)
 	busy := true

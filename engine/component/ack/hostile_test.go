@@ -19,7 +19,7 @@ func response(kind byte, epoch, base uint32, bits ...byte) []byte {
 }
 
 // besieged is an honest node with the component and a peer that sends what it likes.
-func besieged(t *testing.T) (sim *simnet.Net, a, evil *node, p *engine.PeerClient) {
+func besieged(t *testing.T) (sim *simnet.Net, a, evil *seat, p *engine.PeerClient) {
 	sim = simnet.New(1, simnet.Weather{})
 	a, evil = start(t, sim, 1, 1, &ack.Config{}), start(t, sim, 2, 1, nil)
 	a.dial(evil)

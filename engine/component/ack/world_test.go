@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 
 const opNote opcode.Opcode = 1000
 
-// A node is one life of an identity at 10.0.0.n, in virtual time.
-type node struct {
+// A seat is one life of an identity at 10.0.0.n, in virtual time.
+type seat struct {
 	*engine.Network
 	t     *testing.T
 	sim   *simnet.Net
@@ -62,14 +62,14 @@ func (c *notes) Receive(ctx *engine.ComponentContext) error {
 }
 
 // start begins a life. cfg nil: without the component.
-func start(t *testing.T, sim *simnet.Net, n byte, life byte, cfg *ack.Config) *node {
+func start(t *testing.T, sim *simnet.Net, n byte, life byte, cfg *ack.Config) *seat {
 	t.Helper()
 	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	x := &node{t: t, sim: sim, host: sim.Host(addr), notes: &notes{seen: map[uint32]int{}}}
+	x := &seat{t: t, sim: sim, host: sim.Host(addr), notes: &notes{seen: map[uint32]int{}}}
 	x.Network, err = engine.New(engine.Config{
 		Transport: x.host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n, life}),
 		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
@@ -95,7 +95,7 @@ func start(t *testing.T, sim *simnet.Net, n byte, life byte, cfg *ack.Config) *n
 	return x
 }
 
-func (x *node) stop() {
+func (x *seat) stop() {
 	if x.dead {
 		return
 	}
@@ -104,13 +104,13 @@ func (x *node) stop() {
 }
 
 // crash ends the node's life without a word.
-func (x *node) crash() {
+func (x *seat) crash() {
 	x.host.Crash()
 	x.dead = true
 }
 
 // do makes a call that waits, while virtual time goes on, not faster than real time.
-func (x *node) do(f func()) {
+func (x *seat) do(f func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
 	step := time.NewTicker(100 * time.Microsecond)
@@ -125,7 +125,7 @@ func (x *node) do(f func()) {
 	}
 }
 
-func (x *node) until(what string, limit time.Duration, cond func() bool) {
+func (x *seat) until(what string, limit time.Duration, cond func() bool) {
 	x.t.Helper()
 	if !x.sim.RunUntil(cond, limit) {
 		x.t.Fatalf("waited %v of virtual time in vain: %s", limit, what)
@@ -133,7 +133,7 @@ func (x *node) until(what string, limit time.Duration, cond func() bool) {
 }
 
 // dial connects to y and returns the connection as x sees it.
-func (x *node) dial(y *node) *engine.PeerClient {
+func (x *seat) dial(y *seat) *engine.PeerClient {
 	x.t.Helper()
 	var peer *engine.PeerClient
 	over := false
@@ -150,7 +150,7 @@ func (x *node) dial(y *node) *engine.PeerClient {
 }
 
 // pair is two nodes with the component, connected.
-func pair(t *testing.T, weather simnet.Weather, cfg ack.Config) (sim *simnet.Net, a, b *node) {
+func pair(t *testing.T, weather simnet.Weather, cfg ack.Config) (sim *simnet.Net, a, b *seat) {
 	sim = simnet.New(1, weather)
 	a, b = start(t, sim, 1, 1, &cfg), start(t, sim, 2, 1, &cfg)
 	a.dial(b)
@@ -188,7 +188,7 @@ func (a *account) note(n uint32) func(error) {
 func (a *account) settled() int { return a.fine + a.failed }
 
 // send sends a numbered message and fails the test if it is not accepted.
-func (x *node) send(to identity.ID, n uint32, size int, a *account) {
+func (x *seat) send(to identity.ID, n uint32, size int, a *account) {
 	x.t.Helper()
 	if err := x.acks.SendAckRawAsync(to, opNote, numbered(n, size), a.note(n)); err != nil {
 		x.t.Fatalf("message %d: %v", n, err)
@@ -196,7 +196,7 @@ func (x *node) send(to identity.ID, n uint32, size int, a *account) {
 }
 
 // balanced checks the books of a node whose messages have all been settled.
-func (x *node) balanced(sent, acked, failed int) {
+func (x *seat) balanced(sent, acked, failed int) {
 	x.t.Helper()
 	s := x.acks.Stats()
 	if s.Sent != int64(sent) || s.Acked != int64(acked) || s.Failed != int64(failed) || s.Waiting != 0 || s.Memory != 0 {
@@ -205,7 +205,7 @@ func (x *node) balanced(sent, acked, failed int) {
 }
 
 // once checks that numbers 0 to n-1 were handed to the node once each.
-func (x *node) once(n int) {
+func (x *seat) once(n int) {
 	x.t.Helper()
 	if len(x.notes.seen) != n || len(x.notes.order) != n {
 		x.t.Errorf("%d messages were handed over, %d different ones, want %d once each", len(x.notes.order), len(x.notes.seen), n)
