@@ -24,6 +24,9 @@ const (
 	// the session decides what else follows.
 	ActionBlame
 
+	// ActionRecord: To has answered AskRecord, and is what is known of it now: a newer record if the answer was a good one.
+	ActionRecord
+
 	// ActionReady: the node has joined, and its neighbourhood is known.
 	ActionReady
 )

@@ -130,6 +130,7 @@ func (c *Core) answered(from Peer, m *Message) {
 		c.relayAnswered(was.owner, d, !m.Refused)
 	case callRecord:
 		c.replaced(d, m.Contacts[0])
+		c.emit(Action{Kind: ActionRecord, To: c.slots[i].contact})
 	}
 	c.slots[i].refs-- // only now: the slot must outlast whatever the answer has brought about
 	c.tidy(i)

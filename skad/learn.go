@@ -212,7 +212,8 @@ func (c *Core) recordReceived(from Peer, m *Message) {
 	}
 }
 
-// AskRecord asks a contact for its own record, which replaces what the table has if it is newer. ErrBusy if too much is
+// AskRecord asks a contact for its own record, which replaces what the table has if it is newer. An ActionRecord follows if
+// the contact answers. ErrBusy if too much is
 // being asked already.
 func (c *Core) AskRecord(now time.Duration, to *Contact) error {
 	c.begin(now)

@@ -22,6 +22,7 @@ type relay struct {
 	from  *Contact
 	tried []ID
 	own   bool // sent by this node
+	last  bool // goes to the node that is its key, and to nobody else
 }
 
 // Route sends payload towards the live node closest to key, over the overlay: every hop takes it over from the one
@@ -50,6 +51,33 @@ func (c *Core) Route(now time.Duration, key ID, payload []byte, copies int) (rou
 		}
 	}
 	return m.Route, nil
+}
+
+// Hand gives a message to the node that is its key, over a session that the caller knows of: a client, or a node whose
+// address nobody can dial, is in nobody's table, so its messages end at its neighbours. m is an ActionDeliver's, of which
+// the payload is copied, or an own one with Key and Payload. ErrBusy if too much is under way; if the node does not take
+// it over the message is lost.
+func (c *Core) Hand(now time.Duration, m *Message, to *Contact) error {
+	c.begin(now)
+	defer c.end()
+	if m.Key != to.ID || len(m.Payload) > RoutePayloadLimit {
+		return fmt.Errorf("%w: a message of %d bytes for %v, handed to %v", ErrOptions, len(m.Payload), m.Key, to.ID)
+	}
+	if c.relayed == relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit {
+		c.count(Busy)
+		return ErrBusy
+	}
+	next := Message{Op: opcode.RouteCode, Route: m.Route, Origin: m.Origin, Key: m.Key, Copy: m.Copy, Payload: append([]byte(nil), m.Payload...)}
+	if next.Route == 0 {
+		next.Route, next.Origin = c.nonce(), c.self.ID
+	}
+	r := c.keep(next, nil)
+	r.last = true
+	if !c.ask(to, callRoute, r.index, 0, next) {
+		c.gone(r)
+		return ErrBusy
+	}
+	return nil
 }
 
 // routed takes a message from the hop before.
@@ -176,7 +204,7 @@ func (c *Core) used(r *relay, d *Contact) bool {
 // relayAnswered notes that d has taken a relay over, or has not.
 func (c *Core) relayAnswered(owner uint16, d *Contact, taken bool) {
 	r := c.relays[owner]
-	if !taken {
+	if !taken && !r.last {
 		c.forward(r)
 		return
 	}

@@ -2,10 +2,13 @@ package skad
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -276,4 +279,80 @@ func TestCopiesTakeDistinctFirstHops(t *testing.T) {
 		t.Errorf("%d first hops, %d copies without one", len(hops), unsent)
 	}
 	verify(t, c)
+}
+
+// TestHand: a message goes to the node that is its key and to nobody else, whole, whether it is on its way or an own one;
+// what that node does not take over is gone.
+func TestHand(t *testing.T) {
+	rnd := newRand(8)
+	c := newCore(t, 1, nil)
+	client := fakeAt(randomID(rnd), netip.MustParseAddr("45.9.9.9"), 1, identity.FlagClient)
+	other := fakeContact(client.ID.randomIn(200, rnd), 3) // closer to the key than we are: the next hop of a forwarded message
+	c.Adopt(0, other)
+	theirs := Message{Op: opcode.RouteCode, Route: 77, Origin: randomID(rnd), Key: client.ID, Copy: 2, Payload: []byte("for you")}
+	own := Message{Key: client.ID, Payload: []byte("mine")}
+	for _, m := range []Message{theirs, own} {
+		for _, taken := range []bool{true, false} {
+			drain(c)
+			if err := c.Hand(0, &m, client); err != nil {
+				t.Fatal(err)
+			}
+			list := drain(c)
+			if len(list) != 1 || list[0].To != client || list[0].Message.Op != opcode.RouteCode {
+				t.Fatalf("%+v", list)
+			}
+			got := list[0].Message
+			if got.Key != client.ID || got.Copy != m.Copy || got.TTL != 0 || !bytes.Equal(got.Payload, m.Payload) || got.Route == 0 ||
+				m.Route != 0 && (got.Route != m.Route || got.Origin != m.Origin) || m.Route == 0 && got.Origin != c.self.ID {
+				t.Errorf("sent %+v", got)
+			}
+			c.Receive(0, Peer{client, false}, &Message{Op: opcode.RouteAckCode, Nonce: got.Nonce, Refused: !taken})
+			verify(t, c)
+			for _, a := range drain(c) {
+				t.Errorf("taken %t: then %+v", taken, a)
+			}
+			if c.relayed != 0 {
+				t.Errorf("%d are still under way", c.relayed)
+			}
+		}
+	}
+	if err := c.Hand(0, &own, other); !errors.Is(err, ErrOptions) {
+		t.Errorf("to another node: %v", err)
+	}
+	for range relayLimit {
+		if err := c.Hand(0, &own, client); err != nil && !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Hand(0, &own, client); !errors.Is(err, ErrBusy) {
+		t.Errorf("too many: %v", err)
+	}
+}
+
+// TestActionRecord: who was asked for its record and answers is told of, with the newest that is known.
+func TestActionRecord(t *testing.T) {
+	c := newCore(t, 1, nil)
+	d := fakeContact(randomID(newRand(5)), 1)
+	newer := resigned(d, func(r *identity.Record) { r.Seq = 7 })
+	c.Adopt(0, d)
+	for _, x := range []struct{ says, want *Contact }{{d, d}, {newer, newer}, {d, newer}, {forged(resigned(d, func(r *identity.Record) { r.Seq = 9 }), 3), newer}} {
+		drain(c)
+		if err := c.AskRecord(0, d); err != nil {
+			t.Fatal(err)
+		}
+		list := drain(c)
+		c.Receive(0, Peer{d, true}, &Message{Op: opcode.RecordCode, Nonce: list[0].Message.Nonce, Contacts: []*Contact{x.says}})
+		told := 0
+		for _, a := range drain(c) {
+			if a.Kind == ActionRecord {
+				told++
+				if a.To != x.want {
+					t.Errorf("sequence number %d, want %d", a.To.Record.Seq, x.want.Record.Seq)
+				}
+			}
+		}
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+	}
 }
