@@ -58,6 +58,7 @@ var floors = map[string]floor{
 	"engine/component/discovery": {5, nil},
 	"engine/component/proxy":     {5, nil},
 	"engine/component/broadcast": {5, nil},
+	"engine/component/overlay":   {5, nil},
 
 	// 6: ready nodes.
 	"engine/node": {6, nil},
