@@ -41,8 +41,12 @@ type Config struct {
 	// is right only for a network in which everybody is connected with nearly everybody.
 	Table spread.Table
 
-	// Blame is told, on the home loop, that a contact has broken a rule; discovery keeps scores. nil: the component does,
-	// and ends the connection of those who do it again and again.
+	// Connect reaches a contact of the Table that is not connected, and calls then on the home loop; discovery has one.
+	// nil: the component dials itself.
+	Connect func(to *skad.Contact, then func(*engine.PeerClient, error)) error
+
+	// Blame is told, on the home loop, that a contact has broken a rule, so that it loses its place in the Table. Its
+	// connection is ended by the component when it has done so often enough. nil: that alone.
 	Blame func(who *skad.Contact, why spread.Reason)
 
 	Scope skad.Scope // what addresses mean where there is no Table

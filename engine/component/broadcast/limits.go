@@ -39,6 +39,6 @@ const (
 	// nothing is won.
 	linkedPerBucket = 32
 
-	// blameLimit ends the connection of a peer where there is no overlay that keeps scores. It is the overlay's.
+	// blameLimit ends the connection of a peer. It is the weight at which the overlay bans.
 	blameLimit = 32
 )

@@ -71,18 +71,22 @@ func (c *Component) dial(to *skad.Contact, id identity.ID, m *spread.Message) er
 	return nil
 }
 
-// dialNext tries the next address.
+// dialNext tries to reach the contact: by Config.Connect, or at its next address.
 func (c *Component) dialNext(d *dial) error {
-	err := errors.New("broadcast: no address")
+	ended := func(p *engine.PeerClient, err error) {
+		c.inbox.put(item{kind: dialled, peer: p, dial: d, err: err})
+		c.task.Wake()
+	}
+	err := errors.New("broadcast: no address left")
 	for d.next < len(d.to.Addrs) {
 		addr := d.to.Addrs[d.next]
 		d.next++
 		c.counts.dials++
-		err = c.net.DialAsync(engine.Target{Addr: addr, ID: d.to.ID.Identity()}, func(p *engine.PeerClient, err error) {
-			c.inbox.put(item{kind: dialled, peer: p, dial: d, err: err})
-			c.task.Wake()
-		})
-		if err == nil {
+		if c.cfg.Connect != nil {
+			d.next = len(d.to.Addrs) // it tries them all
+			return c.cfg.Connect(d.to, ended)
+		}
+		if err = c.net.DialAsync(engine.Target{Addr: addr, ID: d.to.ID.Identity()}, ended); err == nil {
 			return nil
 		}
 	}

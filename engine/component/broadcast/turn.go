@@ -187,11 +187,10 @@ func (c *Component) carry(a *spread.Action) {
 	}
 }
 
-// blame passes on that a contact broke a rule, or keeps the score itself.
+// blame passes on that a contact broke a rule, and ends its connection when its score is full.
 func (c *Component) blame(who *skad.Contact, why spread.Reason) {
 	if c.cfg.Blame != nil {
 		c.cfg.Blame(who, why)
-		return
 	}
 	id := who.ID.Identity()
 	p, ok := c.net.ConnMgr().Peer(id)

@@ -185,6 +185,15 @@ func (c *Component) Do(f func(now time.Duration, core *skad.Core)) error {
 	return err
 }
 
+// Connected returns the contact of the open session with a node, whether it is in the table or not. On the home loop only.
+func (c *Component) Connected(id skad.ID) (*skad.Contact, bool) {
+	s := c.sessions[id]
+	if s == nil {
+		return nil, false
+	}
+	return s.contact, true
+}
+
 // A Table is the core's table for who runs on the home loop and asks often, such as the broadcast. Its methods are those
 // of skad.Core.
 type Table struct{ of *Component }

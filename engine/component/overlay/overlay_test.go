@@ -1,0 +1,229 @@
+package overlay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/overlay"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/skad"
+)
+
+// Whatever the key, the message arrives once, at the node closest to it, signed by its origin.
+func TestRoute(t *testing.T) {
+	worlds(t, func(w *world, count int) {
+		w.swarm(count, 0)
+		want := map[*node][]string{}
+		for i, from := range w.nodes {
+			k := overlay.KeyOf(fmt.Sprint("key ", i))
+			if i == 3 {
+				k = from.name() // its own closest
+			}
+			text := fmt.Sprint("message ", i)
+			if err := w.route(from, k, text); err != nil {
+				t.Fatalf("message %d: %v", i, err)
+			}
+			to := w.closest(k)
+			want[to] = append(want[to], text)
+		}
+		w.until("everything to be delivered", func() bool {
+			n := 0
+			for _, x := range w.nodes {
+				n += len(x.messages())
+			}
+			return n == count
+		})
+		w.rest(5 * time.Second)
+		for i, n := range w.nodes {
+			got := n.messages()
+			if len(got) != len(want[n]) {
+				t.Errorf("node %d has %d messages, want %q", i, len(got), want[n])
+			}
+			for _, m := range got {
+				var from int
+				if _, err := fmt.Sscanf(string(m.Payload), "message %d", &from); err != nil || m.Origin != w.nodes[from].ID() || m.Direct || m.Number == 0 {
+					t.Errorf("node %d was given %q as from %v", i, m.Payload, m.Origin.Short())
+				}
+			}
+		}
+	})
+}
+
+// A message for a node arrives there, once, and its sender is told; so do messages to and from nodes that nobody can dial,
+// which are in no table.
+func TestSendTo(t *testing.T) {
+	worlds(t, func(w *world, count int) {
+		w.swarm(count, 3)
+		n := len(w.nodes)
+		for i, pair := range [][2]int{{0, 5}, {7, n - 1}, {n - 1, 4}, {n - 1, n - 2}, {n - 2, n - 3}} {
+			from, to := w.nodes[pair[0]], w.nodes[pair[1]]
+			text := fmt.Sprint("to you ", i)
+			if err := w.send(from, to, text); err != nil {
+				t.Errorf("from %d to %d: %v; %+v", pair[0], pair[1], err, from.over.Stats())
+				continue
+			}
+			got := to.messages()
+			if len(got) == 0 || string(got[len(got)-1].Payload) != text || got[len(got)-1].Origin != from.ID() || !got[len(got)-1].Direct {
+				t.Errorf("from %d to %d: acknowledged, and delivered is %+v", pair[0], pair[1], got)
+			}
+		}
+		w.rest(20 * time.Second)
+		total := 0
+		for _, x := range w.nodes {
+			total += len(x.messages())
+		}
+		if total != 5 {
+			t.Errorf("%d deliveries of 5 messages", total)
+		}
+		handed := uint64(0)
+		for _, x := range w.nodes {
+			handed += x.over.Stats().Handed
+		}
+		if handed == 0 {
+			t.Error("nothing was handed to a hidden node by its neighbours")
+		}
+	})
+}
+
+// A receiver that has no room gets the message when it has; one that is gone is reported as not reached.
+func TestReceiverAway(t *testing.T) {
+	w := simWorld(t, 2)
+	w.swarm(20, 0)
+	a, b, c := w.nodes[1], w.nodes[2], w.nodes[3]
+	b.full = true
+	done := make(chan error, 1)
+	if err := a.over.SendToAsync(b.ID(), []byte("later"), func(err error) { done <- err }); err != nil {
+		t.Fatal(err)
+	}
+	w.rest(5 * time.Second)
+	if len(done) != 0 || len(b.messages()) != 0 {
+		t.Fatal("acknowledged without being delivered")
+	}
+	b.full = false
+	w.until("the message to be received", func() bool { return len(done) == 1 })
+	if err := <-done; err != nil || len(b.messages()) != 1 {
+		t.Errorf("%v, %d messages", err, len(b.messages()))
+	}
+	c.dead = true
+	c.host.Vanish()
+	if err := w.send(a, c, "anybody there?"); !errors.Is(err, overlay.ErrUnreachable) {
+		t.Errorf("to a node that is gone: %v", err)
+	}
+	if s := a.over.Stats(); s.Sent != 2 || s.Resent == 0 || s.Receipts != 1 {
+		t.Errorf("counted %+v", s)
+	}
+}
+
+// A fifth of the nodes vanish at once: messages still arrive, at those that are left, and every node has living
+// neighbours again.
+func TestKilledAtOnce(t *testing.T) {
+	w := simWorld(t, 3)
+	w.swarm(40, 2)
+	for _, n := range w.nodes[30:38] {
+		n.dead = true
+		n.host.Vanish()
+	}
+	arrived := 0
+	for i := range 20 {
+		from, k := w.nodes[i], overlay.KeyOf(fmt.Sprint("after ", i))
+		if err := w.route(from, k, "after"); err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+		w.rest(10 * time.Second)
+		for _, m := range w.closest(k).messages() {
+			if m.To == k {
+				arrived++
+			}
+		}
+	}
+	if arrived < 19 {
+		t.Errorf("%d of 20 arrived at the closest node that lives", arrived)
+	}
+	w.rest(2 * time.Minute)
+	hidden := w.nodes[40]
+	if err := w.send(w.nodes[0], hidden, "still there?"); err != nil {
+		t.Errorf("to a hidden node: %v", err)
+	}
+	for i, n := range w.nodes {
+		if n.dead {
+			continue
+		}
+		living := 0
+		for _, d := range n.disc.View().Siblings()[:overlay.NeighboursDefault] {
+			if p, ok := n.ConnMgr().Peer(d.ID.Identity()); ok && p.Connected() {
+				living++
+			}
+		}
+		if living < overlay.NeighboursDefault-1 {
+			t.Errorf("node %d is connected with %d of its neighbours", i, living)
+		}
+	}
+}
+
+// The record of a node comes from the node itself, also after it has changed; of one that is gone what others know.
+func TestRecord(t *testing.T) {
+	w := simWorld(t, 4)
+	w.swarm(20, 0)
+	a, b := w.nodes[3], w.nodes[11]
+	ask := func(timeout time.Duration) (rec *identity.Record, err error) {
+		ctx, cancel := context.WithCancel(context.Background())
+		a.HomeLoop().After(timeout, cancel)
+		w.do(func() { rec, err = a.over.Record(ctx, b.ID()) })
+		return rec, err
+	}
+	rec, err := ask(time.Minute)
+	if err != nil || rec.Seq != b.Record().Seq || rec.PublicKey != b.Record().PublicKey {
+		t.Fatalf("%+v, %v", rec, err)
+	}
+	if err := b.Advertise(b.Addrs(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if rec, err = ask(time.Minute); err != nil || rec.Seq != b.Record().Seq {
+		t.Errorf("after a change: number %d, want %d: %v", rec.Seq, b.Record().Seq, err)
+	}
+	if _, err := a.over.Record(cancelled(), key(t, 999).ID()); err == nil {
+		t.Error("the record of nobody")
+	}
+}
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// What cannot be is said at once.
+func TestRefusals(t *testing.T) {
+	if _, err := overlay.New(overlay.Config{Copies: 99}); !errors.Is(err, overlay.ErrConfig) {
+		t.Errorf("a config with two problems: %v", err)
+	}
+	w := liveWorld(t)
+	w.swarm(2, 0)
+	a := w.nodes[0]
+	ctx := context.Background()
+	if err := a.over.Route(ctx, skad.ID{1}, make([]byte, overlay.PayloadLimit+1)); !errors.Is(err, overlay.ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+	if err := a.over.SendTo(cancelled(), w.nodes[1].ID(), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("after ctx: %v", err)
+	}
+	onLoop := make(chan error, 3)
+	a.HomeLoop().Post(func() {
+		onLoop <- a.over.Route(ctx, skad.ID{1}, nil)
+		onLoop <- a.over.SendTo(ctx, w.nodes[1].ID(), nil)
+		_, err := a.over.Record(ctx, w.nodes[1].ID())
+		onLoop <- err
+	})
+	for range 3 {
+		if err := <-onLoop; !errors.Is(err, engine.ErrOnLoop) {
+			t.Errorf("on a loop: %v", err)
+		}
+	}
+	if err := a.over.SendTo(ctx, w.nodes[1].ID(), make([]byte, overlay.PayloadLimit)); err != nil {
+		t.Errorf("the largest: %v", err)
+	}
+}
