@@ -144,3 +144,126 @@ func mappings(l *lab.Lab) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// What a node lives through: whatever happens to the gateway, it is reachable again within a minute, and leaves nothing
+// behind at its end.
+func TestSurvives(t *testing.T) {
+	for _, via := range []struct {
+		name string
+		vars []string
+	}{
+		{"both", nil},
+		{"NAT-PMP", []string{"NATLAB_IGD_A=enable_upnp=no"}},
+		{"UPnP", []string{"NATLAB_IGD_A=enable_natpmp=no"}},
+	} {
+		for _, fault := range []struct {
+			name     string
+			external string // where the node is to be reached afterwards
+			strike   func(t *testing.T, l *lab.Lab, outside, inside *lab.Process)
+		}{
+			{"restart", "25.64.0.10", func(_ *testing.T, l *lab.Lab, _, _ *lab.Process) { l.Do("gw", "a", "restart") }},
+			{"crash", "25.64.0.10", func(_ *testing.T, l *lab.Lab, _, inside *lab.Process) {
+				l.Do("gw", "a", "crash")
+				inside.Expect("event gateway lost")
+				l.Do("gw", "a", "start")
+			}},
+			{"mute", "25.64.0.10", func(t *testing.T, l *lab.Lab, outside, inside *lab.Process) {
+				l.Do("gw", "a", "mute")
+				inside.Expect("event gateway lost")
+				outside.Say("tcp://25.64.0.10:4001") // the mapping is there, and nobody has given it up
+				if got := outside.Expect("dialled "); !strings.HasPrefix(got, "true") {
+					t.Errorf("while the gateway is silent: %s", got)
+				}
+				l.Do("gw", "a", "unmute")
+				inside.Expect("event gateway found")
+			}},
+			{"renumber", "25.64.0.11", func(t *testing.T, l *lab.Lab, _, inside *lab.Process) {
+				l.Do("renumber", "a", "11")
+				if got := inside.Expect("mapped "); got != "[tcp://25.64.0.11:4001]" {
+					t.Errorf("the address map is told %s", got)
+				}
+			}},
+		} {
+			t.Run(via.name+"/"+fault.name, func(t *testing.T) {
+				t.Parallel()
+				l := lab.Require(t, via.vars...)
+				outside := l.Start("wan", "dial")
+				inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
+				inside.Expect("mapped [tcp")
+				reach(t, outside, "25.64.0.10:4001", time.Now())
+				<-time.After(5 * time.Second) // the daemon's clock counts whole seconds: there has to be something to fall from
+				struck := time.Now()
+				fault.strike(t, l, outside, inside)
+				t.Logf("reachable again %v after it began", reach(t, outside, fault.external+":4001", struck))
+				inside.End()
+				if left := mappings(l); left != "" {
+					t.Errorf("left in the router:\n%s", left)
+				}
+			})
+		}
+	}
+}
+
+// Two hosts behind one router want the same port: the second gets another one, and both are reachable, until each of them ends.
+func TestConflict(t *testing.T) {
+	for _, vars := range [][]string{{"NATLAB_IGD_A=enable_upnp=no"}, {"NATLAB_IGD_A=enable_natpmp=no"}} {
+		t.Run(vars[0], func(t *testing.T) {
+			t.Parallel()
+			l := lab.Require(t, vars...)
+			outside := l.Start("wan", "dial")
+			one := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
+			first := strings.Trim(one.Expect("mapped [tcp://"), "]")
+			other := l.Start("lan-a2", "serve", "tcp://0.0.0.0:4001")
+			second := strings.Trim(other.Expect("mapped [tcp://"), "]")
+			if first == second {
+				t.Fatalf("both have %s", first)
+			}
+			reach(t, outside, first, time.Now())
+			reach(t, outside, second, time.Now())
+			one.End()
+			if left := mappings(l); strings.Count(left, "dnat") != 1 || !strings.Contains(left, "192.168.101.3") {
+				t.Errorf("when the first has ended the router has\n%s", left)
+			}
+			other.End()
+			if left := mappings(l); left != "" {
+				t.Errorf("when both have ended the router has\n%s", left)
+			}
+		})
+	}
+}
+
+// A router that says no to one port and yes to another; one that has no public address; one that is not there yet.
+func TestReluctant(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		l := lab.Require(t, "NATLAB_IGD_A=enable_natpmp=no") // by NAT-PMP it gives another port instead
+		inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:443", "tcp://0.0.0.0:4001")
+		if got := inside.Expect("event mapping refused "); !strings.Contains(got, "tcp/443") {
+			t.Errorf("refused: %s", got)
+		}
+		if got := inside.Expect("mapped "); got != "[tcp://25.64.0.10:4001]" {
+			t.Errorf("mapped: %s", got)
+		}
+		inside.End()
+	})
+	t.Run("carrier-grade NAT", func(t *testing.T) {
+		t.Parallel()
+		l := lab.Require(t, "NATLAB_WAN=100.64.7")
+		inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
+		inside.Expect("event no public address")
+		inside.End()
+		if left := mappings(l); left != "" {
+			t.Errorf("the router has\n%s", left)
+		}
+	})
+	t.Run("later", func(t *testing.T) {
+		t.Parallel()
+		l := lab.Require(t)
+		l.Do("gw", "a", "stop")
+		inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
+		inside.Expect("ready")
+		l.Do("gw", "a", "start")
+		inside.Expect("mapped [tcp://25.64.0.10:4001]")
+		inside.End()
+	})
+}

@@ -31,6 +31,10 @@ const (
 	// noAddressEvery is the same for one that has no public address to give.
 	noAddressEvery = 30 * time.Second
 
+	// youngGateway is how old a gateway has to be for its clock to show that it has restarted, RFC 6886 allowing for two
+	// seconds and an eighth; what a younger one confirms is asked for again at the next check.
+	youngGateway = 5 * time.Second
+
 	// renewMin keeps a gateway that grants seconds from being asked without end.
 	renewMin = 5 * time.Second
 

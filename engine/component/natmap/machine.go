@@ -116,10 +116,8 @@ func (m *Machine) Gateway(now time.Duration, g Gateway) {
 			if a.state != asking {
 				m.tell(a, Event{Kind: GatewayLost})
 			}
-			for _, p := range sorted(a.holdings) {
-				if h := a.holdings[p]; h.external != 0 {
-					m.abandon(a.via, p, h.external)
-				}
+			for _, held := range a.held() {
+				m.abandon(a.via, held)
 			}
 		}
 	}
@@ -129,8 +127,8 @@ func (m *Machine) Gateway(now time.Duration, g Gateway) {
 }
 
 // abandon removes a mapping of a gateway that is not ours any more; nobody waits for the outcome.
-func (m *Machine) abandon(via Protocol, p Port, external uint16) {
-	m.out = append(m.out, Action{Verb: Unmap, Via: via, Gateway: m.gateway, Port: p, External: external, turn: 0})
+func (m *Machine) abandon(via Protocol, held Held) {
+	m.out = append(m.out, Action{Verb: Unmap, Via: via, Gateway: m.gateway, Port: held.Port, External: held.External})
 }
 
 // Want says which ports are to be mapped; more than portLimit are cut off.
@@ -139,7 +137,7 @@ func (m *Machine) Want(now time.Duration, ports []Port) {
 	for i := range m.agents {
 		holdings := m.agents[i].holdings
 		for p, h := range holdings {
-			if h.external == 0 && !slices.Contains(m.ports, p) {
+			if !h.mapped() && !slices.Contains(m.ports, p) {
 				delete(holdings, p)
 			}
 		}
@@ -195,20 +193,26 @@ func (m *Machine) tell(a *agent, e Event) {
 	}
 }
 
-// Mappings are the ports that can be reached from outside at this moment, in their order.
+// Mappings are the ports that can be reached from outside at this moment, in their order. What the agent that stands by once
+// mapped counts while the holder is out of order.
 func (m *Machine) Mappings() []Mapping {
 	var out []Mapping
 	for _, p := range m.ports {
 		for _, a := range m.inOrder() {
-			h := a.holdings[p]
-			if h != nil && h.external != 0 && public(a.address) {
+			if h := a.holdings[p]; h.mapped() && public(a.address) {
 				out = append(out, Mapping{Port: p, External: netip.AddrPortFrom(a.address, h.external), Via: a.via})
+				break
+			}
+			if a == m.holder && a.usable() {
 				break
 			}
 		}
 	}
 	return out
 }
+
+// mapped: the gateway has confirmed it. A nil holding is none.
+func (h *holding) mapped() bool { return h != nil && h.external != 0 }
 
 // inOrder are the agents, the holder first.
 func (m *Machine) inOrder() [protocols]*agent {
@@ -224,7 +228,12 @@ func (m *Machine) Expire(now time.Duration) {
 	for i := range m.agents {
 		a := &m.agents[i]
 		for _, p := range sorted(a.holdings) {
-			if h := a.holdings[p]; h.external != 0 && h.until <= now {
+			h := a.holdings[p]
+			switch {
+			case !h.mapped() || h.until > now:
+			case m.holder != nil && m.holder != a && m.holder.holdings[p].mapped(): // the holder has it
+				delete(a.holdings, p)
+			default:
 				m.lose(a, p, now, ErrSilent)
 			}
 		}
@@ -249,7 +258,7 @@ func (m *Machine) Deadline() time.Duration {
 	for i := range m.agents {
 		a := &m.agents[i]
 		for _, h := range a.holdings {
-			if h.external != 0 {
+			if h.mapped() {
 				at = min(at, h.until)
 			}
 		}
@@ -305,8 +314,16 @@ func (m *Machine) choose(now time.Duration) {
 	for i := range m.agents {
 		if a := &m.agents[i]; a != m.holder && a.usable() && !a.useless(now) {
 			m.holder = a
+			a.doubt(now)
 			return
 		}
+	}
+}
+
+// doubt has everything mapped again at once: what was confirmed may be gone.
+func (a *agent) doubt(now time.Duration) {
+	for _, h := range a.holdings {
+		h.nextAt = min(h.nextAt, now)
 	}
 }
 
@@ -316,7 +333,7 @@ func (a *agent) useless(now time.Duration) bool {
 		return false
 	}
 	for _, h := range a.holdings {
-		if h.external != 0 {
+		if h.mapped() {
 			return false
 		}
 	}
@@ -377,13 +394,13 @@ func candidate(p Port, tries int) uint16 {
 	return first + uint16((uint32(p.Number)*31+uint32(tries)*6151)%span)
 }
 
-// stray is a mapping that should not be there: nobody wants the port, or another agent has mapped it. Where that other
-// mapping has the same external port it may be one and the same, which many routers make of both protocols' mappings; then it is
-// left to end by itself.
+// stray is a mapping that should not be there: nobody wants the port, or the holder has mapped it to another external one.
+// Where it is the same external port the two may be one, which many routers make of both protocols' mappings; then it is
+// left alone until nobody wants it.
 func (m *Machine) stray(a *agent) (Port, *holding, bool) {
 	for _, p := range sorted(a.holdings) {
 		h := a.holdings[p]
-		if h.external == 0 {
+		if !h.mapped() {
 			continue
 		}
 		if !slices.Contains(m.ports, p) {
@@ -392,11 +409,8 @@ func (m *Machine) stray(a *agent) (Port, *holding, bool) {
 		if m.holder == nil || m.holder == a {
 			continue
 		}
-		if their := m.holder.holdings[p]; their != nil && their.external != 0 {
-			if their.external != h.external {
-				return p, h, true
-			}
-			delete(a.holdings, p)
+		if their := m.holder.holdings[p]; their.mapped() && their.external != h.external {
+			return p, h, true
 		}
 	}
 	return Port{}, nil, false
@@ -404,7 +418,7 @@ func (m *Machine) stray(a *agent) (Port, *holding, bool) {
 
 func (a *agent) held() (held []Held) {
 	for _, p := range sorted(a.holdings) {
-		if h := a.holdings[p]; h.external != 0 {
+		if h := a.holdings[p]; h.mapped() {
 			held = append(held, Held{p, h.external})
 		}
 	}
@@ -477,9 +491,7 @@ func (a *agent) fell(now, epoch time.Duration) bool {
 // restarted: what the gateway held is gone, and is asked for again at once. It stays published for the moment that takes.
 func (m *Machine) restarted(now time.Duration, a *agent) {
 	m.tell(a, Event{Kind: GatewayRestarted})
-	for _, h := range a.holdings {
-		h.nextAt = now
-	}
+	a.doubt(now)
 }
 
 func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
@@ -493,7 +505,7 @@ func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
 		m.tell(a, Event{Kind: GatewayFound, External: netip.AddrPortFrom(r.Address, 0)})
 	}
 	a.state, a.ever, a.device, a.others = ready, true, r.Device, r.Others
-	m.moved(a, r.Address)
+	m.moved(now, a, r.Address)
 	for p, h := range a.holdings {
 		if !slices.Contains(r.Missing, p) {
 			h.losses = 0
@@ -512,15 +524,20 @@ func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
 	}
 }
 
-// moved notes the external address, and tells about it.
-func (m *Machine) moved(a *agent, address netip.Addr) {
+// moved notes the external address, and tells about it unless the other agent has done so or is the one to do so.
+func (m *Machine) moved(now time.Duration, a *agent, address netip.Addr) {
 	old, before := a.address, a.verdict
 	a.address, a.verdict = address, shut
 	if public(address) {
 		a.verdict = reachable
 	}
+	other := &m.agents[UPnP-a.via]
+	if m.holder == other && old != address {
+		other.probeAt = min(other.probeAt, now)
+		return
+	}
 	switch {
-	case a.verdict == shut && before != shut:
+	case a.verdict == shut && before != shut && other.verdict != shut:
 		m.tell(a, Event{Kind: NotPublic, External: netip.AddrPortFrom(address, 0)})
 	case a.verdict == reachable && before != unknown && old != address:
 		m.tell(a, Event{Kind: AddressChanged, External: netip.AddrPortFrom(address, 0)})
@@ -530,7 +547,7 @@ func (m *Machine) moved(a *agent, address netip.Addr) {
 // missing: the gateway does not have a mapping that it has confirmed.
 func (m *Machine) missing(now time.Duration, a *agent, p Port) {
 	h := a.holdings[p]
-	if h == nil || h.external == 0 {
+	if !h.mapped() {
 		return
 	}
 	h.nextAt = now
@@ -555,7 +572,7 @@ func (m *Machine) failed(now time.Duration, a *agent, err error) {
 	}
 	if a.suspect && a.failures >= 2 {
 		for _, p := range sorted(a.holdings) {
-			if a.holdings[p].external != 0 {
+			if a.holdings[p].mapped() {
 				m.lose(a, p, now, err)
 			}
 		}
@@ -564,10 +581,8 @@ func (m *Machine) failed(now time.Duration, a *agent, err error) {
 
 // wakeOther has the protocol that stands by asked at once.
 func (m *Machine) wakeOther(now time.Duration, a *agent) {
-	for i := range m.agents {
-		if other := &m.agents[i]; other != a && other.state == ready {
-			other.probeAt = min(other.probeAt, now)
-		}
+	if other := &m.agents[UPnP-a.via]; other.state == ready {
+		other.probeAt = min(other.probeAt, now)
 	}
 }
 
@@ -605,6 +620,9 @@ func (m *Machine) mapped(now time.Duration, a *agent, r *Result) {
 	}
 	h.external, h.tries, h.refused = r.External, 0, false
 	h.until, h.nextAt = now+life, now+max(life/2, renewMin)
+	if r.HasEpoch && r.Epoch < youngGateway {
+		h.nextAt = min(h.nextAt, now+checkEvery)
+	}
 	if r.Lifetime == 0 {
 		h.until = never
 	} else if h.until < h.nextAt {
@@ -662,5 +680,7 @@ func (m *Machine) unmapped(now time.Duration, a *agent, r *Result) {
 	}
 	if deaf {
 		m.failed(now, a, r.Err)
+	} else {
+		m.agents[UPnP-a.via].doubt(now) // the other's mapping may have been the same
 	}
 }

@@ -77,7 +77,7 @@ func pmpError(err error) error {
 	case text == "Timed out trying to contact gateway",
 		errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EPERM):
 		kind = ErrSilent
-	case strings.HasPrefix(text, "Non-zero result code 3"):
+	case text == "Non-zero result code 3", strings.HasPrefix(text, "Non-zero result code 3 "):
 		kind = ErrNoAddress
 	case strings.HasPrefix(text, "Non-zero result code"):
 		kind = ErrRefused

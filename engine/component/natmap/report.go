@@ -1,9 +1,6 @@
 package natmap
 
-import (
-	"errors"
-	"net/netip"
-)
+import "net/netip"
 
 // A Report is how a node stands to its gateway.
 type Report struct {
@@ -23,7 +20,7 @@ type AgentReport struct {
 	Device   string     // what it calls itself
 	Others   []netip.Addr
 	Err      error // the last call's, nil if it was answered well
-	Refusing bool
+	Refusing bool  // it has said no to a mapping, and no yes since
 }
 
 func (m *Machine) report(problem error) Report {
@@ -32,10 +29,19 @@ func (m *Machine) report(problem error) Report {
 		a := &m.agents[i]
 		r.Agents = append(r.Agents, AgentReport{
 			Via: a.via, Answers: a.state == ready, Holder: a == m.holder, Address: a.address, Public: public(a.address),
-			Device: a.device, Others: a.others, Err: a.err, Refusing: errors.Is(a.err, ErrRefused),
+			Device: a.device, Others: a.others, Err: a.err, Refusing: a.refusing(),
 		})
 	}
 	return r
+}
+
+func (a *agent) refusing() bool {
+	for _, h := range a.holdings {
+		if h.refused {
+			return true
+		}
+	}
+	return false
 }
 
 // A Kind says in one word how a node stands in the network, as far as its gateway tells.

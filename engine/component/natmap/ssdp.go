@@ -69,12 +69,17 @@ func search(ctx context.Context, g Gateway) (locations []*url.URL, strangers []n
 	return nil, strangers, ErrSilent
 }
 
-// ask sends the search to all, and to the gateway itself, for networks that lose what is sent to groups.
+// ask sends the search to the gateway itself, for networks that lose what is sent to groups, and to all, for devices that
+// listen to nothing else. A gateway on this host is no business of the network's.
 func ask(c *net.UDPConn, gateway netip.Addr) error {
-	_, err1 := c.WriteToUDPAddrPort([]byte(question), ssdpGroup)
-	_, err2 := c.WriteToUDPAddrPort([]byte(question), netip.AddrPortFrom(gateway, ssdpGroup.Port()))
-	if err1 != nil && err2 != nil {
-		return fmt.Errorf("%w: %w", ErrSilent, errors.Join(err1, err2))
+	_, err := c.WriteToUDPAddrPort([]byte(question), netip.AddrPortFrom(gateway, ssdpGroup.Port()))
+	if !gateway.IsLoopback() {
+		if _, err2 := c.WriteToUDPAddrPort([]byte(question), ssdpGroup); err2 == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSilent, err)
 	}
 	return nil
 }

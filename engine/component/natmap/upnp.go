@@ -45,6 +45,11 @@ type wanService interface {
 		client string, enabled bool, description string, lease uint32, err error)
 }
 
+// serviceNames are the services that map ports, best first.
+var serviceNames = [...]string{
+	internetgateway2.URN_WANIPConnection_2, internetgateway2.URN_WANIPConnection_1, internetgateway2.URN_WANPPPConnection_1,
+}
+
 // mappingName is what shows in the router's list.
 const mappingName = "carrier"
 
@@ -147,12 +152,12 @@ func parseDescription(r io.Reader) (*goupnp.RootDevice, error) {
 	return root, nil
 }
 
-// pick takes the service that has a public address, or the first that answers. Version 2 before 1, IP before PPP.
+// pick takes the service that has a public address, or the first that answers.
 func (d *upnp) pick(ctx context.Context, root *goupnp.RootDevice, loc *url.URL) (*device, error) {
 	var found *device
 	tried := 0
 	err := fmt.Errorf("%w: the device at %v has no service that maps ports", ErrRefused, loc)
-	for _, urn := range []string{internetgateway2.URN_WANIPConnection_2, internetgateway2.URN_WANIPConnection_1, internetgateway2.URN_WANPPPConnection_1} {
+	for _, urn := range serviceNames {
 		for _, srv := range root.Device.FindService(urn) {
 			if !srv.ControlURL.Ok || !onGateway(&srv.ControlURL.URL, d.gateway.Addr) || tried == serviceLimit {
 				continue
