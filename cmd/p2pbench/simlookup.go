@@ -27,12 +27,13 @@ type simLookupCommand struct {
 func (simLookupCommand) Help() string {
 	return `Honest nodes look up other honest nodes, in a network whose tables are full and stay as they are. With --adversary paper
 lookups are made as in the S/Kademlia paper: the adversary ends each path that touches it, and the share of lookups that have a
-path left stands beside what the law of disjoint paths says. Adversaries: paper, dropper, poisoner, colluder, forger, slow, sybil, flooder.
+path left stands beside what the law of disjoint paths says. Adversaries: paper, dropper, poisoner, colluder, forger, slow, sybil, flooder, eclipse.
 
   p2pbench sim lookup --nodes 10000 --adversary paper --share 0.2 --paths 4
   p2pbench sim lookup --nodes 10000 --adversary colluder --share 0.3 --paths 8 --width 2
   p2pbench sim lookup --adversary forger --share 0.2 --paths 4 --unsigned
   p2pbench sim lookup --nodes 10000 --adversary sybil
+  p2pbench sim lookup --nodes 10000 --adversary eclipse
   p2pbench sim lookup --nodes 10000 --adversary paper --lookups 2000 --svg paper.svg --csv -`
 }
 
@@ -104,7 +105,7 @@ func (c *simLookupCommand) results(a *app) ([]*simResult, error) {
 func (c *simLookupCommand) runs(a *app, share float64, paths []int) ([]*simResult, error) {
 	e := c.evilFlags
 	e.Share = share
-	cfg, err := c.config(e, "paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder")
+	cfg, err := c.config(e, "paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder", "eclipse")
 	if err != nil {
 		return nil, err
 	}

@@ -63,6 +63,7 @@ func simColumns() []simColumn {
 			}
 			return fmt.Sprintf("%d / %d", *r.StraysInTable, *r.StraysInSiblings)
 		}},
+		share("table kept", func(r *simResult) *float64 { return r.TableKept }),
 		share("coverage", func(r *simResult) *float64 { return r.CoverageMean }),
 		share("worst", func(r *simResult) *float64 { return r.CoverageWorst }),
 		share("formula", func(r *simResult) *float64 { return r.CoverageFormula }),

@@ -57,6 +57,8 @@ func zoo(name string) Adversary {
 		return flooder{}
 	case "blackhole":
 		return blackhole{}
+	case "eclipse":
+		return &eclipse{}
 	case "inflator":
 		return inflator{}
 	}
@@ -65,7 +67,7 @@ func zoo(name string) Adversary {
 
 // Adversaries returns the names that AdversaryNamed knows.
 func Adversaries() []string {
-	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder", "blackhole", "inflator"}
+	return []string{"paper", "dropper", "poisoner", "colluder", "forger", "slow", "sybil", "flooder", "eclipse", "blackhole", "inflator"}
 }
 
 // AdversaryNamed makes an adversary:
@@ -78,6 +80,7 @@ func Adversaries() []string {
 //	slow       answers everything, most of a second late
 //	sybil      surrounds eight honest nodes, each with 16 colluders that are closer to its ID than any other node; lookups are then made for those eight
 //	flooder    calls every node from 254 identities in one subnet, which answer honestly: it wants into all tables
+//	eclipse    calls eight nodes from 2000 subnets at the moment in which they start again; lookups are then made by those eight, and answered as colluders do
 //	blackhole  takes what is broadcast, and passes nothing on
 //	inflator   passes broadcasts on as if its delegates had half of the network to serve
 //
@@ -280,7 +283,7 @@ func (f flooder) begin(w *Network) {
 		if err != nil {
 			invariant.Bug("sim: bug: a configuration that was good for others: %v", err)
 		}
-		x.evil, x.stray = f, true
+		x.evil, x.stray, x.late = f, true, true
 		w.strays = append(w.strays, x)
 	}
 	called := 0

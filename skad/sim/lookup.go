@@ -113,13 +113,23 @@ func (w *Network) Lookups(ctx context.Context, plan LookupPlan) (*Report, error)
 	if w.victims != nil {
 		targets = w.victims
 	}
+	askers := good
+	if w.restarted != nil {
+		askers = newAtlas(w.restarted, honest)
+	}
 	if len(targets) < 2 {
 		return nil, fmt.Errorf("%w: fewer than two nodes to look up", ErrConfig)
 	}
-	t := &lookupTally{w: w, plan: &plan, good: good, targets: targets, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() && !n.stray })}
+	t := &lookupTally{w: w, plan: &plan, good: good, askers: askers, targets: targets, all: newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() && !n.stray })}
+	if w.settles > 0 {
+		if err := w.run(ctx, w.now+w.settles, never); err != nil {
+			return nil, err
+		}
+		w.settles = 0
+	}
 	w.atHand = t.take
 	defer func() { w.atHand = nil }()
-	for range min(parallelLookups, plan.Lookups, (len(good)+1)/2) {
+	for range min(parallelLookups, plan.Lookups, (len(askers)+1)/2) {
 		if err := t.start(); err != nil {
 			return nil, err
 		}
@@ -138,6 +148,7 @@ type lookupTally struct {
 	w       *Network
 	plan    *LookupPlan
 	good    atlas
+	askers  atlas
 	targets []*Node
 	all     atlas
 	started int
@@ -153,9 +164,9 @@ type lookupTally struct {
 // start begins the next lookup, in a node that has none.
 func (t *lookupTally) start() error {
 	w := t.w
-	n := t.good[w.rnd.IntN(len(t.good))]
+	n := t.askers[w.rnd.IntN(len(t.askers))]
 	for n.quest != nil {
-		n = t.good[w.rnd.IntN(len(t.good))]
+		n = t.askers[w.rnd.IntN(len(t.askers))]
 	}
 	target := n
 	for target == n {
@@ -255,6 +266,10 @@ func (t *lookupTally) report() *Report {
 	if t.w.strays != nil {
 		table, siblings := t.w.crowd(t.good)
 		r.StraysInTable, r.StraysInSiblings = &table, &siblings
+	}
+	if t.w.restarted != nil {
+		kept := t.w.kept()
+		r.TableKept = &kept
 	}
 	return r
 }

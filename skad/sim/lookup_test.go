@@ -155,6 +155,19 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestEclipse (A11): nodes that start again while 2000 strangers of as many subnets call them keep at least half of the table they had, and find whom they look for.
+func TestEclipse(t *testing.T) {
+	statistical(t)
+	patient(t)
+	r := lookups(t, field(t, "eclipse", Config{Nodes: 1000, Seed: 14}), LookupPlan{Lookups: 200})
+	if *r.TableKept < .5 || *r.TableKept == 1 { // 1: nobody has called
+		t.Errorf("%v of a table is from before the restart", *r.TableKept)
+	}
+	if *r.Success < .99 || *r.SiblingsFound < .99 {
+		t.Errorf("success %v, siblings found %v", *r.Success, *r.SiblingsFound)
+	}
+}
+
 // TestLookupTimes: without faults one path with three questions open knows its target after a round trip and a half.
 func TestLookupTimes(t *testing.T) {
 	statistical(t)

@@ -18,33 +18,35 @@ import (
 
 // A Network is a simulated overlay. See the package comment.
 type Network struct {
-	cfg      Config
-	now      time.Duration
-	rnd      *rand.Rand // of the network and the experiment; every core has its own
-	delays   *latency
-	notary   *notary
-	queue    queue
-	flights  []flight
-	free     []uint32 // of flights
-	parcels  []parcel
-	empty    []uint32 // of parcels
-	nodes    []*Node
-	hosts    map[netip.Addr]*Node // looked up, never walked through
-	owned    atlas                // the adversary's nodes
-	victims  []*Node              // whom the adversary is after; nil: everybody
-	strays   []*Node              // nodes of one subnet that want into all tables
-	errands  []func()
-	spare    []uint32                            // of errands
-	atHand   func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
-	posted   func(from *Node, m *spread.Message) // of the experiment: every broadcast message sent; may be nil
-	reaching func(to *Node, m *spread.Message)   // of the experiment: every broadcast message that arrives; may be nil
-	told     func(to *Node, a spread.Action)     // of the experiment: every broadcast delivered
-	passing  func(to *Node, m *skad.Message)     // of the experiment: every arrival; may be nil
-	trace    trace
-	events   uint64
-	bytes    uint64 // of messages, if counted
-	counted  bool
-	buf      []byte
+	cfg       Config
+	now       time.Duration
+	rnd       *rand.Rand // of the network and the experiment; every core has its own
+	delays    *latency
+	notary    *notary
+	queue     queue
+	flights   []flight
+	free      []uint32 // of flights
+	parcels   []parcel
+	empty     []uint32 // of parcels
+	nodes     []*Node
+	hosts     map[netip.Addr]*Node // looked up, never walked through
+	owned     atlas                // the adversary's nodes
+	victims   []*Node              // whom the adversary is after; nil: everybody
+	strays    []*Node              // nodes of one subnet that want into all tables
+	restarted []*Node              // who is watched after a restart; nil: nobody
+	settles   time.Duration        // what the adversary has in mind takes so long before it can be judged
+	errands   []func()
+	spare     []uint32                            // of errands
+	atHand    func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
+	posted    func(from *Node, m *spread.Message) // of the experiment: every broadcast message sent; may be nil
+	reaching  func(to *Node, m *spread.Message)   // of the experiment: every broadcast message that arrives; may be nil
+	told      func(to *Node, a spread.Action)     // of the experiment: every broadcast delivered
+	passing   func(to *Node, m *skad.Message)     // of the experiment: every arrival; may be nil
+	trace     trace
+	events    uint64
+	bytes     uint64 // of messages, if counted
+	counted   bool
+	buf       []byte
 }
 
 // A Node is one place in the network: a core, and whoever stands in front of it.
@@ -56,9 +58,11 @@ type Node struct {
 	site    uint8
 	side    uint8 // nodes of different sides do not hear each other
 	down    bool
-	stray   bool          // nobody knows it in the beginning
-	delay   time.Duration // before everything it sends
-	armedAt time.Duration // the deadline event in the queue; skad.Never if there is none
+	stray   bool             // of one subnet, and not to be found by lookups
+	late    bool             // nobody knows it in the beginning
+	before  map[skad.ID]bool // whom it knew when it was restarted
+	delay   time.Duration    // before everything it sends
+	armedAt time.Duration    // the deadline event in the queue; skad.Never if there is none
 	bornAt  time.Duration
 	quest   *quest // the measured lookup under way
 
@@ -133,7 +137,7 @@ func (w *Network) corrupt() {
 
 // Fill gives every node the table it would have in a network that has been still for long. Then Config.Dead of them leave.
 func (w *Network) Fill() {
-	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.stray })
+	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.late })
 	for _, n := range w.nodes {
 		known.fill(n, w.cfg.K, w.cfg.Siblings*w.cfg.Eta, w.rnd)
 		w.settle(n)

@@ -21,6 +21,8 @@ type Report struct {
 	StraysInTable    *int `json:"strays_in_table,omitempty"` // of a flooded network: most in the table of one node
 	StraysInSiblings *int `json:"strays_in_siblings,omitempty"`
 
+	TableKept *float64 `json:"table_kept,omitempty"` // of nodes that were restarted: which part of their table they knew before; the least of them
+
 	Broadcasts      int          `json:"broadcasts,omitempty"`
 	CoverageMean    *float64     `json:"coverage_mean,omitempty"` // of the honest nodes that are up, by a broadcast
 	CoverageWorst   *float64     `json:"coverage_worst,omitempty"`
