@@ -147,6 +147,9 @@ func (f *simFlags) title(experiment string, e evilFlags) string {
 	if f.Loss > 0 {
 		text += fmt.Sprintf(", %v of the messages lost", f.Loss)
 	}
+	if f.Homes > 0 {
+		text += fmt.Sprintf(", %v behind routers", f.Homes)
+	}
 	if f.Clients > 0 {
 		text += fmt.Sprintf(", %v clients", f.Clients)
 	}

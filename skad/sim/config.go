@@ -21,6 +21,7 @@ type Config struct {
 	Eta      int // 0 means 3
 
 	Clients float64 // part of the nodes that only ask, 0 to 1
+	Homes   float64 // part of the nodes that are behind a router and do not know it: what reaches them is answers, 0 to 1
 	Loss    float64 // part of the messages that get lost, 0 to 1
 	Dead    float64 // part of the nodes that are gone while everybody's table still has them, 0 to 1
 
@@ -53,6 +54,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.Eta = 3
 	}
 	part("the share of clients", c.Clients)
+	part("the share of homes", c.Homes)
+	if c.Clients+c.Homes > 1 {
+		errs = append(errs, fmt.Errorf("%w: %v clients and %v homes are more than all", ErrConfig, c.Clients, c.Homes))
+	}
 	part("the loss", c.Loss)
 	part("the share of dead nodes", c.Dead)
 	part("the share of the adversary", c.Share)

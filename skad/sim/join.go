@@ -23,8 +23,8 @@ func (w *Network) Joins(ctx context.Context, plan JoinPlan) (*Report, error) {
 	if err := complete(span{&plan.Over, 10 * time.Minute, 1}, span{&plan.Wait, 5 * time.Minute, 0}); err != nil {
 		return nil, err
 	}
-	if w.nodes[0].contact.Client() || w.nodes[0].core.Len() > 0 {
-		return nil, fmt.Errorf("%w: joining takes a new network whose first node is a server", ErrConfig)
+	if w.nodes[0].contact.Client() || w.nodes[0].calls != nil || w.nodes[0].core.Len() > 0 {
+		return nil, fmt.Errorf("%w: joining takes a new network whose first node is a server that can be dialled", ErrConfig)
 	}
 	began := make([]time.Duration, len(w.nodes))
 	var ready []time.Duration
@@ -64,7 +64,7 @@ func (w *Network) bootstrap(n, through *Node) {
 
 // recall returns how many of the s nodes closest to each node that is up stand in its sibling list, as a share of all.
 func (w *Network) recall() float64 {
-	servers := newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() })
+	servers := newAtlas(w.nodes, func(n *Node) bool { return !n.down && !n.contact.Client() && n.calls == nil })
 	var have []*skad.Contact
 	want, known := 0, 0
 	for _, n := range servers {

@@ -38,6 +38,43 @@ func TestJoins(t *testing.T) {
 	}
 }
 
+// TestHomes: a third of the nodes cannot be dialled and call themselves servers all the same. Those that can be know each other, and are found from everywhere; the others are in no table
+// for longer than they are connected.
+func TestHomes(t *testing.T) {
+	statistical(t)
+	w := newNetwork(t, Config{Nodes: 300, Seed: 3, Homes: .33})
+	r, err := w.Joins(context.Background(), JoinPlan{Over: 5 * time.Minute, Wait: 20 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *r.Success != 1 || *r.SiblingsFound < .99 {
+		t.Errorf("%v have joined, %v of the neighbours that can be dialled are known", *r.Success, *r.SiblingsFound)
+	}
+	found := lookups(t, w, LookupPlan{Lookups: 300})
+	if *found.Success < .99 || *found.SiblingsFound < .99 {
+		t.Errorf("lookups: success %v, siblings found %v", *found.Success, *found.SiblingsFound)
+	}
+}
+
+// TestRouters: a message reaches a node behind a router only if the node has called the sender, not long ago.
+func TestRouters(t *testing.T) {
+	w := newNetwork(t, Config{Nodes: 3, Homes: .4})
+	server, other, home := w.nodes[0], w.nodes[1], w.nodes[2]
+	steps := []struct {
+		after    time.Duration
+		from, to *Node
+		want     bool
+	}{
+		{0, server, home, false}, {0, home, server, true}, {sessionLife, server, home, true}, {0, other, home, false},
+		{sessionLife, server, home, true}, {sessionLife + 1, server, home, false}, {-sessionLife, server, home, false}, {0, server, other, true},
+	}
+	for i, s := range steps {
+		if w.now += s.after; w.connected(s.from, s.to) != s.want {
+			t.Errorf("step %d: not %v", i, s.want)
+		}
+	}
+}
+
 // TestPartition: while the network is divided its halves know their own, and within two rounds of refreshes they know each other again.
 func TestPartition(t *testing.T) {
 	statistical(t)

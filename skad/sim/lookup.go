@@ -233,7 +233,7 @@ func (t *lookupTally) judge(n *Node, q *quest, r *skad.Result) {
 	}
 }
 
-// knowsSiblings reports whether every honest node among the s closest to the key is in the result.
+// knowsSiblings reports whether every honest node that can be dialled among the s closest to the key is in the result.
 func (t *lookupTally) knowsSiblings(n *Node, q *quest, r *skad.Result) bool {
 	count := 0
 	for _, x := range t.all.nearest(q.key, t.w.cfg.Siblings+1) {
@@ -243,7 +243,7 @@ func (t *lookupTally) knowsSiblings(n *Node, q *quest, r *skad.Result) bool {
 		if count++; count > t.w.cfg.Siblings {
 			break
 		}
-		if x.evil == nil && !slices.ContainsFunc(r.Closest, func(c *skad.Contact) bool { return c.ID == x.contact.ID }) {
+		if x.evil == nil && x.calls == nil && !slices.ContainsFunc(r.Closest, func(c *skad.Contact) bool { return c.ID == x.contact.ID }) {
 			return false
 		}
 	}

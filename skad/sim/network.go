@@ -56,7 +56,8 @@ type Node struct {
 	evil    Adversary // nil: honest
 	index   uint32
 	site    uint8
-	side    uint8 // nodes of different sides do not hear each other
+	calls   map[*Node]time.Duration // whom a node behind a router has been in touch with, and when last; nil: there is no router
+	side    uint8                   // nodes of different sides do not hear each other
 	down    bool
 	stray   bool             // of one subnet, and not to be found by lookups
 	late    bool             // nobody knows it in the beginning
@@ -91,14 +92,18 @@ func New(cfg Config) (*Network, error) {
 	w.delays = newLatency(w.rnd)
 	w.notary = &notary{key: [2]uint64{w.rnd.Uint64(), w.rnd.Uint64()}, gullible: cfg.Unsigned}
 	w.trace.sum = sha256.New()
-	clients := int(cfg.Clients * float64(cfg.Nodes))
+	clients, homes := int(cfg.Clients*float64(cfg.Nodes)), int(cfg.Homes*float64(cfg.Nodes))
 	for i := range cfg.Nodes {
 		flags := identity.Flags(0)
 		if i >= cfg.Nodes-clients {
 			flags = identity.FlagClient
 		}
-		if _, err := w.add(flags); err != nil {
+		n, err := w.add(flags)
+		if err != nil {
 			return nil, err
+		}
+		if i < cfg.Nodes-clients && i >= cfg.Nodes-clients-homes {
+			n.calls = map[*Node]time.Duration{}
 		}
 	}
 	w.corrupt()
@@ -137,7 +142,7 @@ func (w *Network) corrupt() {
 
 // Fill gives every node the table it would have in a network that has been still for long. Then Config.Dead of them leave.
 func (w *Network) Fill() {
-	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.late })
+	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.late && n.calls == nil })
 	for _, n := range w.nodes {
 		known.fill(n, w.cfg.K, w.cfg.Siblings*w.cfg.Eta, w.rnd)
 		w.settle(n)
@@ -148,7 +153,7 @@ func (w *Network) Fill() {
 }
 
 // honest reports whether n is up, a server and nobody's tool: those that lookups are judged by.
-func honest(n *Node) bool { return n.evil == nil && !n.down && !n.contact.Client() }
+func honest(n *Node) bool { return n.evil == nil && !n.down && !n.contact.Client() && n.calls == nil }
 
 // Now returns the virtual time.
 func (w *Network) Now() time.Duration { return w.now }
@@ -263,6 +268,9 @@ func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
 	if dest == nil || dest.contact.ID != to.ID || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
 		return
 	}
+	if !w.connected(from, dest) {
+		return
+	}
 	var i uint32
 	if n := len(w.free); n > 0 {
 		i, w.free = w.free[n-1], w.free[:n-1]
@@ -275,6 +283,26 @@ func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
 	f.contacts = append(f.contacts[:0], m.Contacts...)
 	f.message.Contacts = f.contacts
 	w.queue.push(w.now+from.delay+w.delays.oneWay(from.site, dest.site, w.rnd), arrival, i)
+}
+
+// sessionLife is how long two nodes stay connected that have nothing to say to each other: the engine keeps connections longer, unless it needs the room.
+const sessionLife = 5 * time.Minute
+
+// connected reports whether a message can go from one node to another, over a session that is there or by dialling. A node behind a router is not dialled: only who it has called reaches it.
+func (w *Network) connected(from, to *Node) bool {
+	if from.calls != nil {
+		from.calls[to] = w.now
+	}
+	if to.calls == nil {
+		return true
+	}
+	last, known := to.calls[from]
+	if !known || w.now-last > sessionLife {
+		delete(to.calls, from)
+		return false
+	}
+	to.calls[from] = w.now
+	return true
 }
 
 // frameBytes is what a message costs beside its payload: a frame header, and a record header with its tag, which it seldom has to itself.

@@ -109,7 +109,7 @@ func TestNotary(t *testing.T) {
 
 // TestConfigErrors: what makes no sense is an error, not a panic and not an endless run.
 func TestConfigErrors(t *testing.T) {
-	for _, cfg := range []Config{{Nodes: 1}, {Nodes: -5}, {Nodes: nodeLimit + 1}, {Loss: 1.5}, {Share: -1}, {Share: .5}, {Clients: 2}, {K: 1000}, {Eta: 99}} {
+	for _, cfg := range []Config{{Nodes: 1}, {Nodes: -5}, {Nodes: nodeLimit + 1}, {Loss: 1.5}, {Share: -1}, {Share: .5}, {Clients: 2}, {Homes: -1}, {Homes: .6, Clients: .6}, {K: 1000}, {Eta: 99}} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%+v is accepted", cfg)
 		} else if !errors.Is(err, ErrConfig) && !errors.Is(err, skad.ErrConfig) {
