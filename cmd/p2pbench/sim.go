@@ -28,6 +28,7 @@ type simCommand struct {
 	Churn     simChurnCommand     `cmd:"" help:"Lookups while nodes come and go."`
 	Route     simRouteCommand     `cmd:"" help:"Messages over the overlay, among adversaries."`
 	Partition simPartitionCommand `cmd:"" help:"A network that falls apart and heals."`
+	Goals     simGoalsCommand     `cmd:"" help:"All that the overlay promises, measured."`
 }
 
 // simFlags are those of every simulation.
