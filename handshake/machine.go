@@ -16,13 +16,15 @@ import (
 //
 //	NewInitiator ──▶ awaitReply ──message 2 good──────────────────────────────▶ done
 //	NewResponder ──▶ awaitHello ──message 1 good──▶ awaitProof ──message 3 good──▶ done
+//	NewProven…   ──▶ awaitStatement ──the other's statement good──▶ done           (proven.go)
 //	                 each await... ──anything else, or the deadline──▶ failed
 type state uint8
 
 const (
-	awaitHello state = iota // responder: message 1
-	awaitReply              // initiator: message 2; message 1 is out
-	awaitProof              // responder: message 3; message 2 is out
+	awaitHello     state = iota // responder: message 1
+	awaitReply                  // initiator: message 2; message 1 is out
+	awaitProof                  // responder: message 3; message 2 is out
+	awaitStatement              // over a link that has proven the keys: the other side's statement
 	done
 	failed
 	stateCount
@@ -32,10 +34,12 @@ var allowed = [stateCount][stateCount]bool{
 	awaitHello: {awaitProof: true, failed: true},
 	awaitReply: {done: true, failed: true},
 	awaitProof: {done: true, failed: true},
+
+	awaitStatement: {done: true, failed: true},
 }
 
 func (s state) String() string {
-	return [...]string{"awaitHello", "awaitReply", "awaitProof", "done", "failed"}[s]
+	return [...]string{"awaitHello", "awaitReply", "awaitProof", "awaitStatement", "done", "failed"}[s]
 }
 
 // A Machine is one handshake, seen from one end. It belongs to one goroutine at a time. It starts nothing and keeps no
@@ -45,15 +49,18 @@ func (s state) String() string {
 // returns, and call Expire at Deadline. The initiator is done as soon as its message 3 is ready to be written; whether the
 // responder likes it shows in the first record that opens, or in a closed connection.
 type Machine struct {
-	c        *Config
-	noise    *noise.HandshakeState // nil before the first message, and after the last
-	static   *[keySize]byte        // copy of our private key that noise holds, to be wiped
-	out      []byte                // message to be written, with its length
-	result   *Result               // set when the proof was good
-	expect   identity.ID           // whom the initiator wants; zero: anyone
-	observed transport.Addr
-	deadline time.Duration
-	state    state
+	c         *Config
+	noise     *noise.HandshakeState // nil before the first message, and after the last
+	static    *[keySize]byte        // copy of our private key that noise holds, to be wiped
+	out       []byte                // message to be written, with its length
+	result    *Result               // set when the proof was good
+	expect    identity.ID           // whom the initiator wants; zero: anyone
+	owes      bool                  // our statement has still to be made
+	initiates bool                  // of the two with statements, this is the initiator
+	linked    *identity.PublicKey   // over a link that proves keys: the key of its other end. nil: Noise proves
+	observed  transport.Addr
+	deadline  time.Duration
+	state     state
 }
 
 // A Result is what a handshake that is done has found out.
@@ -62,7 +69,7 @@ type Result struct {
 	RemoteRaw []byte           // its bytes, to be handed on
 	ID        identity.ID      // of Remote
 	Params    Params           // what the peer says of itself
-	Send      RecordKey        // for what we write
+	Send      RecordKey        // for what we write; none over a link that seals by itself, as Recv and Binding
 	Recv      RecordKey        // for what the peer writes
 	Binding   [32]byte         // hash of the whole handshake: both ends have the same, no other handshake ever will (Noise 11.2)
 }
@@ -81,7 +88,7 @@ func NewInitiator(c *Config, now time.Duration, expect identity.ID) (*Machine, e
 	return m, nil
 }
 
-// NewResponder waits for message 1 from engine time now. It computes nothing yet and takes 144 bytes, since whoever opens a
+// NewResponder waits for message 1 from engine time now. It computes nothing yet and takes 160 bytes, since whoever opens a
 // connection can have one. c is kept.
 func NewResponder(c *Config, now time.Duration) (*Machine, error) {
 	if err := c.check(); err != nil {
@@ -122,6 +129,8 @@ func (m *Machine) receive(now time.Duration, msg []byte) error {
 		return m.receiveReply(msg)
 	case awaitProof:
 		return m.receiveProof(msg)
+	case awaitStatement:
+		return m.receiveStatement(msg)
 	}
 	invariant.Bug("handshake: bug: receiving in state %v", m.state)
 	return nil
@@ -173,6 +182,10 @@ func (m *Machine) receiveProof(msg []byte) error {
 
 // Next returns a message to be written, once; with its length, ready for a stream. The slice is the caller's.
 func (m *Machine) Next() (wire []byte, ok bool) {
+	if m.owes {
+		m.owes = false
+		return m.statement(), true
+	}
 	wire, m.out = m.out, nil
 	return wire, wire != nil
 }
@@ -264,7 +277,7 @@ func (m *Machine) finish(send, recv *noise.CipherState) {
 
 func (m *Machine) fail() {
 	m.move(failed)
-	m.out, m.result = nil, nil
+	m.out, m.result, m.owes = nil, nil, false
 	m.wipe()
 }
 

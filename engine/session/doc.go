@@ -10,6 +10,13 @@
 // The two directions never meet. A Receiver belongs to the peer's loop. A Batch is filled under the peer's lock; once
 // taken out for sending it belongs, with the Sender, to whoever owns the peer's flush.
 //
+// # Unsealed
+//
+// A link that seals what it carries, and has proven whose it is, needs no second seal: both ends then say StartUnsealed.
+// Records keep their form, with 16 zero bytes for a tag, and a session of the one kind refuses the records of the other. The
+// engine says so only over a transport.ProvenLink, after it has held the peer's record against the key that the link has
+// proven.
+//
 // # What stays
 //
 // A session at rest keeps two keys and two counters (handshake.RecordKey), nothing else. Ciphers, the carry of a record

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/handshake"
@@ -11,15 +13,23 @@ import (
 // Bounds: a carry grows with what arrives, by doubling, to one buffer for the largest record (128 KiB) at most.
 // Keeps:  nothing of b.
 
+// ErrSealed says that a record is sealed where records are not: over a link that seals by itself.
+var ErrSealed = errors.New("session: a sealed record over a link that seals by itself")
+
 // A Receiver opens the records of one direction. The zero value waits for Start; it belongs to the peer's loop.
 type Receiver struct {
-	key    handshake.RecordKey
-	cipher *handshake.Cipher // nil while cold
-	carry  []byte            // the beginning of a record whose rest has not arrived; lent by Buffers
+	key      handshake.RecordKey
+	cipher   *handshake.Cipher // nil while cold
+	unsealed bool              // the link seals
+	carry    []byte            // the beginning of a record whose rest has not arrived; lent by Buffers
 }
 
 // Start gives the receiver the key of its direction.
 func (r *Receiver) Start(key handshake.RecordKey) { r.key = key }
+
+// StartUnsealed says that the link seals what it carries and has proven whose it is. A record with anything else than zeros
+// for a tag is refused with ErrSealed.
+func (r *Receiver) StartUnsealed() { r.unsealed = true }
 
 // Next takes the next record from the front of b and opens it in place. ok is false when b holds no whole record: then
 // all of b has been taken into the carry and rest is empty. plain is writable and good until the next call, or until b
@@ -87,10 +97,22 @@ func (r *Receiver) take(b []byte, bufs *Buffers) ([]byte, error) {
 }
 
 func (r *Receiver) open(header, body []byte) ([]byte, error) {
+	if r.unsealed {
+		return openUnsealed(body)
+	}
 	if r.cipher == nil {
 		r.cipher = r.key.Expand()
 	}
 	return r.key.Open(r.cipher, header, body)
+}
+
+// openUnsealed takes the tag off. NextRecord has seen to it that there is one.
+func openUnsealed(body []byte) ([]byte, error) {
+	at := len(body) - framing.TagSize
+	if [framing.TagSize]byte(body[at:]) != [framing.TagSize]byte{} {
+		return nil, ErrSealed
+	}
+	return body[:at], nil
 }
 
 // Begun reports whether a record has begun to arrive and not ended: for how long is the engine's to judge.

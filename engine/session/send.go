@@ -117,18 +117,23 @@ func (b *Batch) Drop(bufs *Buffers) {
 // A Sender seals the records of one direction. The zero value waits for Start; it belongs to the owner of the peer's
 // flush.
 type Sender struct {
-	key    handshake.RecordKey
-	cipher *handshake.Cipher // nil while cold
+	key      handshake.RecordKey
+	cipher   *handshake.Cipher // nil while cold
+	unsealed bool              // the link seals
 }
 
 // Start gives the sender the key of its direction.
 func (s *Sender) Start(key handshake.RecordKey) { s.key = key }
 
+// StartUnsealed says that the link seals what it carries and has proven whose it is, so that records go as they are, with
+// zeros for a tag.
+func (s *Sender) StartUnsealed() { s.unsealed = true }
+
 // Seal seals records from the front of b, which Take returned, in place: as many as fit into limit bytes, but at least
 // one, and none more once credit is used up. It returns how many bytes are now ready to be written and how many bytes
 // of frames they carry. credit is not looked at when it is Unlimited.
 func (s *Sender) Seal(b []byte, limit, credit int) (n, frames int, err error) {
-	if s.cipher == nil {
+	if s.cipher == nil && !s.unsealed {
 		s.cipher = s.key.Expand()
 	}
 	for n < len(b) && frames < credit {
@@ -139,7 +144,9 @@ func (s *Sender) Seal(b []byte, limit, credit int) (n, frames int, err error) {
 		if n > 0 && n+total > limit {
 			break
 		}
-		if err := s.key.Seal(s.cipher, b[n:n+total]); err != nil {
+		if s.unsealed {
+			clear(b[n+total-framing.TagSize : n+total])
+		} else if err := s.key.Seal(s.cipher, b[n:n+total]); err != nil {
 			return n, frames, err
 		}
 		n += total

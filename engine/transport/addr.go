@@ -11,6 +11,9 @@ import (
 // ErrClosed is returned by a Link that is closed, and reported for dials that a stopped Transport drops.
 var ErrClosed = errors.New("transport: closed")
 
+// ErrTooLong is returned by UnreliableLink.WriteUnreliable for a datagram above the limit.
+var ErrTooLong = errors.New("transport: datagram too long")
+
 // ErrAddress is wrapped by every error of ParseAddr.
 var ErrAddress = errors.New("transport: not an address")
 

@@ -18,6 +18,7 @@ package transport
 
 import (
 	"context"
+	"crypto"
 	"time"
 )
 
@@ -65,6 +66,47 @@ type PeerDialer interface {
 type Offloader interface {
 	// Offload arranges for task to run later, off any loop. It reports false if it is stopped.
 	Offload(task func()) bool
+}
+
+// A Prover is a Transport that seals what its links carry and proves who is at their ends. Each of its links is a ProvenLink;
+// one that is not is refused.
+type Prover interface {
+	Transport
+
+	// Prove hands over the node's own Ed25519 key, which is what its links prove to the other end. It is called once,
+	// before Start.
+	Prove(key crypto.Signer)
+}
+
+// A ProvenLink is a Link that nobody but its two ends can read or write, and of which each end has shown to have an Ed25519
+// key. The engine does not seal over it, and takes no peer over it whose record is not of that key: whatever says that it
+// is a ProvenLink is believed.
+type ProvenLink interface {
+	Link
+
+	// PeerKey is the Ed25519 public key that the other end has shown to have. Fixed.
+	PeerKey() [32]byte
+}
+
+// An UnreliableLink is a Link that can carry datagrams beside its bytes: each arrives whole or not at all, in no order.
+type UnreliableLink interface {
+	Link
+
+	// WriteUnreliable hands over one datagram and keeps nothing of b. It never blocks: when there is no room the datagram is
+	// lost. ErrTooLong says that b is longer than UnreliableLimit. Any goroutine.
+	WriteUnreliable(b []byte) error
+
+	// UnreliableLimit is how long a datagram may be at present; 0: the other side takes none. It may change with the path.
+	UnreliableLimit() int
+}
+
+// An UnreliableSink is a Sink that takes datagrams. To one that does not, none are handed over.
+type UnreliableSink interface {
+	Sink
+
+	// Unreliable hands over one datagram of an UnreliableLink, on the link's loop, between Opened and Closed. b belongs to
+	// the sink until the call returns.
+	Unreliable(l Link, b []byte)
 }
 
 // A Loop is one event loop. Every Sink call about its links is made on it, never two at once.
