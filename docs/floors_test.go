@@ -39,6 +39,7 @@ var floors = map[string]floor{
 	"skad":                      {2, []string{"golang.org/x/crypto/blake2b"}},
 	"engine/transport/gnetio":   {2, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}},
 	"engine/transport/udpio":    {2, []string{"golang.org/x/sys/unix"}},
+	"engine/transport/quicio":   {2, []string{"github.com/quic-go/quic-go"}},
 	"engine/transport/simnet":   {2, nil},
 	"engine/transport/shared":   {2, nil},
 	"engine/transport/postloop": {1, nil},

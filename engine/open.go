@@ -12,6 +12,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -24,6 +25,9 @@ import (
 //	  ◀───────────────────── first record: Credit   yes: open.   (no: Disconnect, with the reason)
 //	  open
 //
+// Over a link that proves keys and seals by itself (transport.ProvenLink) the handshake is two statements, the responder's
+// first; what follows is the same.
+//
 // The connection is open when the responder says so, and nobody sends anything of weight before. That is what makes one
 // connection per pair exact: a connection that loses has never carried a message. See pairs.go.
 
@@ -33,13 +37,31 @@ type greeting struct {
 	cut     session.Greeter
 	machine *handshake.Machine
 	timer   timer.Timer
-	dial    *dialing // nil: accepted
-	busy    bool     // a worker computes
+	dial    *dialing            // nil: accepted
+	busy    bool                // a worker computes
+	linked  *identity.PublicKey // the key that the link has proven of its other end; nil: it proves nothing
 
 	// Over datagrams.
 	answered []byte      // the last message that has come
 	answer   []byte      // the last message that was sent
 	again    timer.Timer // sends it again
+}
+
+// speaks reports whether it is this side that sends the first message: the initiator, or over a link that proves keys the
+// responder.
+func (g *greeting) speaks() bool { return (g.dial != nil) == (g.linked == nil) }
+
+// start makes the machine of one side of one kind of handshake.
+func (g *greeting) start(cfg *handshake.Config, now time.Duration) (*handshake.Machine, error) {
+	switch {
+	case g.linked == nil && g.dial == nil:
+		return handshake.NewResponder(cfg, now)
+	case g.linked == nil:
+		return handshake.NewInitiator(cfg, now, g.dial.expect)
+	case g.dial == nil:
+		return handshake.NewProvenResponder(cfg, now, *g.linked)
+	}
+	return handshake.NewProvenInitiator(cfg, now, g.dial.expect, *g.linked)
 }
 
 // greeted takes bytes of a connection that is not open.
@@ -86,12 +108,7 @@ func (p *PeerClient) step(msg []byte) {
 // compute runs on a worker, which has the machine to itself. seen is where the peer's bytes come from, which it is told.
 func (g *greeting) compute(cfg *handshake.Config, now time.Duration, seen transport.Addr, msg []byte) (out []byte, err error) {
 	if g.machine == nil {
-		if g.dial != nil {
-			g.machine, err = handshake.NewInitiator(cfg, now, g.dial.expect)
-		} else {
-			g.machine, err = handshake.NewResponder(cfg, now)
-		}
-		if err != nil {
+		if g.machine, err = g.start(cfg, now); err != nil {
 			return nil, err
 		}
 		seen.AddrPort = netip.AddrPortFrom(seen.Addr().Unmap().WithZone(""), seen.Port()) // what an encoding can hold
@@ -169,8 +186,13 @@ func (p *PeerClient) writeGreeting(out []byte) {
 func (p *PeerClient) proven(r handshake.Result, out []byte) {
 	p.id, p.key, p.instance = r.ID, r.Remote.PublicKey, r.Params.Instance
 	p.inflates = r.Params.Compression&compressS2 != 0
-	p.recv.Start(r.Recv)
-	p.send.sealer.Start(r.Send)
+	if p.greet.linked != nil { // the link has sealed from the beginning, and the record is of the key it has proven
+		p.recv.StartUnsealed()
+		p.send.sealer.StartUnsealed()
+	} else {
+		p.recv.Start(r.Recv)
+		p.send.sealer.Start(r.Send)
+	}
 	p.net.records.Add(r.ID, shown{r.Remote, r.Params.Observed})
 	if !p.dialled {
 		p.speaks = true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
 // A sink is the face a Network shows one of its transports, and what it knows of it. The loops of all transports form one
@@ -17,6 +18,7 @@ type sink struct {
 	net    *Network
 	under  transport.Transport
 	serves []transport.Proto
+	proves bool          // its links prove who is at their ends and seal: see linkedKey
 	first  int           // fixed by Start, as is count
 	count  int           // how many loops it has
 	over   chan struct{} // closed when its loops have ended
@@ -24,6 +26,23 @@ type sink struct {
 }
 
 func (s *sink) end() { s.once.Do(func() { close(s.over) }) }
+
+// linkedKey is the key that the link has proven of its other end: nil if its transport does not prove keys. Nothing is
+// believed of a link whose transport has not been given this node's key to prove, and nothing unproven is taken from one
+// that has.
+func (s *sink) linkedKey(l transport.Link) (*identity.PublicKey, error) {
+	if !s.proves {
+		return nil, nil
+	}
+	p, ok := l.(transport.ProvenLink)
+	if !ok {
+		return nil, errUnproven
+	}
+	key := identity.PublicKey(p.PeerKey())
+	return &key, key.Check()
+}
+
+var errUnproven = errors.New("engine: a link that does not prove its other end, of a transport that does")
 
 // transports lists what carries bytes: Transport, then MoreTransports.
 func (c *Config) transports() []transport.Transport {
@@ -100,6 +119,10 @@ func (n *Network) startTransports() (bound []transport.Addr, err error) {
 				listen, places = append(listen, a), append(places, at)
 			}
 		}
+		if p, ok := s.under.(transport.Prover); ok {
+			s.proves = true
+			p.Prove(n.cfg.Identity.Signer())
+		}
 		got, err := s.under.Start(s, listen)
 		if err != nil {
 			for _, before := range n.sinks[:i] {
@@ -161,7 +184,11 @@ func (s *sink) Opened(l transport.Link, tag any) {
 	p := &PeerClient{net: n, loop: lp, link: l, dialled: d != nil, rides: s.count == 0, index: -1}
 	p.overDatagrams()
 	p.heardAt.Store(int64(lp.now))
-	if err := n.door.enter(l.Remote(), d != nil); err != nil {
+	linked, err := s.linkedKey(l)
+	if err == nil {
+		err = n.door.enter(l.Remote(), d != nil)
+	}
+	if err != nil {
 		n.counts.refused.Add(1)
 		n.events.publish(Event{Kind: PeerRefused, Addr: l.Remote(), Err: err})
 		if d != nil {
@@ -170,15 +197,15 @@ func (s *sink) Opened(l transport.Link, tag any) {
 		l.Close()
 		return
 	}
-	p.greet = &greeting{dial: d}
+	p.greet = &greeting{dial: d, linked: linked}
 	p.greet.timer.Fire = func(time.Duration) { p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout}) }
 	lp.wheel.Set(&p.greet.timer, lp.now+n.cfg.HandshakeTimeout)
 	l.SetOwner(p)
 	if d != nil {
 		d.connected(p)
-		if p.state() == stateHandshaking { // else the dial has been given up in the meantime
-			p.step(nil)
-		}
+	}
+	if p.greet != nil && p.greet.speaks() { // else the dial has been given up in the meantime
+		p.step(nil)
 	}
 }
 

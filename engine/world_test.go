@@ -15,6 +15,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/quicio"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -35,16 +36,18 @@ type world struct {
 	testing.TB
 	sim   *simnet.Net // nil: live
 	seed  uint64
+	quic  bool // live, over QUIC
 	nodes []*engine.Network
 }
 
 // patience bounds every wait: virtual time in a simulated world, real time in a live one.
 const patience = 60 * time.Second
 
-// worlds runs a scenario in both worlds.
+// worlds runs a scenario in every world.
 func worlds(t *testing.T, scenario func(w *world)) {
 	t.Run("simnet", func(t *testing.T) { scenario(simWorld(t, 1, simnet.Weather{})) })
 	t.Run("live", func(t *testing.T) { scenario(liveWorld(t)) })
+	t.Run("quic", func(t *testing.T) { scenario(quicWorld(t)) })
 }
 
 func simWorld(t testing.TB, seed uint64, weather simnet.Weather) *world {
@@ -61,6 +64,13 @@ func simWorld(t testing.TB, seed uint64, weather simnet.Weather) *world {
 func liveWorld(t testing.TB) *world {
 	w := &world{TB: t}
 	t.Cleanup(w.stop)
+	return w
+}
+
+// quicWorld is a live world whose nodes know QUIC alone.
+func quicWorld(t testing.TB) *world {
+	w := liveWorld(t)
+	w.quic = true
 	return w
 }
 
@@ -145,6 +155,11 @@ func (w *world) key(n int) *identity.Identity {
 func (w *world) config() engine.Config {
 	n := len(w.nodes)
 	cfg := engine.Config{Identity: w.key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
+	if w.quic {
+		cfg.Transport = quicio.New(quicio.Config{})
+		cfg.Listen = []transport.Addr{{Proto: transport.QUIC, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
+		return cfg
+	}
 	if w.sim == nil {
 		cfg.Transport = gnetio.New(gnetio.Config{})
 		cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}

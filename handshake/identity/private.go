@@ -2,9 +2,11 @@ package identity
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"golang.org/x/crypto/blake2b"
@@ -82,6 +84,19 @@ func (id *Identity) Sign(domain string, msg []byte) (sig [64]byte) {
 	var room [signedRoom]byte
 	copy(sig[:], ed25519.Sign(id.s().key, appendSigned(room[:0], domain, msg)))
 	return sig
+}
+
+// Signer lends the Ed25519 key to a protocol that has signatures of its own, such as TLS. It signs whatever it is given, so
+// it goes to transports only; what they sign (a certificate, which begins with byte 0x30, and the handshake of TLS 1.3, which
+// begins with 64 spaces) is never a message under one of our domains, whose first byte is the length of the domain.
+func (id *Identity) Signer() crypto.Signer { return signer{id} }
+
+type signer struct{ id *Identity }
+
+func (s signer) Public() crypto.PublicKey { return s.id.s().key.Public() }
+
+func (s signer) Sign(rand io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return s.id.s().key.Sign(rand, message, opts)
 }
 
 // Format prints "(private)" for every verb.

@@ -51,9 +51,15 @@ type Hub struct {
 // 4096 is more than the dials a process can have in flight.
 const taskLimit = 4096
 
+// ErrProver is returned by New for a transport that proves a node's key: it can have one node only.
+var ErrProver = errors.New("shared: a transport that proves its node's key cannot be shared")
+
 // New starts under, which must be fresh, and shares it. workers compute the handshakes of all Ports; 0 means one per core.
 // listen are the addresses on which Ports may listen.
 func New(under transport.Transport, workers int, listen ...transport.Addr) (*Hub, error) {
+	if _, ok := under.(transport.Prover); ok {
+		return nil, ErrProver
+	}
 	h := &Hub{under: under, tasks: make(chan func(), taskLimit), quit: make(chan struct{}), listeners: map[transport.Addr]*Port{}}
 	var err error
 	if h.bound, err = under.Start((*sink)(h), listen); err != nil {

@@ -1,0 +1,77 @@
+package quicio
+
+import "time"
+
+// Defaults of Config.
+const (
+	// defaultLinks bounds links. One costs about 60 kB and three goroutines (TestCostOfALink), so 4096 take a quarter of a
+	// gigabyte.
+	defaultLinks = 4096
+
+	// defaultHandshakes bounds connections that are still in TLS's handshake, each about 60 kB and a millisecond of
+	// arithmetic. Above a quarter of it strangers have to show first that they receive at their address (Retry).
+	defaultHandshakes = 512
+
+	// defaultHandshakesPerIP keeps one address from taking all of them.
+	defaultHandshakesPerIP = 64
+
+	// defaultDials bounds dials under way, one goroutine each.
+	defaultDials = 256
+
+	// defaultWindowMemory bounds what the windows of all links may grow to beyond their beginning.
+	defaultWindowMemory = 256 << 20
+)
+
+const (
+	// loopLimit bounds loops; more than there are processors do nothing.
+	loopLimit = 256
+
+	// windowFirst is the window of a new connection: what a stranger can make quic-go keep by sending out of order. With
+	// defaultLinks that is 512 MB in the worst case. It doubles as long as it holds the sender up, to windowLast.
+	windowFirst = 128 << 10
+
+	// windowLast: 4 MiB at 100 ms are 335 Mbit/s on one connection. The engine grants no more credit than that either.
+	windowLast = 4 << 20
+
+	// handshakeTimeout is quic-go's for a handshake in which nothing moves, and for the first byte of the stream after it.
+	handshakeTimeout = 5 * time.Second
+
+	// idleTimeout and keepAlive: a binding of a NAT lives for 30 s or longer (RFC 4787 asks for 120 s and is not heard), and
+	// a connection whose other end is silent through three keepalives has none.
+	keepAlive   = 25 * time.Second
+	idleTimeout = 80 * time.Second
+
+	// lingerTimeout is how long a closed link may take to deliver what was written before.
+	lingerTimeout = 2 * time.Second
+
+	// graceRTTs is how many round trips a side that has heard the other's end waits before it ends the connection, so that
+	// its own end can be sent again if it was lost.
+	graceRTTs = 3
+
+	// discardLimit is what a link that was closed here still reads, to see the other side's end; who sends more is told to
+	// stop.
+	discardLimit = 256 << 10
+
+	// smallRead is the buffer that an idle link waits with; a read that fills it goes on with one of largeRead, which is
+	// lent and given back when reads are small again.
+	smallRead = 2 << 10
+	largeRead = 64 << 10
+
+	// directWrite is the longest write that goes into quic-go's own queue at once, and directBurst what may go that way
+	// until the queue is known to have been empty. Longer ones are sent from our buffer, without another copy in quic-go.
+	directWrite = 16 << 10
+	directBurst = 256 << 10
+
+	// sendBuffer is what a link holds of what it could not send at once. Two of these are lent to a busy link.
+	sendBuffer = 256 << 10
+
+	// unreliableQueue is how many datagrams wait for quic-go's own queue, which is as long; what comes then is lost.
+	unreliableQueue = 32
+
+	// unreliableLimit is what every path that carries QUIC at all has room for: 1200 bytes of UDP, less header, tag and the
+	// datagram's own frame (RFC 9000, 14; RFC 9221, 4).
+	unreliableLimit = 1150
+
+	// streamVersion is the first byte of the stream.
+	streamVersion = 1
+)
