@@ -14,6 +14,7 @@
 package postloop
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,6 +132,9 @@ func (l *Loop) run() {
 		due := l.turnDue.Swap(false)
 		if l.alarmDue() || due {
 			l.turn(l)
+			if l.turnDue.Load() { // a sink that always wants another turn must not keep the processor from those who post
+				runtime.Gosched()
+			}
 		}
 	}
 	if l.timer != nil {
