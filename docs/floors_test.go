@@ -55,6 +55,7 @@ var floors = map[string]floor{
 	// 5: components.
 	"engine/component/keepalive": {5, nil},
 	"engine/component/ack":       {5, nil},
+	"engine/component/backoff":   {5, nil},
 	"engine/component/natmap":    {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
 	"engine/component/discovery": {5, nil},
 	"engine/component/proxy":     {5, nil},
