@@ -58,6 +58,9 @@ type Config struct {
 	// found with engine.ComponentOf[*ack.Component].
 	Ack ack.Config
 
+	// Overlay, if not nil, makes the node one of an overlay: it is found, it broadcasts, it passes messages on.
+	Overlay *Overlay
+
 	// Engine, if not nil, may change anything else before the Network is made.
 	Engine func(*engine.Config)
 }
@@ -95,7 +98,15 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	for _, c := range []engine.ComponentInterface{&cfg.Keepalive, acks} {
+	components := []engine.ComponentInterface{&cfg.Keepalive, acks}
+	if cfg.Overlay != nil {
+		more, err := cfg.Overlay.components()
+		if err != nil {
+			return nil, err
+		}
+		components = append(components, more...)
+	}
+	for _, c := range components {
 		if err := n.AddComponent(c); err != nil {
 			return nil, err
 		}

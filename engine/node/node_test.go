@@ -12,10 +12,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/broadcast"
+	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
+	"github.com/carrier-p2p/carrier/engine/component/overlay"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 func TestMain(m *testing.M) {
@@ -105,5 +110,64 @@ func TestBadConfig(t *testing.T) {
 	}
 	if _, err := node.New(node.Config{Puzzle: &identity.Puzzle{}}); err == nil || !strings.Contains(err.Error(), "WeakPuzzle") {
 		t.Errorf("a weak puzzle: %v", err)
+	}
+}
+
+// Nodes with an Overlay find each other, broadcast and send to each other by ID; what is wrong with its parts is said by
+// New.
+func TestOverlay(t *testing.T) {
+	ctx := brief(t)
+	heard, told := make(chan broadcast.Message, 8), make(chan overlay.Message, 8)
+	var nodes []*engine.Network
+	for i := range 3 {
+		o := &node.Overlay{Scope: skad.Private, Broadcast: broadcast.Config{Deliver: broadcast.To(heard)}, Routed: overlay.Config{Deliver: overlay.To(told)}}
+		if i > 0 {
+			o.Bootstrap = []string{engine.Target{Addr: nodes[i-1].Addrs()[0], ID: nodes[i-1].ID()}.String()}
+		}
+		n, err := node.New(easy(node.Config{Listen: []string{"tcp://127.0.0.1:0"}, Overlay: o}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		defer n.Shutdown(context.Background())
+		nodes = append(nodes, n)
+		if d, ok := engine.ComponentOf[*discovery.Component](n); !ok {
+			t.Fatal("no discovery")
+		} else if i > 0 {
+			if err := d.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cast, _ := engine.ComponentOf[*broadcast.Component](nodes[2])
+	if _, err := cast.Broadcast(ctx, []byte("everybody")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		select {
+		case m := <-heard:
+			if string(m.Payload) != "everybody" || m.Origin != nodes[2].ID() {
+				t.Errorf("heard %+v", m)
+			}
+		case <-ctx.Done():
+			t.Fatal("not everybody has heard it")
+		}
+	}
+	routed, _ := engine.ComponentOf[*overlay.Component](nodes[0])
+	if err := routed.SendTo(ctx, nodes[2].ID(), []byte("you")); err != nil {
+		t.Error(err)
+	} else if m := <-told; string(m.Payload) != "you" || m.Origin != nodes[0].ID() {
+		t.Errorf("told %+v", m)
+	}
+	for want, o := range map[error]*node.Overlay{
+		discovery.ErrConfig: {Bootstrap: []string{"nowhere"}},
+		spread.ErrConfig:    {Broadcast: broadcast.Config{Spread: spread.Config{Rounds: -1}}},
+		overlay.ErrConfig:   {Routed: overlay.Config{Copies: -1}},
+	} {
+		if _, err := node.New(easy(node.Config{Overlay: o})); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }

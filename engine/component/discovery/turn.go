@@ -187,6 +187,10 @@ func (c *Component) carry(now time.Duration, a *skad.Action) {
 	case skad.ActionLookup:
 		c.lookupEnded(a.Result)
 		return
+	case skad.ActionBlame:
+		if s := c.sessions[a.To.ID]; s != nil && a.Banned {
+			s.peer.Disconnect(engine.CodeProtocol, "overlay: "+a.Reason.String())
+		}
 	case skad.ActionReady:
 		if !c.joined {
 			c.joined = true

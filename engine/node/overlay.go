@@ -1,0 +1,54 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/broadcast"
+	"github.com/carrier-p2p/carrier/engine/component/discovery"
+	"github.com/carrier-p2p/carrier/engine/component/overlay"
+	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/spread"
+)
+
+// An Overlay makes a node one of many that find each other, broadcast, and pass on each other's messages. The components
+// are found with engine.ComponentOf[*discovery.Component], [*broadcast.Component] and [*overlay.Component].
+type Overlay struct {
+	// Bootstrap are nodes to join through, "tcp://<id>@198.51.100.7:4001". The first node of all has none.
+	Bootstrap []string
+
+	// Scope says which addresses count: those of the Internet, or with skad.Private those of a LAN or of this machine, too.
+	Scope skad.Scope
+
+	Discovery discovery.Config // more about it; Bootstrap and Scope above are added
+	Broadcast broadcast.Config // Table, Connect, Blame and Scope are set here
+	Routed    overlay.Config   // Discovery is set here
+}
+
+// components returns the three, in the order in which they are to be added.
+func (o Overlay) components() ([]engine.ComponentInterface, error) {
+	dc := o.Discovery
+	dc.Bootstrap = append(append([]string(nil), dc.Bootstrap...), o.Bootstrap...)
+	dc.Overlay.Scope = max(dc.Overlay.Scope, o.Scope)
+	d, err := discovery.New(dc)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	bc := o.Broadcast
+	bc.Table, bc.Connect, bc.Scope = d.Table(), d.Connect, dc.Overlay.Scope
+	bc.Blame = func(who *skad.Contact, why spread.Reason) {
+		_ = d.Do(func(now time.Duration, core *skad.Core) { core.Blame(now, who, why) })
+	}
+	b, err := broadcast.New(bc)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	rc := o.Routed
+	rc.Discovery = d
+	r, err := overlay.New(rc)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return []engine.ComponentInterface{d, b, r}, nil
+}
