@@ -66,16 +66,17 @@ var floors = map[string]floor{
 	"engine/node": {6, nil},
 
 	// 7 and up: programs and what measures.
-	"examples/hello":    {7, nil},
-	"examples/chat":     {7, nil},
-	"bench/stats":       {6, nil},
-	"bench/plot":        {6, nil},
-	"bench/fingerprint": {6, []string{"golang.org/x/sys/unix"}},
-	"bench/report":      {8, nil},
-	"bench/load":        {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	"bench/driver":      {8, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
-	"bench":             {9, nil},
-	"cmd/p2pbench":      {9, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
+	"examples/hello":       {7, nil},
+	"examples/chat":        {7, nil},
+	"examples/overlaychat": {7, nil},
+	"bench/stats":          {6, nil},
+	"bench/plot":           {6, nil},
+	"bench/fingerprint":    {6, []string{"golang.org/x/sys/unix"}},
+	"bench/report":         {8, nil},
+	"bench/load":           {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
+	"bench/driver":         {8, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
+	"bench":                {9, nil},
+	"cmd/p2pbench":         {9, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
 
 	// This package: tests only.
 	"docs": {10, nil},
