@@ -73,13 +73,15 @@ var floors = map[string]floor{
 	"bench/plot":           {6, nil},
 	"bench/fingerprint":    {6, []string{"golang.org/x/sys/unix"}},
 	"bench/report":         {8, nil},
+	"bench/slo":            {9, nil},
+	"bench/scenario":       {10, nil},
 	"bench/load":           {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
 	"bench/driver":         {8, []string{"github.com/panjf2000/gnet/v2", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
 	"bench":                {9, nil},
-	"cmd/p2pbench":         {9, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
+	"cmd/p2pbench":         {11, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
 
 	// This package: tests only.
-	"docs": {10, nil},
+	"docs": {12, nil},
 }
 
 // testDoors may enter every package's tests, besides what the package itself may import.

@@ -65,10 +65,7 @@ func WriteCSV(w io.Writer, records []Record) error {
 
 // number is a figure in its metric's unit, for machines.
 func number(m Metric, v float64) string {
-	if strings.Contains(m.Unit, "MB") {
-		v /= 1e6
-	}
-	return strconv.FormatFloat(v, 'g', 6, 64)
+	return strconv.FormatFloat(m.Scaled(v), 'g', 6, 64)
 }
 
 // WriteMarkdown writes a table for each group.

@@ -1,6 +1,10 @@
 package report
 
-import "github.com/carrier-p2p/carrier/bench/load"
+import (
+	"strings"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
 
 // A Better says which way a figure should go.
 type Better int8
@@ -29,6 +33,14 @@ type Metric struct {
 
 	// Tiny says that the figure is near zero where things go well, so that a ratio of two of them says nothing.
 	Tiny bool
+}
+
+// Scaled is what Get returned in the metric's unit: bytes become millions where the unit says MB.
+func (m Metric) Scaled(v float64) float64 {
+	if strings.Contains(m.Unit, "MB") {
+		return v / 1e6
+	}
+	return v
 }
 
 // Metrics returns the figures of a scenario; none if there is no such scenario. The first is what the scenario is about.

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"math"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/bench/report"
+	"github.com/carrier-p2p/carrier/bench/scenario"
+	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
 // A byteSize is a number of bytes, typed as 64, 1KiB or 1MiB.
@@ -16,18 +14,11 @@ type byteSize int
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *byteSize) UnmarshalText(text []byte) error {
-	number, unit := string(text), 1
-	for suffix, n := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
-		if before, ok := strings.CutSuffix(number, suffix); ok {
-			number, unit = before, n
-		}
+	n, err := scenario.ParseSize(string(text))
+	if err == nil {
+		*s = byteSize(n)
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 0 || n > math.MaxInt32/unit {
-		return fmt.Errorf("%q is no size: want bytes such as 64, 1KiB or 1MiB", text)
-	}
-	*s = byteSize(n * unit)
-	return nil
+	return err
 }
 
 // String is the inverse of UnmarshalText.
@@ -40,32 +31,14 @@ type stages []load.Stage
 func (s *stages) UnmarshalText(text []byte) error {
 	*s = nil
 	for part := range strings.SplitSeq(string(text), ",") {
-		span, rates, ok := strings.Cut(part, ":")
-		from, to, ramp := strings.Cut(rates, "..")
-		if !ramp {
-			to = from
+		span, rates, _ := strings.Cut(part, ":")
+		stage, err := scenario.ParseStage(span, rates)
+		if err != nil {
+			return err
 		}
-		length, err := time.ParseDuration(span)
-		first, firstOK := parseRate(from)
-		last, lastOK := parseRate(to)
-		if !ok || err != nil || !firstOK || !lastOK {
-			return fmt.Errorf("%q is no stage: want a time and a rate, or the rates at its ends: 30s:5k or 10s:0..5k", part)
-		}
-		*s = append(*s, load.Stage{For: length, From: first, To: last})
+		*s = append(*s, stage)
 	}
 	return nil
-}
-
-// parseRate reads a number, perhaps with k or M.
-func parseRate(text string) (rate float64, ok bool) {
-	unit := 1.0
-	if before, found := strings.CutSuffix(text, "k"); found {
-		text, unit = before, 1e3
-	} else if before, found := strings.CutSuffix(text, "M"); found {
-		text, unit = before, 1e6
-	}
-	rate, err := strconv.ParseFloat(text, 64)
-	return rate * unit, err == nil
 }
 
 // A shares is a mix of sizes, typed as 64:90,16KiB:10.
@@ -75,14 +48,21 @@ type shares []load.SizeShare
 func (s *shares) UnmarshalText(text []byte) error {
 	*s = nil
 	for part := range strings.SplitSeq(string(text), ",") {
-		size, share, ok := strings.Cut(part, ":")
-		var bytes byteSize
-		err := bytes.UnmarshalText([]byte(size))
-		n, shareErr := strconv.Atoi(share)
-		if !ok || err != nil || shareErr != nil {
-			return fmt.Errorf("%q is no size and share: want 64:90", part)
+		share, err := scenario.ParseShare(part)
+		if err != nil {
+			return err
 		}
-		*s = append(*s, load.SizeShare{Bytes: int(bytes), Share: n})
+		*s = append(*s, share)
 	}
 	return nil
+}
+
+// A rules is what a run is held to, typed as p99<2ms,errors<0.1%.
+type rules slo.Rules
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *rules) UnmarshalText(text []byte) error {
+	parsed, err := slo.Parse(string(text))
+	*r = rules(parsed)
+	return err
 }

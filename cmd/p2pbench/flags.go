@@ -34,6 +34,7 @@ type outFlags struct {
 	Out    []string `help:"Write a report at the end; the name's ending says which: .html .md .csv .json .jsonl .bench (benchstat) .prom (OpenMetrics) .txt." placeholder:"FILE,..."`
 	Format string   `help:"What standard output gets at the end: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
 	Quiet  bool     `help:"No progress, no table." short:"q"`
+	SLO    rules    `name:"slo" help:"What --driver must meet, else the exit code is 4: 'p99<2ms,errors<0.1%'." placeholder:"RULES"`
 }
 
 // check refuses now what could not be written after an hour of measuring.
@@ -54,6 +55,7 @@ type loadFlags struct {
 	runFlags
 	Target  string `help:"Address that 'p2pbench serve' printed; none: a child process serves." placeholder:"ADDR"`
 	Profile string `help:"Write CPU profiles of both sides to PREFIX-dialling.pprof and PREFIX-serving.pprof." placeholder:"PREFIX"`
+	FindMax bool   `help:"Find the highest rate that meets --slo: many short runs, the best of which is kept."`
 	Control string `help:"Control address that 'p2pbench serve' printed; without it a target cannot be asked." placeholder:"ADDR"`
 }
 

@@ -72,6 +72,8 @@ type commands struct {
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
+	Play     playCommand     `cmd:"" help:"Run a scenario file, or a scenario that comes with the program."`
+	Compare  compareCommand  `cmd:"" help:"What got slower or faster between two files of results, beyond noise."`
 	Report   reportCommand   `cmd:"" help:"Show kept results again: a page with plots, a table, a spreadsheet."`
 }
 
@@ -109,6 +111,10 @@ Without --target a serving node is started as a child process on loopback. Examp
   p2pbench rpc --inflight 64 --rate 20000           open loop: latency from planned times
   p2pbench rpc --inflight 64 --against gnet,tls     the same beside baselines, in turns
   p2pbench connect --conns 64 --json -              one JSON object on standard output
+  p2pbench rpc --inflight 64 --find-max --slo 'p99<2ms'   the highest rate that meets it
+  p2pbench rpc --rate 20000 --out page.html         a page with plots that needs nothing but itself
+  p2pbench play ramp                                a scenario file; "play" alone lists the ready ones
+  p2pbench compare before.jsonl after.jsonl         what got slower, beyond noise
 
 Exit codes: 0 fine, 1 could not run, 2 usage, 3 messages lost or wrong, 4 a threshold not met,
 130 interrupted.`
@@ -134,9 +140,9 @@ func exitCode(err error) int {
 
 // trimPackage shows an error without our own names in front.
 func trimPackage(err error) string {
-	text := err.Error()
-	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: "} {
-		text = strings.ReplaceAll(text, prefix, "")
+	text := ": " + err.Error()
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "scenario: ", "slo: "} {
+		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}
-	return text
+	return text[len(": "):]
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
 // scenario runs one scenario as its flags say: here, or several times in processes of their own.
@@ -30,6 +31,9 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 	if f.Control != "" && f.Target == "" {
 		return fmt.Errorf("%w: --control without --target", errUsage)
 	}
+	if f.FindMax {
+		return a.findMax(f, c, names)
+	}
 	if len(names) > 1 || f.rounds() > 1 {
 		if f.Profile != "" {
 			return fmt.Errorf("%w: --profile is for one run", errUsage)
@@ -37,7 +41,7 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 		if f.Target != "" {
 			return fmt.Errorf("%w: --against and --rounds start serving nodes of their own: no --target", errUsage)
 		}
-		return a.turns(&f.runFlags, []load.Config{c}, names)
+		return a.turns(&f.runFlags, []step{{config: c}}, names)
 	}
 	if f.Config != "" {
 		return a.child(f, c)
@@ -53,6 +57,7 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 	if err := kept.add(result, 0); err != nil {
 		return err
 	}
+	kept.expect(kept.all, f.Driver, slo.Rules(f.SLO))
 	if err := kept.conclude(kept.all); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/carrier-p2p/carrier/bench/fingerprint"
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/bench/report"
+	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
 // records gathers the runs of one command, writes each to --json when it is there, and everything else at the end.
@@ -19,6 +20,7 @@ type records struct {
 	build fingerprint.Build
 
 	all  []report.Record
+	held []held // what was expected of some of them
 	json io.Writer
 	done func() error
 }
@@ -41,6 +43,39 @@ func (r *records) add(result *load.Result, round int) error {
 		Host: &r.host, Build: &r.build, Result: *result,
 	})
 	return writeJSON(r.json, &r.all[len(r.all)-1])
+}
+
+// held is runs of one driver and config, and the rules that their median must meet.
+type held struct {
+	driver string
+	rules  slo.Rules
+	runs   []*load.Result
+}
+
+// expect holds the newest runs of a driver to rules.
+func (r *records) expect(newest []report.Record, driver string, rules slo.Rules) {
+	h := held{driver: driver, rules: rules}
+	for i := range newest {
+		if newest[i].Driver == driver {
+			h.runs = append(h.runs, &newest[i].Result)
+		}
+	}
+	if len(rules) > 0 && len(h.runs) > 0 {
+		r.held = append(r.held, h)
+	}
+}
+
+// breaches prints every rule that was not met, to standard error: standard output may be somebody's data.
+func (r *records) breaches() (broken bool) {
+	for _, h := range r.held {
+		c := h.runs[0].Config
+		c.Scenario = h.runs[0].Scenario
+		for _, b := range h.rules.Check(h.runs...) {
+			broken = true
+			fmt.Fprintf(r.app.stderr, "not met: %s: %s: %s\n", h.driver, report.Title(c), b)
+		}
+	}
+	return broken
 }
 
 // show prints the newest runs for people, unless standard output is asked for in another form.
@@ -79,7 +114,14 @@ func (r *records) finish() error {
 			return err
 		}
 	}
-	return r.outcome()
+	broken := r.breaches()
+	if err := r.outcome(); err != nil {
+		return err
+	}
+	if broken {
+		return errThreshold
+	}
+	return nil
 }
 
 // outcome is the worst that happened: faults, then rules not met, then an interrupt.

@@ -40,7 +40,11 @@ func (c *runCommand) Run(a *app) error {
 	if !c.Quiet {
 		fmt.Fprintf(a.tableOut(c.JSON), "%s: a serving and a dialling process on loopback, %v each\n", c.Driver, c.Duration)
 	}
-	return a.turns(&c.runFlags, steps, names)
+	var tour []step
+	for _, config := range steps {
+		tour = append(tour, step{config: config})
+	}
+	return a.turns(&c.runFlags, tour, names)
 }
 
 // shortTour takes some twenty seconds with default durations.

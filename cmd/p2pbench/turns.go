@@ -2,25 +2,34 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
-// turns measures every config with every driver, in turns, each run in fresh processes.
-func (a *app) turns(f *runFlags, configs []load.Config, names []string) error {
+// a step is one config, and what is expected of it besides --slo.
+type step struct {
+	config load.Config
+	expect slo.Rules
+}
+
+// turns measures every step with every driver, in turns, each run in fresh processes.
+func (a *app) turns(f *runFlags, steps []step, names []string) error {
 	kept, err := a.records(&f.outFlags)
 	if err != nil {
 		return err
 	}
-	for _, c := range configs {
+	for _, s := range steps {
 		if a.ctx.Err() != nil {
 			break
 		}
 		before := len(kept.all)
-		if err := a.turnsOf(f, c, names, kept); err != nil {
+		if err := a.turnsOf(f, s.config, names, kept); err != nil {
 			_ = kept.done() // what was kept until now stays; the error says more
 			return err
 		}
+		kept.expect(kept.all[before:], f.Driver, slices.Concat(slo.Rules(f.SLO), s.expect))
 		if err := kept.conclude(kept.all[before:]); err != nil {
 			return err
 		}
