@@ -59,6 +59,10 @@ func (p *PeerClient) Receive(ctx context.Context, ops ...opcode.Opcode) (*Messag
 
 func (p *PeerClient) addWaiter(w *waiter) {
 	if p.state() != stateOpen {
+		if to := p.latest(); to != p {
+			to.loop.post(func() { to.adopt([]*waiter{w}) })
+			return
+		}
 		w.end(p.closeError())
 		return
 	}
@@ -67,6 +71,9 @@ func (p *PeerClient) addWaiter(w *waiter) {
 }
 
 func (p *PeerClient) dropWaiter(w *waiter) {
+	if to := p.latest(); to != p {
+		to.loop.post(func() { to.dropWaiter(w) })
+	}
 	if p.in != nil {
 		p.in.waiters = slices.DeleteFunc(p.in.waiters, func(have *waiter) bool { return have == w })
 	}

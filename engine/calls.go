@@ -29,7 +29,8 @@ type call struct {
 	op    opcode.Opcode
 	reply []byte // the reply's payload is appended here
 	then  func(*ComponentContext, error)
-	timer timer.Timer   // of a call with a callback
+	loop  *loop         // of a call with a callback: where its timer is, and where it is called back
+	timer timer.Timer   // likewise
 	due   time.Duration // when a call without one is given up, engine time; 0: its asker sees to that
 	id    uint32
 }
@@ -130,27 +131,33 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 
 // giveUp takes a call back. It reports false if somebody else has taken it, who then completes it.
 func (p *PeerClient) giveUp(id uint32) bool {
+	return p.takeCall(id) != nil
+}
+
+// takeCall takes a call out of the table it is in, which may have moved to another connection of the pair.
+func (p *PeerClient) takeCall(id uint32) (c *call) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.send.out != nil && p.send.out.calls.take(id) != nil
+	if p.send.out != nil {
+		c = p.send.out.calls.take(id)
+	}
+	to := moved(p.send.err)
+	p.mu.Unlock()
+	if c == nil && to != nil {
+		return to.takeCall(id)
+	}
+	return c
 }
 
 // answered completes the call that a reply frame is for. On the loop. A reply to nothing is dropped: its asker may just
 // have given up.
 func (p *PeerClient) answered(f *framing.Frame) {
-	p.mu.Lock()
-	var c *call
-	if p.send.out != nil {
-		c = p.send.out.calls.take(f.ID)
-	}
-	p.mu.Unlock()
+	c := p.takeCall(f.ID)
 	if c == nil {
 		p.loop.received.orphans++
 		return
 	}
 	if c.then != nil {
-		p.loop.wheel.Stop(&c.timer)
-		p.callBack(c, f, nil)
+		p.complete(c, f, nil)
 		return
 	}
 	c.op = f.Op
@@ -161,7 +168,7 @@ func (p *PeerClient) answered(f *framing.Frame) {
 
 // callBack runs a callback on the loop, as a component's code.
 func (p *PeerClient) callBack(c *call, f *framing.Frame, err error) {
-	l := p.loop
+	l := c.loop
 	ctx := &ComponentContext{peer: p}
 	if f != nil {
 		*ctx = ComponentContext{peer: p, op: f.Op, flags: f.Flags, id: f.ID, payload: f.Payload, row: l.table.row(f.Op)}
@@ -184,8 +191,7 @@ func (p *PeerClient) failCalls(err error) {
 	p.mu.Unlock()
 	for _, c := range open {
 		if c.then != nil {
-			p.loop.wheel.Stop(&c.timer)
-			p.callBack(c, nil, err)
+			p.complete(c, nil, err)
 			continue
 		}
 		c.done <- err
@@ -250,6 +256,10 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 			if err = p.waitRoom(ctx); err == nil {
 				continue
 			}
+		}
+		if to := moved(err); to != nil {
+			p = to
+			continue
 		}
 		p.net.recycle(c)
 		return 0, reply, err
@@ -386,9 +396,13 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 	if timeout <= 0 {
 		timeout = p.net.cfg.RequestTimeout
 	}
-	l, c := p.loop, &call{then: then}
+	l := p.loop
+	c := &call{then: then, loop: l}
 	now := l.clock()
 	if err := p.ask(now, c, op, payload); err != nil {
+		if to := moved(err); to != nil {
+			return to.requestAsync(op, payload, timeout, then)
+		}
 		return err
 	}
 	id, due := c.id, now+timeout
@@ -408,6 +422,9 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 func (p *PeerClient) holdsCall(id uint32) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if to := moved(p.send.err); to != nil {
+		return to.holdsCall(id)
+	}
 	o := p.send.out
 	at := id & callSlots
 	return o != nil && int(at) <= len(o.calls.slots) && o.calls.slots[at-1].id == id && o.calls.slots[at-1].call != nil

@@ -107,6 +107,10 @@ func (p *PeerClient) part(how *parting, word goodbyeFrame, cut bool) {
 
 // left: the other side has said goodbye. On the loop. Over datagrams it is told that this has been heard.
 func (p *PeerClient) left(why *CloseError) {
+	if to := p.net.pairs.successor(p); why.Code == CodeReplaced && to != nil && p.state() == stateOpen {
+		p.follow(to, why)
+		return
+	}
 	p.takeLeave(why)
 	if p.dg != nil {
 		p.part(&parting{deaf: true, last: true}, goodbyeFrame{op: opcode.DisconnectCode, payload: appendGoodbye(nil, CodeNone, "")}, true)
@@ -121,7 +125,10 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 	wasOpen := p.opened
 	p.move(stateDraining)
 	p.mu.Lock()
-	p.send.err, p.send.open = why, false
+	to := moved(p.send.err)
+	if p.send.open = false; to == nil {
+		p.send.err = why
+	}
 	var then []func()
 	if o := p.send.out; o != nil {
 		if o.room != nil {
@@ -142,7 +149,11 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 			g.dial.lost(p, why)
 		}
 	}
+	if to != nil {
+		p.passWaiters(to)
+	}
 	if !wasOpen {
+		p.failCalls(why)  // of the connection before it
 		p.endInbound(why) // what has come while it waited to be open
 		return
 	}

@@ -72,7 +72,7 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 		err  error
 	}
 	result := make(chan outcome, 1)
-	w, d, err := n.dials.join(t, func(p *PeerClient, err error) { result <- outcome{p, err} })
+	w, d, err := n.dials.join(t, false, func(p *PeerClient, err error) { result <- outcome{p, err} })
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 // DialAsync is Dial with a callback, called exactly once on one of the loops. It never waits and may be called on a loop.
 // If it fails itself, then is not called.
 func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
-	_, _, err := n.dials.join(t, func(p *PeerClient, err error) {
+	_, _, err := n.dials.join(t, false, func(p *PeerClient, err error) {
 		l := n.home()
 		if p != nil {
 			l = p.loop
@@ -106,8 +106,9 @@ func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
 	return err
 }
 
-// join adds a waiter to the dial of t, starting one if there is none. An open connection answers at once.
-func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dialing, error) {
+// join adds a waiter to the dial of t, starting one if there is none. An open connection answers at once, unless another is
+// wanted.
+func (s *dials) join(t Target, another bool, then func(*PeerClient, error)) (*dialWaiter, *dialing, error) {
 	n := s.net
 	switch {
 	case !n.running():
@@ -117,7 +118,7 @@ func (s *dials) join(t Target, then func(*PeerClient, error)) (*dialWaiter, *dia
 	case t.ID == n.id:
 		return nil, nil, ErrSelfDial
 	}
-	if p := n.openTo(t); p != nil {
+	if p := n.openTo(t); p != nil && !another {
 		then(p, nil)
 		return nil, nil, nil
 	}

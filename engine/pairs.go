@@ -20,6 +20,7 @@ import (
 //     lives: if the other end has given it up and the news is still on the way, its next try succeeds.
 //   - If the peer has restarted (another instance number), the open connection is dead whatever it looks like: the new
 //     one replaces it.
+//   - A direct connection of the same process takes over from a relayed one: see handover.go.
 //
 // A peer that is being taken leave of still has its place: PeerConnect of the next connection comes after PeerDisconnect
 // of the last. The next one waits; who waits is under mu, too.
@@ -46,7 +47,7 @@ func (s *pairs) init(n *Network) {
 func (s *pairs) claim(p *PeerClient) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if open, ok := s.net.connMgr.Peer(p.id); ok && open.instance == p.instance {
+	if open, ok := s.net.connMgr.Peer(p.id); ok && open.instance == p.instance && !better(p, open) {
 		return ErrDuplicate
 	}
 	if s.claims[p.id] != nil || s.waiting[p.id] != nil {
@@ -71,7 +72,7 @@ func (s *pairs) confirm(p *PeerClient) error {
 func (s *pairs) admit(p *PeerClient) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if open, ok := s.net.connMgr.Peer(p.id); ok && open.instance == p.instance {
+	if open, ok := s.net.connMgr.Peer(p.id); ok && open.instance == p.instance && !better(p, open) {
 		open.loop.post(open.probe)
 		return ErrDuplicate
 	}
@@ -98,7 +99,11 @@ func (s *pairs) enrolLocked(p *PeerClient) error {
 	}
 	if open, ok := s.net.connMgr.Peer(p.id); ok {
 		if open.instance == p.instance {
-			return ErrDuplicate
+			if !better(p, open) {
+				return ErrDuplicate
+			}
+			open.loop.post(func() { open.handOver(p) })
+			return s.waitLocked(p)
 		}
 		open.loop.post(func() { open.leave(&CloseError{Code: CodeReplaced, Text: "the peer has restarted"}) })
 		return s.waitLocked(p)
@@ -124,6 +129,23 @@ func (s *pairs) waitLocked(p *PeerClient) error {
 	}
 	s.waiting[p.id] = p
 	return errWait
+}
+
+// awaits reports whether p waits for an older connection to go.
+func (s *pairs) awaits(p *PeerClient) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[p.id] == p
+}
+
+// successor is a better connection of p's pair that this node has dialled and that awaits the responder's word, or nil.
+func (s *pairs) successor(p *PeerClient) *PeerClient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to := s.claims[p.id]; to != nil && to.instance == p.instance && better(to, p) {
+		return to
+	}
+	return nil
 }
 
 // takeOut makes p nobody's peer; until left it keeps its place.

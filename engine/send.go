@@ -117,11 +117,11 @@ func (p *PeerClient) startLocked() bool {
 // less of it.
 func (p *PeerClient) appendLocked(ln lane, waits bool, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
 	s := &p.send
-	if s.err != nil {
-		return s.err
-	}
 	if !credited(op) {
 		ln = laneControl
+	}
+	if s.err != nil && (ln != laneControl || moved(s.err) == nil || p.state() != stateOpen) { // who moves still grants credit
+		return s.err
 	}
 	if !s.open && ln != laneControl {
 		return ErrClosed
@@ -205,6 +205,9 @@ func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.
 	if start {
 		p.loop.schedule(p)
 	}
+	if to := moved(err); to != nil {
+		return to.queue(ln, waits, op, flags, id, payload)
+	}
 	return err
 }
 
@@ -260,7 +263,7 @@ func (p *PeerClient) sendLater(ctx context.Context, ln lane, op opcode.Opcode, f
 		expired = t.C
 	}
 	for {
-		room := p.room()
+		room := p.latest().room()
 		err := p.queue(ln, true, op, flags, id, payload)
 		if err != ErrSendBufferFull {
 			return err
@@ -313,6 +316,10 @@ func (o *outbound) wakeLocked(limit int) (then []func()) {
 // OnRoom has then called on the peer's loop, once, when the send buffer is half empty or the connection has ended: for those
 // who have got ErrSendBufferFull and must not wait. Any goroutine. How many ask is for the callers to bound.
 func (p *PeerClient) OnRoom(then func()) {
+	if to := p.latest(); to != p {
+		to.OnRoom(func() { p.postAll([]func(){then}) })
+		return
+	}
 	p.mu.Lock()
 	o := p.send.out
 	waits := o != nil && p.send.err == nil && o.queued > p.net.cfg.SendBuffer/2

@@ -62,6 +62,12 @@ const (
 	// reserveFor is how long a reservation a node asks for; the relay may grant less.
 	reserveFor = 4 * time.Hour
 
+	// directFirst and directLast space the tries of a relayed peer's direct addresses, directLimit bounds how many of them
+	// are tried in a round: they are what the peer claims, and each is a stranger's address until somebody answers.
+	directFirst = time.Second
+	directLast  = 10 * time.Minute
+	directLimit = 4
+
 	// linkLimit bounds the circuits that one relay may open to this node and that are there, all told: a hostile relay can
 	// invite as often as it likes.
 	linkLimit = 1024

@@ -98,6 +98,7 @@ type Component struct {
 	keep  keeper
 	links links
 	count counters
+	over  atomic.Bool // Cleanup has been called
 }
 
 var _ engine.Subscriber = (*Component)(nil)
@@ -133,12 +134,13 @@ func (c *Component) Startup(n *engine.Network) {
 
 // Cleanup ends both.
 func (c *Component) Cleanup(*engine.Network) {
+	c.over.Store(true)
 	c.keep.cleanup()
 	c.serve.cleanup()
 }
 
 // PeerConnect begins to look for a direct way to a peer that has come through a relay.
-func (c *Component) PeerConnect(p *engine.PeerClient) {}
+func (c *Component) PeerConnect(p *engine.PeerClient) { c.straighten(p) }
 
 // PeerDisconnect ends what went over the peer's connection.
 func (c *Component) PeerDisconnect(p *engine.PeerClient) {
@@ -182,7 +184,7 @@ func reply(ctx *engine.ComponentContext, r response) {
 
 // counters are behind Stats. Any goroutine.
 type counters struct {
-	stray, refused, granted, opened, ended, violations, bytes atomic.Int64
+	stray, refused, granted, opened, ended, violations, bytes, tried, moved atomic.Int64
 }
 
 // Stats are what the component has done as a relay, and what it holds.
@@ -199,6 +201,9 @@ type Stats struct {
 	Violations int64 // circuits ended because an end sent more than there was room for
 	Bytes      int64 // carried for others
 	Stray      int64 // messages about circuits that are not there, and answers to nothing
+
+	Tried int64 // direct addresses of relayed peers
+	Moved int64 // of these, those that the connection has moved to
 }
 
 // Stats returns the counters. Any goroutine.
@@ -206,6 +211,7 @@ func (c *Component) Stats() Stats {
 	s := Stats{
 		Granted: c.count.granted.Load(), Refused: c.count.refused.Load(), Opened: c.count.opened.Load(), Ended: c.count.ended.Load(),
 		Violations: c.count.violations.Load(), Bytes: c.count.bytes.Load(), Stray: c.count.stray.Load(), Waiting: c.serve.waiting.Load(),
+		Tried: c.count.tried.Load(), Moved: c.count.moved.Load(),
 	}
 	s.Reservations, s.Circuits = c.serve.counts()
 	s.Links = c.links.len()

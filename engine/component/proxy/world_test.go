@@ -253,11 +253,16 @@ const (
 type witness struct {
 	engine.Component
 	mu    sync.Mutex
-	ups   []*engine.PeerClient
-	downs []*engine.PeerClient
+	log   []comings
 	notes []string
 	bytes int
 	quiet bool // only count
+}
+
+// comings are PeerConnect and PeerDisconnect in their order.
+type comings struct {
+	id   identity.ID
+	what string
 }
 
 func (c *witness) Opcodes() []opcode.Opcode { return []opcode.Opcode{opNote, opAsk, opTold} }
@@ -265,13 +270,13 @@ func (c *witness) Opcodes() []opcode.Opcode { return []opcode.Opcode{opNote, opA
 func (c *witness) PeerConnect(p *engine.PeerClient) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ups = append(c.ups, p)
+	c.log = append(c.log, comings{p.ID(), "up "})
 }
 
 func (c *witness) PeerDisconnect(p *engine.PeerClient) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.downs = append(c.downs, p)
+	c.log = append(c.log, comings{p.ID(), "down "})
 }
 
 func (c *witness) Receive(ctx *engine.ComponentContext) error {

@@ -1,0 +1,236 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// pair is two nodes that keep their connection relayed until they are told, one of them reachable.
+func pair(w *world, limits proxy.Limits) (r, a, b *node, p *engine.PeerClient) {
+	r = w.relay(limits)
+	a = w.node(plan{proxy: proxy.Config{KeepRelayed: true}})
+	b = w.node(plan{proxy: proxy.Config{KeepRelayed: true, Relays: []engine.Target{r.at()}}})
+	w.until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
+	p = w.dial(a, b.through(r))
+	w.until("b to see a", func() bool { return b.peer(a.ID()) != nil })
+	return r, a, b, p
+}
+
+// outcomes counts what becomes of requests.
+type outcomes struct {
+	mu           sync.Mutex
+	asked, right int
+	wrong        []string
+}
+
+func (o *outcomes) ask(p *engine.PeerClient, body string) {
+	o.mu.Lock()
+	o.asked++
+	o.mu.Unlock()
+	err := p.RequestRawAsync(opAsk, []byte(body), 0, func(ctx *engine.ComponentContext, err error) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if err == nil && string(ctx.Payload()) == body {
+			o.right++
+		} else {
+			o.wrong = append(o.wrong, fmt.Sprint(body, err))
+		}
+	})
+	if err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.wrong = append(o.wrong, fmt.Sprint(body, err))
+	}
+}
+
+func (o *outcomes) done() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.right+len(o.wrong) == o.asked
+}
+
+// Under traffic both ways the pair moves from the relay to a direct connection: every message arrives once and in order,
+// every request is answered, through the PeerClients that were there before; components see one connection end and then the
+// other begin.
+func TestMove(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			w := simWorld(t, simnet.Weather{Latency: 5 * time.Millisecond, Jitter: time.Duration(seed) * time.Millisecond, Rate: 2 << 20})
+			r, a, b, p := pair(w, proxy.Limits{})
+			q := b.peer(a.ID())
+			var asked outcomes
+			const messages = 600
+			var moved *engine.PeerClient
+			for i := range messages {
+				for from, peer := range map[string]*engine.PeerClient{"a": p, "b": q} {
+					body := strings.Repeat("x", i%3*int(100+seed*200))
+					if err := peer.TrySendRaw(opNote, fmt.Appendf(nil, "%s %d %s", from, i, body)); err != nil {
+						t.Fatalf("%s's message %d: %v", from, i, err)
+					}
+					if i%10 == 0 {
+						asked.ask(peer, fmt.Sprint(from, " asks ", i))
+					}
+				}
+				if i == 100 {
+					if err := p.MoveTo(b.at().Addr, func(have *engine.PeerClient, err error) {
+						if moved = have; err != nil {
+							t.Errorf("move: %v", err)
+						}
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.sim.Run(time.Millisecond)
+			}
+			w.until("the move", func() bool { return moved != nil })
+			if moved.Relayed() || a.peer(b.ID()) != moved || !moved.Connected() {
+				t.Fatalf("a has %v, relayed %v", moved.RemoteAddr(), moved.Relayed())
+			}
+			w.until("all answers", asked.done)
+			if len(asked.wrong) > 0 || asked.right < 100 {
+				t.Errorf("%d answers, wrong: %q", asked.right, asked.wrong)
+			}
+			for from, to := range map[string]*node{"a": b, "b": a} {
+				next := func() []string {
+					notes, _ := to.seen.got()
+					var of []string
+					for _, note := range notes {
+						if strings.HasPrefix(note, from+" ") && !strings.Contains(note, "asks") {
+							of = append(of, note)
+						}
+					}
+					return of
+				}
+				w.until("the messages of "+from, func() bool { return len(next()) >= messages })
+				for i, note := range next() {
+					if !strings.HasPrefix(note, fmt.Sprintf("%s %d ", from, i)) {
+						t.Fatalf("message %d of %s is %.20q", i, from, note)
+					}
+				}
+			}
+			for _, n := range []*node{a, b} {
+				of := map[identity.ID]string{}
+				for _, up := range n.seen.log {
+					of[up.id] += up.what
+				}
+				other := a.ID()
+				if n == a {
+					other = b.ID()
+				}
+				if of[other] != "up down up " {
+					t.Errorf("components have seen %q", of[other])
+				}
+			}
+			var closed *engine.CloseError
+			if !errors.As(p.CloseReason(), &closed) || closed.Code != engine.CodeReplaced {
+				t.Errorf("the old connection ended with %v", p.CloseReason())
+			}
+			w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
+		})
+	}
+}
+
+// Calls that wait, on goroutines, do not notice the move either: Send, Request and Receive go on at the other connection.
+func TestMoveUnderWaitingCalls(t *testing.T) {
+	w := &world{TB: t}
+	t.Cleanup(w.stop)
+	_, a, b, p := pair(w, proxy.Limits{})
+	b.seen.quiet = true
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	sent := 0
+	work.Go(func() {
+		for body := make([]byte, 8<<10); ; sent += len(body) {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := p.SendRaw(ctx, opNote, body); err != nil {
+				t.Errorf("after %d bytes: %v", sent, err)
+				return
+			}
+		}
+	})
+	for range 4 {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, _, err := p.RequestRaw(ctx, opAsk, []byte("?"), nil); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	told := make(chan error, 1)
+	work.Go(func() {
+		_, err := p.Receive(ctx, opTold)
+		told <- err
+	})
+	w.until("traffic", func() bool { _, got := b.seen.got(); return got > 1<<20 })
+	moved := make(chan *engine.PeerClient, 1)
+	try := func() {
+		if err := p.MoveTo(b.at().Addr, func(have *engine.PeerClient, err error) {
+			if err != nil {
+				t.Errorf("move: %v", err)
+			}
+			moved <- have
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try()
+	have := <-moved
+	if have.Relayed() {
+		t.Error("the pair has not moved")
+	}
+	if err := b.peer(a.ID()).SendRaw(ctx, opTold, []byte("!")); err != nil {
+		t.Error(err)
+	}
+	if err := <-told; err != nil {
+		t.Errorf("Receive: %v", err)
+	}
+	close(stop)
+	work.Wait()
+	w.until("all that was sent", func() bool { _, got := b.seen.got(); return got >= sent })
+}
+
+// Left to themselves, both ends look for a direct way: the one that finds it moves the pair, once.
+func TestStraighten(t *testing.T) {
+	worlds(t, func(w *world) {
+		r := w.relay(proxy.Limits{})
+		a := w.node(plan{})
+		b := w.node(plan{proxy: proxy.Config{Relays: []engine.Target{r.at()}}})
+		w.until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
+		p := w.dial(a, b.through(r))
+		if !p.Relayed() {
+			t.Fatal("not relayed")
+		}
+		w.until("the move", func() bool {
+			q := a.peer(b.ID())
+			return q != nil && !q.Relayed() && b.peer(a.ID()) != nil && !b.peer(a.ID()).Relayed()
+		})
+		w.until("it to be counted", func() bool { return a.proxy.Stats().Moved+b.proxy.Stats().Moved > 0 })
+		w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
+		if n := a.proxy.Stats().Moved + b.proxy.Stats().Moved; n != 1 {
+			t.Errorf("moved %d times", n)
+		}
+	})
+}
