@@ -36,7 +36,10 @@ const compressS2 = 1
 
 // compress switches compression on for an opcode, and says so in the handshakes to come.
 func (n *Network) compress(op opcode.Opcode) {
-	n.compressed[op] = true // under compose
+	if n.compressed == nil { // under compose
+		n.compressed = map[opcode.Opcode]bool{}
+	}
+	n.compressed[op] = true
 	n.record.Lock()
 	defer n.record.Unlock()
 	said := *n.ownRaw.Load()

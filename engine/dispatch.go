@@ -30,11 +30,11 @@ type table struct {
 type row struct {
 	limit     int  // largest message, bytes
 	counted   bool // costs credit
+	compress  bool // large messages are compressed for peers that take it
 	small     int  // largest payload that sendSmall may queue; -1: none
 	place     int  // where its messages are counted; see opcodeCounts
 	receivers []*slot
 	entry     *opcode.Entry // nil: no type is registered
-	compress  bool          // large messages are compressed for peers that take it
 }
 
 // An ackRow is who answers for messages that want to be acknowledged; the zero value: nobody.

@@ -53,7 +53,7 @@ type Network struct {
 	starting  []*slot    // under compose: Startup is being called
 	slotOrder int
 
-	compressed map[opcode.Opcode]bool // under compose: registered WithCompression
+	compressed map[opcode.Opcode]bool // under compose: registered WithCompression; nil: none is
 
 	record   sync.Mutex // serialises changes of the own record
 	own      atomic.Pointer[identity.Record]
@@ -98,7 +98,6 @@ func New(cfg Config) (*Network, error) {
 
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
-		compressed:   map[opcode.Opcode]bool{},
 	}
 	n.records, err = lru.New[identity.ID, shown](recordCacheSize)
 	if err != nil {
