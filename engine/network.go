@@ -308,8 +308,16 @@ func (n *Network) Record() *identity.Record { return n.own.Load() }
 // Advertise replaces the addresses and flags in this node's record, which is signed anew with a higher sequence number
 // and shown in every handshake from now on.
 func (n *Network) Advertise(addrs []transport.Addr, flags identity.Flags) error {
+	return n.Readvertise(func(*identity.Record) ([]transport.Addr, identity.Flags) { return addrs, flags })
+}
+
+// Readvertise is Advertise for those who change a part of what the record says: change is given the record as it is, nil if
+// there is none, and returns what the next one is to say. No other change comes between. change must not call the Network.
+// Any goroutine.
+func (n *Network) Readvertise(change func(have *identity.Record) ([]transport.Addr, identity.Flags)) error {
 	n.record.Lock()
 	defer n.record.Unlock()
+	addrs, flags := change(n.own.Load())
 	seq := uint64(1)
 	if old := n.own.Load(); old != nil {
 		seq = old.Seq + 1

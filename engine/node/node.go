@@ -17,7 +17,9 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/component/addressmap"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
+	"github.com/carrier-p2p/carrier/engine/component/natmap"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -29,8 +31,14 @@ type Config struct {
 	// other protocols than TCP need one of Transports.
 	Listen []string
 
-	// Advertise are the addresses to show in the node record where others cannot use those in Listen.
+	// Advertise are the addresses to show in the node record where others cannot use those in Listen. None: the node finds out,
+	// from its host, its router if MapPorts is set, and what peers see: component/addressmap. It then shows its private
+	// addresses as well, for peers in the same network.
 	Advertise []string
+
+	// MapPorts has the node ask the router for a way in to its listening ports, by NAT-PMP and UPnP, for as long as it runs:
+	// component/natmap, found with engine.ComponentOf[*natmap.Component]. docs/nat.md says what that means for an operator.
+	MapPorts bool
 
 	// Identity is who the node is. nil: the one in IdentityFile, which is made on the first start, or without a file one
 	// for this run. Making one takes about two seconds of one core: the network's proof of work.
@@ -98,7 +106,12 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	components := []engine.ComponentInterface{&cfg.Keepalive, acks}
+	components := []engine.ComponentInterface{
+		&cfg.Keepalive, acks, addressmap.New(addressmap.Config{Public: ec.Advertise, HidePrivate: len(ec.Advertise) > 0}),
+	}
+	if cfg.MapPorts {
+		components = append(components, &natmap.Component{Logger: cfg.Logger})
+	}
 	if cfg.Overlay != nil {
 		more, err := cfg.Overlay.components()
 		if err != nil {

@@ -126,8 +126,8 @@ func (k *keeper) step(calls context.Context) {
 		k.underWay++
 		go func() { k.results <- d.do(calls, act) }()
 	}
+	k.changed(k.m.report(k.problem)) // first: who hears of an event may look
 	for e, ok := k.m.NextEvent(); ok; e, ok = k.m.NextEvent() {
 		k.event(e)
 	}
-	k.changed(k.m.report(k.problem))
 }

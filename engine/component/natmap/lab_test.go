@@ -3,6 +3,7 @@ package natmap_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/component/natmap"
 	"github.com/carrier-p2p/carrier/engine/lab"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/udpio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -26,34 +27,35 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// A book says which addresses it is told, as an address map would.
-type book struct{ engine.Component }
-
-func (book) SetMapped(_, external []transport.Addr) { fmt.Println("mapped", external) }
-
 func labNode(seed byte, listen ...string) (*engine.Network, error) {
 	id, err := identity.FromSeed(context.Background(), [32]byte{seed}, identity.Puzzle{})
 	if err != nil {
 		return nil, err
 	}
-	return node.New(node.Config{Identity: id, Listen: listen, Puzzle: &identity.Puzzle{}, WeakPuzzle: true})
+	return node.New(node.Config{
+		Identity: id, Listen: listen, MapPorts: len(listen) > 0, Puzzle: &identity.Puzzle{}, WeakPuzzle: true,
+		Transports: []transport.Transport{udpio.New(udpio.Config{})},
+	})
 }
 
-// serve is a node behind a router.
+// serve is a node behind a router. It says what happens, and which public addresses its record shows.
 func serve(ctx context.Context, _ <-chan string, listen ...string) error {
 	n, err := labNode(1, listen...)
 	if err != nil {
 		return err
 	}
-	for _, c := range []engine.ComponentInterface{book{}, &natmap.Component{}} {
-		if err := n.AddComponent(c); err != nil {
-			return err
-		}
-	}
+	events := n.Events(context.Background())
 	go func() {
-		for e := range n.Events(context.Background()) {
-			if e.Kind == engine.Reachability {
-				fmt.Println("event", e.Text)
+		last := ""
+		for e := range events {
+			if e.Kind != engine.Reachability {
+				continue
+			}
+			fmt.Println("event", e.Text)
+			addrs := slices.DeleteFunc(slices.Clone(n.Record().Addrs), func(a transport.Addr) bool { return a.Addr().IsPrivate() })
+			if now := fmt.Sprint("record ", addrs); now != last {
+				last = now
+				fmt.Println(now)
 			}
 		}
 	}()
@@ -91,7 +93,7 @@ func reach(t *testing.T, outside *lab.Process, addr string, began time.Time) tim
 	t.Helper()
 	said := ""
 	for time.Since(began) < time.Minute {
-		outside.Say("tcp://%s", addr)
+		outside.Say("%s", addr)
 		if said = outside.Expect("dialled "); strings.HasPrefix(said, "true") {
 			return time.Since(began)
 		}
@@ -121,7 +123,7 @@ func TestReachable(t *testing.T) {
 			if got := inside.Expect("event mapped "); !strings.HasPrefix(got, "("+c.via) {
 				t.Errorf("mapped %s, want %s", got, c.via)
 			}
-			took := reach(t, outside, c.external+":4001", began)
+			took := reach(t, outside, "tcp://"+c.external+":4001", began)
 			t.Logf("reachable after %v", took)
 			if took > 5*time.Second {
 				t.Errorf("it took %v", took)
@@ -129,6 +131,25 @@ func TestReachable(t *testing.T) {
 			inside.End()
 			if left := mappings(l); left != "" {
 				t.Errorf("left in the routers:\n%s", left)
+			}
+		})
+	}
+}
+
+// Every listening port is mapped, TCP and UDP, and what the record shows leads to the node.
+func TestAllPorts(t *testing.T) {
+	for _, vars := range [][]string{{"NATLAB_IGD_A=enable_upnp=no"}, {"NATLAB_IGD_A=enable_natpmp=no"}} {
+		t.Run(vars[0], func(t *testing.T) {
+			t.Parallel()
+			l := lab.Require(t, vars...)
+			outside := l.Start("wan", "dial")
+			inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001", "udp://0.0.0.0:4002")
+			inside.Expect("record [tcp://25.64.0.10:4001 udp://25.64.0.10:4002]")
+			reach(t, outside, "tcp://25.64.0.10:4001", time.Now())
+			reach(t, outside, "udp://25.64.0.10:4002", time.Now())
+			inside.End()
+			if left := mappings(l); left != "" {
+				t.Errorf("left in the router:\n%s", left)
 			}
 		})
 	}
@@ -179,9 +200,7 @@ func TestSurvives(t *testing.T) {
 			}},
 			{"renumber", "25.64.0.11", func(t *testing.T, l *lab.Lab, _, inside *lab.Process) {
 				l.Do("renumber", "a", "11")
-				if got := inside.Expect("mapped "); got != "[tcp://25.64.0.11:4001]" {
-					t.Errorf("the address map is told %s", got)
-				}
+				inside.Expect("record [tcp://25.64.0.11:4001]")
 			}},
 		} {
 			t.Run(via.name+"/"+fault.name, func(t *testing.T) {
@@ -189,12 +208,12 @@ func TestSurvives(t *testing.T) {
 				l := lab.Require(t, via.vars...)
 				outside := l.Start("wan", "dial")
 				inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
-				inside.Expect("mapped [tcp")
-				reach(t, outside, "25.64.0.10:4001", time.Now())
+				inside.Expect("record [tcp")
+				reach(t, outside, "tcp://25.64.0.10:4001", time.Now())
 				<-time.After(5 * time.Second) // the daemon's clock counts whole seconds: there has to be something to fall from
 				struck := time.Now()
 				fault.strike(t, l, outside, inside)
-				t.Logf("reachable again %v after it began", reach(t, outside, fault.external+":4001", struck))
+				t.Logf("reachable again %v after it began", reach(t, outside, "tcp://"+fault.external+":4001", struck))
 				inside.End()
 				if left := mappings(l); left != "" {
 					t.Errorf("left in the router:\n%s", left)
@@ -212,9 +231,9 @@ func TestConflict(t *testing.T) {
 			l := lab.Require(t, vars...)
 			outside := l.Start("wan", "dial")
 			one := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
-			first := strings.Trim(one.Expect("mapped [tcp://"), "]")
+			first := "tcp://" + strings.Trim(one.Expect("record [tcp://"), "]")
 			other := l.Start("lan-a2", "serve", "tcp://0.0.0.0:4001")
-			second := strings.Trim(other.Expect("mapped [tcp://"), "]")
+			second := "tcp://" + strings.Trim(other.Expect("record [tcp://"), "]")
 			if first == second {
 				t.Fatalf("both have %s", first)
 			}
@@ -241,9 +260,7 @@ func TestReluctant(t *testing.T) {
 		if got := inside.Expect("event mapping refused "); !strings.Contains(got, "tcp/443") {
 			t.Errorf("refused: %s", got)
 		}
-		if got := inside.Expect("mapped "); got != "[tcp://25.64.0.10:4001]" {
-			t.Errorf("mapped: %s", got)
-		}
+		inside.Expect("record [tcp://25.64.0.10:4001]")
 		inside.End()
 	})
 	t.Run("carrier-grade NAT", func(t *testing.T) {
@@ -263,7 +280,7 @@ func TestReluctant(t *testing.T) {
 		inside := l.Start("lan-a", "serve", "tcp://0.0.0.0:4001")
 		inside.Expect("ready")
 		l.Do("gw", "a", "start")
-		inside.Expect("mapped [tcp://25.64.0.10:4001]")
+		inside.Expect("record [tcp://25.64.0.10:4001]")
 		inside.End()
 	})
 }

@@ -244,20 +244,21 @@ func (c *Component) Addrs() []transport.Addr {
 
 // advertise puts the relayed addresses, and what this node is, into its record, beside the addresses that are there.
 func (c *Component) advertise() {
-	have := c.net.Record()
-	var addrs []transport.Addr
-	for _, a := range have.Addrs {
-		if a.Proto != transport.Relay {
-			addrs = append(addrs, a)
+	// What the record has held it can hold.
+	_ = c.net.Readvertise(func(have *identity.Record) (addrs []transport.Addr, flags identity.Flags) {
+		for _, a := range have.Addrs {
+			if a.Proto != transport.Relay {
+				addrs = append(addrs, a)
+			}
 		}
-	}
-	addrs = append(addrs, c.Addrs()...)
-	flags := have.Flags
-	if c.cfg.Serve {
-		flags |= identity.FlagRelay
-	}
-	if len(addrs) > identity.AddrLimit { // a relayed address is of use where the others are not
-		addrs = append(addrs[:identity.AddrLimit-1:identity.AddrLimit-1], addrs[len(addrs)-1])
-	}
-	_ = c.net.Advertise(addrs, flags) // what the record has held it can hold
+		addrs = append(addrs, c.Addrs()...)
+		flags = have.Flags
+		if c.cfg.Serve {
+			flags |= identity.FlagRelay
+		}
+		if len(addrs) > identity.AddrLimit { // a relayed address is of use where the others are not
+			addrs = append(addrs[:identity.AddrLimit-1:identity.AddrLimit-1], addrs[len(addrs)-1])
+		}
+		return addrs, flags
+	})
 }
