@@ -18,6 +18,20 @@
 //	4      4    id
 //	8      n    payload
 //
+// # Rivals
+//
+// A driver of a library that this module should not depend on lives in a module of its own. There it implements load.Driver
+// (a Dialer too, and a Conn; load.Stopper if it can), reports to the load.Sink as the drivers here do, and is lent to p2pbench by a
+// program of one line, process.Main(its drivers...); "p2pbench rpc --program ./thatprogram --against itsname" does the rest, in
+// turns and in separate processes. The package comment of bench/process has the protocol. What a driver is asked to hold:
+//
+//   - Serve calls Sink.Open once for each connection when its handshake is finished, Receiver.Message for each one-way message
+//     and Receiver.Request for each request, one call at a time for a connection, and sends what Request returned unaltered.
+//   - Send may gather until Flush; it waits while too much is unsent, since a queue without a bound measures memory.
+//   - Call may be called by many goroutines at once on one connection.
+//   - What the library cannot do is load.ErrCannot, and shows as n/a. It is never emulated badly.
+//   - The library is set up as its own documentation advises, and shape.Idle, Churn and Storm are used as its users would.
+//
 // None of the baselines is a protocol to build on: a frame that lies ends its connection, and that is all the care it
 // takes. carrier has the care that package engine takes.
 package driver

@@ -15,7 +15,7 @@ import (
 var ErrNoServer = errors.New("load: the serving side cannot be asked what arrived")
 
 // ErrNoStopper is returned by the slow scenario for drivers that cannot play a stopped reader.
-var ErrNoStopper = errors.New("load: this driver cannot play a stopped reader")
+var ErrNoStopper = fmt.Errorf("%w: play a stopped reader", ErrCannot)
 
 // A Bench is one run of one scenario. Set the fields, then call Run once.
 type Bench struct {
@@ -77,7 +77,9 @@ func (b *Bench) Run(ctx context.Context) (*Result, error) {
 		FanOut: b.fanOut, Mixed: b.mixed, Storm: b.storm, Slow: b.slow,
 		Stream: b.bulk, Churn: b.churn, Soak: b.rpc,
 	}[c.Scenario]
-	if err := run(ctx); err != nil {
+	if err := run(ctx); errors.Is(err, ErrCannot) {
+		return &Result{Scenario: c.Scenario, Driver: b.Driver, Config: c, Errors: map[string]uint64{}, Cannot: err.Error()}, nil
+	} else if err != nil {
 		return nil, err
 	}
 	b.result.Interrupted = ctx.Err() != nil

@@ -2,8 +2,13 @@ package load
 
 import (
 	"context"
+	"errors"
 	"net"
 )
+
+// ErrCannot is wrapped by what a driver returns, from Dial, Send, Call or DialStopped, for something that its library has no way
+// to do. The run then has no figures instead of wrong ones.
+var ErrCannot = errors.New("load: this driver cannot do that")
 
 // A Driver is a contestant: a way to serve and to dial.
 type Driver interface {

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -57,7 +58,11 @@ func (b *Bench) rounds(ctx context.Context, name string, d time.Duration, sender
 		for round := uint64(1); !p.stopped.Load(); round++ {
 			begun := time.Now()
 			for _, s := range senders {
-				if s.mark(b.pattern); s.err != nil {
+				if s.mark(b.pattern); errors.Is(s.err, ErrCannot) {
+					err = s.err
+					return
+				}
+				if s.err != nil {
 					b.result.fault("send", 1)
 					return
 				}

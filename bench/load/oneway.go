@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -137,6 +138,9 @@ func (b *Bench) arrived(start time.Time, senders []*sender, stuck bool) (out str
 	for _, s := range senders {
 		out.sent += s.sent
 		out.late += s.late
+		if errors.Is(s.err, ErrCannot) {
+			return out, s.err
+		}
 		if s.err != nil {
 			b.result.fault("send", 1)
 			continue

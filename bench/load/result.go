@@ -21,6 +21,7 @@ type Result struct {
 	Client              Side               `json:"client"`
 	Server              *Side              `json:"server"`            // null: the serving side cannot be asked
 	Figures             map[string]float64 `json:"figures,omitempty"` // what only this scenario has
+	Cannot              string             `json:"cannot,omitempty"`  // why the driver has no figures here; then all others are zero
 	Interrupted         bool               `json:"interrupted,omitempty"`
 	Series              Series             `json:"series"`
 	Drifts              []Drift            `json:"drifts,omitempty"`       // what creeps in one direction; only of a soak

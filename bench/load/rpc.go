@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -149,6 +150,9 @@ func (b *Bench) answered(out *requested, p *part, callers []*caller, clocks cloc
 		out.bytes += c.bytes
 		out.late += c.late
 		wrong += c.wrong
+		if errors.Is(c.err, ErrCannot) {
+			return c.err
+		}
 		if c.err != nil {
 			broken++
 		}

@@ -28,7 +28,7 @@ func WriteBench(w io.Writer, records []Record) error {
 		r := &records[i]
 		fmt.Fprintf(out, "%s\t%d", benchName(r), max(r.Messages, 1))
 		for _, m := range Metrics(r.Scenario) {
-			if v, ok := m.Get(&r.Result); ok {
+			if v, ok := r.get(m); ok {
 				fmt.Fprintf(out, "\t%s %s", number(m, v), m.Unit)
 			}
 		}

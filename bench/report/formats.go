@@ -48,7 +48,7 @@ func WriteCSV(w io.Writer, records []Record) error {
 	for i := range records {
 		r := &records[i]
 		for _, m := range Metrics(r.Scenario) {
-			v, ok := m.Get(&r.Result)
+			v, ok := r.get(m)
 			if !ok {
 				continue
 			}

@@ -88,7 +88,7 @@ func (g *Group) summarize() {
 
 func (g *Group) values(driver string, m Metric) (values []float64) {
 	for _, r := range g.Runs[driver] {
-		if v, ok := m.Get(&r.Result); ok {
+		if v, ok := r.get(m); ok {
 			values = append(values, v)
 		}
 	}
@@ -109,6 +109,8 @@ func (g *Group) Columns() (shown []Metric) {
 func (g *Group) Cell(driver string, m Metric) string {
 	s, ok := g.Spreads[driver][m.Name]
 	switch {
+	case !ok && g.Runs[driver][0].Cannot != "":
+		return "n/a"
 	case !ok:
 		return "-"
 	case len(g.Runs[driver]) == 1:

@@ -50,7 +50,7 @@ func addFamilies(families map[string]*family, r *Record) {
 		return families[name]
 	}
 	for _, m := range Metrics(r.Scenario) {
-		if v, ok := m.Get(&r.Result); ok && !strings.Contains(m.Unit, "-us") {
+		if v, ok := r.get(m); ok && !strings.Contains(m.Unit, "-us") {
 			f := get("p2pbench_"+metricName(m.Unit), "gauge", m.Name+".")
 			fmt.Fprintf(&f.samples, "%s{%s} %s\n", f.name, labels, number(m, v))
 		}

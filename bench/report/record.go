@@ -40,6 +40,14 @@ func (r *Record) config() load.Config {
 	return c
 }
 
+// get returns one figure, if the run has it.
+func (r *Record) get(m Metric) (float64, bool) {
+	if r.Cannot != "" {
+		return 0, false
+	}
+	return m.Get(&r.Result)
+}
+
 // WriteJSONL writes records, one to a line.
 func WriteJSONL(w io.Writer, records []Record) error {
 	out := json.NewEncoder(w)

@@ -45,7 +45,7 @@ func ReadSet(r io.Reader) (*Set, error) {
 		r := &records[i]
 		set.host = r.Host
 		for _, m := range Metrics(r.Scenario) {
-			if v, ok := m.Get(&r.Result); ok {
+			if v, ok := r.get(m); ok {
 				set.add(benchName(r), m.Unit, m.Better, m.Scaled(v))
 			}
 		}

@@ -34,6 +34,10 @@ func WriteRun(w io.Writer, r *load.Result) error {
 	fmt.Fprintf(w, "%s: %s\n", r.Driver, Title(c))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, value string) { fmt.Fprintf(t, "  %s\t%s\n", name, value) }
+	if r.Cannot != "" {
+		line("n/a", r.Cannot)
+		return t.Flush()
+	}
 	line("verified", fmt.Sprintf("%d in %.2f s", r.Messages, r.Seconds))
 	for _, m := range Metrics(r.Scenario) {
 		if v, ok := m.Get(r); ok {
@@ -137,6 +141,9 @@ func (g *Group) table() [][]string {
 func (g *Group) notes() (notes []string) {
 	for _, driver := range g.Drivers {
 		warned, first := 0, ""
+		if why := g.Runs[driver][0].Cannot; why != "" {
+			notes = append(notes, fmt.Sprintf("%s: n/a: %s", driver, why))
+		}
 		for _, r := range g.Runs[driver] {
 			if len(r.Warnings) > 0 {
 				if warned++; first == "" {

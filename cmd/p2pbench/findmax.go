@@ -93,8 +93,7 @@ func (a *app) search(f *loadFlags, c load.Config, name string) (finding, error) 
 	for rate, more := search.Next(); more && a.ctx.Err() == nil; rate, more = search.Next() {
 		c.Rate = rate
 		found.tries++
-		args := append(arguments(c, name, fmt.Sprintf("try %d, %s/s", found.tries, report.Short(rate))), fmt.Sprintf("--quiet=%t", f.Quiet))
-		result, err := a.runSelf(a.ctx, args)
+		result, err := a.runChild(c, name, fmt.Sprintf("try %d, %s/s", found.tries, report.Short(rate)), f.Quiet)
 		if err != nil && a.ctx.Err() != nil {
 			break
 		}

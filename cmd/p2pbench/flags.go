@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
@@ -22,6 +23,7 @@ type runFlags struct {
 	outFlags
 	Against []string `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
 	Rounds  int      `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
+	Program []string `help:"Programs that lend drivers of other modules; see the package comment of bench/process." placeholder:"PATH"`
 	Config  string   `hidden:"" help:"The whole config as JSON; flags of the scenario are ignored."`
 	Label   string   `hidden:"" help:"Shown in front of progress."`
 	Follow  bool     `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
@@ -60,16 +62,19 @@ type loadFlags struct {
 }
 
 // drivers returns the names of everything to measure, the one in question first.
-func (f *runFlags) drivers() ([]string, error) {
+func (a *app) drivers(f *runFlags) ([]string, error) {
+	if err := a.borrow(f.Program); err != nil {
+		return nil, err
+	}
 	names := append([]string{f.Driver}, f.Against...)
 	for i, name := range names {
-		if _, err := driver.ByName(name); err != nil {
-			return nil, fmt.Errorf("%w: %w", errUsage, err)
-		}
-		for _, earlier := range names[:i] {
-			if earlier == name {
-				return nil, fmt.Errorf("%w: %s would be compared with itself", errUsage, name)
+		if _, lent := a.lent[name]; !lent {
+			if _, err := driver.ByName(name); err != nil {
+				return nil, fmt.Errorf("%w: %w", errUsage, err)
 			}
+		}
+		if slices.Contains(names[:i], name) {
+			return nil, fmt.Errorf("%w: %s would be compared with itself", errUsage, name)
 		}
 	}
 	return names, nil
@@ -83,16 +88,6 @@ func (f *runFlags) rounds() int {
 		return 3
 	}
 	return 1
-}
-
-// arguments is the command line of one run of c with one driver, for a process of its own. The config travels whole, so that
-// what it can say need not be said again in flags.
-func arguments(c load.Config, driverName, label string) []string {
-	config, err := json.Marshal(c)
-	if err != nil {
-		panic("p2pbench: bug: a config is no JSON: " + err.Error())
-	}
-	return []string{c.Scenario, "--driver", driverName, "--json", "-", "--label", label, "--follow", "--config", string(config)}
 }
 
 // config adds what all scenarios share.

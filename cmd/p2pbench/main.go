@@ -52,7 +52,8 @@ type app struct {
 	stdout io.Writer
 	stderr *os.File
 
-	command []string // what was typed, for whoever repeats it
+	command []string          // what was typed, for whoever repeats it
+	lent    map[string]string // drivers of other programs: their paths, by name
 }
 
 type commands struct {
@@ -141,7 +142,7 @@ func exitCode(err error) int {
 // trimPackage shows an error without our own names in front.
 func trimPackage(err error) string {
 	text := ": " + err.Error()
-	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "scenario: ", "slo: "} {
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "scenario: ", "slo: ", "process: "} {
 		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}
 	return text[len(": "):]

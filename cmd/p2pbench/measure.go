@@ -3,18 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/process"
 	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
@@ -24,7 +23,7 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 	if err != nil {
 		return err
 	}
-	names, err := f.drivers()
+	names, err := a.drivers(&f.runFlags)
 	if err != nil {
 		return err
 	}
@@ -34,12 +33,12 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 	if f.FindMax {
 		return a.findMax(f, c, names)
 	}
-	if len(names) > 1 || f.rounds() > 1 {
+	if _, lent := a.lent[f.Driver]; lent || len(names) > 1 || f.rounds() > 1 {
 		if f.Profile != "" {
 			return fmt.Errorf("%w: --profile is for one run", errUsage)
 		}
 		if f.Target != "" {
-			return fmt.Errorf("%w: --against and --rounds start serving nodes of their own: no --target", errUsage)
+			return fmt.Errorf("%w: --against, --rounds and lent drivers start serving nodes of their own: no --target", errUsage)
 		}
 		return a.turns(&f.runFlags, []step{{config: c}}, names)
 	}
@@ -113,7 +112,7 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, control, done, err := a.serving(f, c)
+	addr, control, done, err := a.target(f)
 	if err != nil {
 		return nil, err
 	}
@@ -123,23 +122,16 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 		return nil, err
 	}
 	defer profiled()
-	dialer, err := d.NewDialer(c.Shape())
-	if err != nil {
-		return nil, err
-	}
-	defer dialer.Close()
 	show := newProgress(a.stderr, f.Quiet, f.Label, c.Scenario, f.Driver)
 	defer show.clear()
-	bench := load.Bench{
-		Config: c, Driver: f.Driver, Dialer: dialer, Addr: addr, Server: control,
-		Beside: func(ctx context.Context) (*load.Result, error) { return a.stormFrom(ctx, f.Driver, addr, c) },
-		Watch:  show.tick, WatchEvery: show.every,
+	run := process.Run{
+		Driver: d, Config: c, Self: a.self, Profile: f.Profile, Addr: addr, Server: control, Watch: show.tick, WatchEvery: show.every,
 	}
 	ctx := a.ctx
 	if f.Follow {
 		ctx = a.follow()
 	}
-	return bench.Run(ctx)
+	return run.Do(ctx)
 }
 
 // follow returns a context that ends with standard input. An interrupt at the terminal reaches the whole process group; the
@@ -154,17 +146,8 @@ func (a *app) follow() context.Context {
 	return ctx
 }
 
-// serving finds the serving side, or starts it. control is nil if it cannot be asked.
-func (a *app) serving(f *loadFlags, c load.Config) (addr string, control load.Control, done func(), err error) {
-	if f.Target == "" {
-		child, err := load.StartChild(a.self(
-			"serve", "--child", "--listen", "127.0.0.1:0", "--driver", f.Driver,
-			"--conns", strconv.Itoa(c.Shape().Conns), "--idle="+strconv.FormatBool(c.Shape().Idle), "--storm="+strconv.FormatBool(c.Shape().Storm), "--profile", f.Profile))
-		if err != nil {
-			return "", nil, nil, err
-		}
-		return child.Ready.Address, child, func() { _ = child.Close() }, nil // it has said all it had to say
-	}
+// target finds the serving side that the flags name, if they do. control is nil if it cannot be asked.
+func (a *app) target(f *loadFlags) (addr string, control load.Control, done func(), err error) {
 	if f.Control == "" {
 		return f.Target, nil, func() {}, nil
 	}
@@ -196,41 +179,31 @@ func (a *app) self(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// stormLimit ends a storm that nobody ends.
-const stormLimit = time.Minute
-
-// stormFrom shakes hands with addr, from another process, until ctx ends.
-func (a *app) stormFrom(ctx context.Context, driverName, addr string, c load.Config) (*load.Result, error) {
-	storm := load.Config{Scenario: load.Connect, Conns: c.Conns, Duration: c.Duration + stormLimit}
-	args := append(arguments(storm, driverName, ""), "--quiet", "--target", addr)
-	return a.runSelf(ctx, args)
+// runChild runs one config with one driver in a process of its own: of this program, or of the one that lends the driver.
+func (a *app) runChild(c load.Config, driverName, label string, quiet bool) (*load.Result, error) {
+	cmd := a.self(process.Arguments(c, driverName, label)...)
+	if path, lent := a.lent[driverName]; lent {
+		cmd.Path, cmd.Args[0] = path, path
+	}
+	cmd.Args = append(cmd.Args, fmt.Sprintf("--quiet=%t", quiet), "--no-table")
+	return process.Result(a.ctx, cmd)
 }
 
-// runSelf runs this program and reads the result it prints. When ctx ends it is told to end, and its result is what it had
-// until then.
-func (a *app) runSelf(ctx context.Context, args []string) (*load.Result, error) {
-	cmd := a.self(args...)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
+// borrow asks programs for their drivers.
+func (a *app) borrow(programs []string) error {
+	a.lent = map[string]string{}
+	for _, program := range programs {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			return fmt.Errorf("%w: --program: %w", errUsage, err)
+		}
+		names, err := process.Drivers(exec.Command(path, "drivers"))
+		if err != nil {
+			return fmt.Errorf("%w: --program: %w", errUsage, err)
+		}
+		for _, name := range names {
+			a.lent[name] = path
+		}
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = stdin.Close() })
-	defer stop()
-	result := new(load.Result)
-	decodeErr := json.NewDecoder(stdout).Decode(result)
-	err = cmd.Wait()
-	if decodeErr == nil {
-		return result, nil // how it ended is in the result
-	}
-	if errors.Is(decodeErr, io.EOF) && err != nil {
-		return nil, fmt.Errorf("p2pbench: %s: %w", args[0], err)
-	}
-	return nil, fmt.Errorf("p2pbench: %s: its result: %w", args[0], decodeErr)
+	return nil
 }

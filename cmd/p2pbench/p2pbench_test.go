@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/process"
 	"github.com/carrier-p2p/carrier/bench/report"
 )
 
@@ -34,7 +35,7 @@ func TestArgumentsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		command, err := parser.Parse(arguments(want, "tls", "round 1/2"))
+		command, err := parser.Parse(process.Arguments(want, "tls", "round 1/2"))
 		if err != nil {
 			t.Errorf("%s: %v", scenario, err)
 			continue

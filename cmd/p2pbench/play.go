@@ -18,6 +18,7 @@ type playCommand struct {
 	File     string         `arg:"" optional:"" help:"A scenario file, - for standard input, or the name of a ready one; none: lists these."`
 	Driver   string         `help:"What to measure, in place of what the file says: ${drivers}." placeholder:"NAME"`
 	Against  []string       `help:"What to compare it with, in place of what the file says." placeholder:"NAME"`
+	Program  []string       `help:"Programs that lend drivers of other modules." placeholder:"PATH"`
 	Rounds   int            `help:"How often each takes its turn, in place of what the file says." placeholder:"N"`
 	Duration *time.Duration `help:"Length of each measured part, in place of what the file says." placeholder:"TIME"`
 	Show     bool           `help:"Print the file instead of running it."`
@@ -59,7 +60,7 @@ func (c *playCommand) Run(a *app) error {
 		return fmt.Errorf("%w: %s: %w", errUsage, c.File, err)
 	}
 	flags := c.flags(file)
-	names, err := flags.drivers()
+	names, err := a.drivers(flags)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (c *playCommand) Run(a *app) error {
 
 // flags are those of a command line that says what the file and the flags together say.
 func (c *playCommand) flags(file *scenario.File) *runFlags {
-	f := &runFlags{outFlags: c.outFlags, Driver: file.Driver, Against: file.Against, Rounds: file.Rounds}
+	f := &runFlags{outFlags: c.outFlags, Program: c.Program, Driver: file.Driver, Against: file.Against, Rounds: file.Rounds}
 	if c.Driver != "" {
 		f.Driver = c.Driver
 	}

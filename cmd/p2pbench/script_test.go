@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,12 +15,36 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/process"
 	"github.com/carrier-p2p/carrier/bench/report"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"p2pbench": main})
+	testscript.Main(m, map[string]func(){"p2pbench": main, "lender": lender})
+}
+
+// lender is a program that lends drivers: plain TCP under another name, and one that can do nothing.
+func lender() { process.Main(lentDriver{driver.TCP()}, unable{driver.TCP()}) }
+
+type lentDriver struct{ load.Driver }
+
+func (lentDriver) Name() string { return "lent" }
+
+type unable struct{ load.Driver }
+
+func (unable) Name() string { return "unable" }
+
+func (u unable) NewDialer(shape load.Shape) (load.Dialer, error) {
+	d, err := u.Driver.NewDialer(shape)
+	return unableDialer{d}, err
+}
+
+type unableDialer struct{ load.Dialer }
+
+func (unableDialer) Dial(context.Context, string, int) (load.Conn, error) {
+	return nil, fmt.Errorf("%w: it is a test", load.ErrCannot)
 }
 
 // The command line as people meet it; see testdata/script.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/process"
 )
 
 type serveCommand struct {
@@ -24,6 +25,7 @@ type serveCommand struct {
 	Conns int  `hidden:"" help:"Connections to expect."`
 	Idle  bool `hidden:"" help:"Expect them to be idle."`
 	Storm bool `hidden:"" help:"Expect them to shake hands as fast as they can."`
+	Churn bool `hidden:"" help:"Expect them to come and go."`
 
 	Profile string `help:"Write a CPU profile to PREFIX-serving.pprof at the end." placeholder:"PREFIX"`
 }
@@ -50,21 +52,19 @@ func (c *serveCommand) Run(a *app) error {
 		return err
 	}
 	defer profiled()
+	shape := load.Shape{Conns: c.Conns, Idle: c.Idle, Storm: c.Storm, Churn: c.Churn}
+	if c.Child {
+		// An interrupt at the terminal reaches the whole process group; the parent still has questions.
+		signal.Ignore(os.Interrupt)
+		return process.Serve(d, c.Listen, shape, a.stdin, a.stdout)
+	}
 	sink := load.NewSink(load.NewPattern())
-	server, err := d.Serve(c.Listen, load.Shape{Conns: c.Conns, Idle: c.Idle, Storm: c.Storm}, sink)
+	server, err := d.Serve(c.Listen, shape, sink)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	ready := load.Ready{Driver: d.Name(), Address: server.Addr()}
-	if c.Child {
-		// An interrupt at the terminal reaches the whole process group; the parent still has questions.
-		signal.Ignore(os.Interrupt)
-		if err := load.WriteReady(a.stdout, ready); err != nil {
-			return err
-		}
-		return load.ServeControl(a.stdin, a.stdout, sink)
-	}
 	return c.serveOpenly(a, ready, sink)
 }
 

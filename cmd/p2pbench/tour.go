@@ -20,7 +20,7 @@ func (runCommand) Help() string {
 }
 
 func (c *runCommand) Run(a *app) error {
-	names, err := c.drivers()
+	names, err := a.drivers(&c.runFlags)
 	if err != nil {
 		return err
 	}

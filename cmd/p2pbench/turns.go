@@ -48,8 +48,7 @@ func (a *app) turnsOf(f *runFlags, c load.Config, names []string, kept *records)
 			if f.rounds() > 1 {
 				label, number = fmt.Sprintf("round %d/%d", round+1, f.rounds()), round+1
 			}
-			args := append(arguments(c, name, label), fmt.Sprintf("--quiet=%t", f.Quiet), "--no-table")
-			result, err := a.runSelf(a.ctx, args)
+			result, err := a.runChild(c, name, label, f.Quiet)
 			if err != nil && a.ctx.Err() != nil {
 				return nil // it had nothing yet
 			}

@@ -1,0 +1,115 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/carrier-p2p/carrier/bench/load"
+)
+
+// Self makes a command of this program with other arguments.
+type Self func(args ...string) *exec.Cmd
+
+// Arguments is the command line of one run of c with one driver, for a process of its own. The config travels whole, so that
+// what it can say need not be said again in flags.
+func Arguments(c load.Config, driver, label string) []string {
+	config, err := json.Marshal(c)
+	if err != nil {
+		panic("process: bug: a config is no JSON: " + err.Error())
+	}
+	return []string{c.Scenario, "--driver", driver, "--json", "-", "--label", label, "--follow", "--config", string(config)}
+}
+
+// serveArguments is the command line of the serving side.
+func serveArguments(driver string, shape load.Shape, profile string) []string {
+	args := []string{
+		"serve", "--child", "--listen", "127.0.0.1:0", "--driver", driver, "--conns", strconv.Itoa(shape.Conns),
+		"--idle=" + strconv.FormatBool(shape.Idle), "--storm=" + strconv.FormatBool(shape.Storm), "--churn=" + strconv.FormatBool(shape.Churn),
+	}
+	if profile != "" {
+		args = append(args, "--profile", profile)
+	}
+	return args
+}
+
+// Result runs a command of Arguments and reads the result it prints. When ctx ends it is told to end, and its result is what it
+// had until then.
+func Result(ctx context.Context, cmd *exec.Cmd) (*load.Result, error) {
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = stdin.Close() })
+	defer stop()
+	result := new(load.Result)
+	decodeErr := json.NewDecoder(stdout).Decode(result)
+	err = cmd.Wait()
+	if decodeErr == nil {
+		return result, nil // how it ended is in the result
+	}
+	if errors.Is(decodeErr, io.EOF) && err != nil {
+		return nil, fmt.Errorf("process: %s: %w", cmd.Args[1], err)
+	}
+	return nil, fmt.Errorf("process: %s: its result: %w", cmd.Args[1], decodeErr)
+}
+
+// A Run is one measurement whose dialling side is this process.
+type Run struct {
+	Driver  load.Driver
+	Config  load.Config // with defaults
+	Self    Self        // starts the serving side, and a storm's
+	Profile string      // prefix of the serving side's profile; "": none
+
+	Addr   string       // where somebody serves already; "": a child does
+	Server load.Control // of that somebody; nil: it cannot be asked
+
+	Watch      func(load.Tick)
+	WatchEvery time.Duration
+}
+
+// Do measures.
+func (r *Run) Do(ctx context.Context) (*load.Result, error) {
+	if r.Addr == "" {
+		child, err := load.StartChild(r.Self(serveArguments(r.Driver.Name(), r.Config.Shape(), r.Profile)...))
+		if err != nil {
+			return nil, err
+		}
+		defer child.Close() // it has said all it had to say
+		r.Addr, r.Server = child.Ready.Address, child
+	}
+	dialer, err := r.Driver.NewDialer(r.Config.Shape())
+	if err != nil {
+		return nil, err
+	}
+	defer dialer.Close()
+	bench := load.Bench{
+		Config: r.Config, Driver: r.Driver.Name(), Dialer: dialer, Addr: r.Addr, Server: r.Server,
+		Beside: r.storm, Watch: r.Watch, WatchEvery: r.WatchEvery,
+	}
+	return bench.Run(ctx)
+}
+
+// stormLimit ends a storm that nobody ends.
+const stormLimit = time.Minute
+
+// storm shakes hands with the serving side, from another process, until ctx ends.
+func (r *Run) storm(ctx context.Context) (*load.Result, error) {
+	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Duration: r.Config.Duration + stormLimit, Warmup: -1}.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return Result(ctx, r.Self(append(Arguments(storm, r.Driver.Name(), ""), "--quiet", "--target", r.Addr)...))
+}
