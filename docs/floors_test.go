@@ -53,25 +53,15 @@ var floors = map[string]floor{
 	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "github.com/klauspost/compress/s2", "golang.org/x/sys/unix"}},
 
 	// 5: components.
-<<<<<<< HEAD
-	"engine/component/keepalive": {5, nil},
-	"engine/component/ack":       {5, nil},
-	"engine/component/backoff":   {5, nil},
-	"engine/component/natmap":    {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
-	"engine/component/discovery": {5, nil},
-	"engine/component/proxy":     {5, nil},
-	"engine/component/broadcast": {5, nil},
-	"engine/component/overlay":   {5, nil},
-=======
 	"engine/component/keepalive":  {5, nil},
 	"engine/component/ack":        {5, nil},
-	"engine/component/addressmap": {5, nil},
+	"engine/component/backoff":    {5, nil},
 	"engine/component/natmap":     {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
 	"engine/component/discovery":  {5, nil},
 	"engine/component/proxy":      {5, nil},
 	"engine/component/broadcast":  {5, nil},
 	"engine/component/overlay":    {5, nil},
->>>>>>> 41afa8d (addressmap: the addresses of a node, weighed, in its record; node.Config.MapPorts)
+	"engine/component/addressmap": {5, nil},
 
 	// 6: ready nodes.
 	"engine/node": {6, nil},
