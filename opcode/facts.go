@@ -42,9 +42,9 @@ var facts = [...]Facts{
 	BroadcastCode:          {BroadcastCode, "Broadcast", "component/broadcast", frameLimit, true, true},
 	BroadcastHaveCode:      {BroadcastHaveCode, "BroadcastHave", "component/broadcast", idsLimit, true, true},
 	BroadcastWantCode:      {BroadcastWantCode, "BroadcastWant", "component/broadcast", idsLimit, true, true},
-	RouteCode:              {RouteCode, "Route", "component/overlay", frameLimit, true, true},
-	RouteAckCode:           {RouteAckCode, "RouteAck", "component/overlay", hopLimit, true, true},
-	RecordCode:             {RecordCode, "Record", "component/overlay", recordLimit, true, true},
+	RouteCode:              {RouteCode, "Route", "component/discovery", frameLimit, true, true},
+	RouteAckCode:           {RouteAckCode, "RouteAck", "component/discovery", hopLimit, true, true},
+	RecordCode:             {RecordCode, "Record", "component/discovery", recordLimit, true, true},
 }
 
 // FactsOf returns the facts of a library code; false for numbers that are not assigned and for application codes.
