@@ -74,6 +74,7 @@ var floors = map[string]floor{
 	"bench/plot":           {6, nil},
 	"bench/fingerprint":    {6, []string{"golang.org/x/sys/unix"}},
 	"bench/report":         {8, nil},
+	"bench/swarm":          {7, []string{"golang.org/x/sys/unix"}},
 	"bench/process":        {8, nil},
 	"bench/slo":            {9, nil},
 	"bench/scenario":       {10, nil},

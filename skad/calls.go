@@ -148,6 +148,8 @@ func (c *Core) unasked(from Peer, m *Message) {
 		if i := c.find(&from.ID); i != 0 { // too late to be of use, but a sign of life, and of how long to wait
 			c.measure(i, c.now-q.sentAt)
 			c.slots[i].misses = 0
+		} else {
+			c.heard(from) // who was only slow gets another chance, as a caller would
 		}
 		return
 	}

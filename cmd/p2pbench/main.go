@@ -27,6 +27,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/bench/swarm"
 )
 
 const (
@@ -72,6 +73,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"The serving side alone."`
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
+	Swarm    swarmCommand    `cmd:"" help:"Many real nodes of an overlay over loopback: lookups, broadcasts, a kill."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
 	Play     playCommand     `cmd:"" help:"Run a scenario file, or a scenario that comes with the program."`
 	Compare  compareCommand  `cmd:"" help:"What got slower or faster between two files of results, beyond noise."`
@@ -131,7 +133,7 @@ func exitCode(err error) int {
 		return exitFaults
 	case errors.Is(err, errThreshold):
 		return exitThreshold
-	case errors.Is(err, errUsage), errors.Is(err, load.ErrConfig):
+	case errors.Is(err, errUsage), errors.Is(err, load.ErrConfig), errors.Is(err, swarm.ErrConfig):
 		fmt.Fprintln(os.Stderr, "p2pbench:", trimPackage(err))
 		return exitUsage
 	}
@@ -142,7 +144,7 @@ func exitCode(err error) int {
 // trimPackage shows an error without our own names in front.
 func trimPackage(err error) string {
 	text := ": " + err.Error()
-	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "scenario: ", "slo: ", "process: "} {
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "swarm: ", "scenario: ", "slo: ", "process: "} {
 		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}
 	return text[len(": "):]

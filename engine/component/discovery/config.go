@@ -37,7 +37,7 @@ type Config struct {
 	Overlay skad.Config
 
 	Dials       int           // dials for the overlay under way; DialsDefault
-	Connections int           // idle connections that are kept; ConnectionsDefault
+	Connections int           // connections dialled for the overlay; ConnectionsDefault
 	Idle        time.Duration // how long a connection dialled for a lookup stays idle; IdleDefault
 
 	Logger *slog.Logger // nil: silent

@@ -45,7 +45,7 @@ type Component struct {
 	work      *batch           // being worked off
 	idle      *batch           // to be filled next
 	sessions  map[skad.ID]*session
-	ours      int // sessions that were dialled for the overlay
+	ours      []*session // of these, dialled for the overlay; in no order
 	dials     map[skad.ID]*dial
 	dialling  int             // of these, under way
 	waiting   []*dial         // the others, in their order; may hold some that have ended
@@ -57,6 +57,8 @@ type Component struct {
 	seedAt    time.Duration
 	seedAfter time.Duration
 	sweepAt   time.Duration
+	settleAt  time.Duration
+	settled   int                  // of settleAfter
 	guarded   map[identity.ID]bool // members that are protected
 	joined    bool
 	room      []byte // one message, encoded
@@ -82,7 +84,7 @@ func New(cfg Config) (*Component, error) {
 	return &Component{
 		cfg: cfg, ready: make(chan struct{}), idle: &batch{}, inbox: inbox{filling: &batch{}, closed: true},
 		sessions: map[skad.ID]*session{}, dials: map[skad.ID]*dial{}, lookups: map[skad.LookupID]*query{},
-		seeds: map[skad.ID]bool{}, guarded: map[identity.ID]bool{}, seedAfter: seedFirst,
+		seeds: map[skad.ID]bool{}, guarded: map[identity.ID]bool{}, seedAfter: seedFirst, settleAt: skad.Never,
 	}, nil
 }
 

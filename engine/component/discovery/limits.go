@@ -8,7 +8,7 @@ const (
 	// lookup at a time; 64 lets a few lookups meet strangers without the dials becoming a scan of the network.
 	DialsDefault = 64
 
-	// ConnectionsDefault bounds the idle connections that were dialled for the overlay and are kept. A full table of a
+	// ConnectionsDefault bounds the connections that were dialled for the overlay. A full table of a
 	// large network has some 160 members, of which about half have called us. A kept connection is about a kilobyte
 	// here and one there; without it a ping costs a handshake.
 	ConnectionsDefault = 96
@@ -51,6 +51,9 @@ const (
 	// lookupQueueLimit bounds lookups of callers that wait for their turn.
 	lookupQueueLimit = 1024
 
+	// inUse is how long after its last use a connection is left alone although there are too many.
+	inUse = 500 * time.Millisecond
+
 	// turnBudget is how long the task works before it lets the sockets have their turn. One step more may follow; the
 	// longest, an answer full of news, takes a tenth of a millisecond.
 	turnBudget = 250 * time.Microsecond
@@ -72,3 +75,10 @@ const (
 	// verifiedLimit is how many records are remembered as checked: those of the table ten times over, at 0.7 KB each.
 	verifiedLimit = 2048
 )
+
+// settleAfter is when a node that has joined looks at its neighbourhood again, each after the one before, until the core's
+// refresh takes over: those who joined at the same time did not know of each other, and who had no time to listen to a
+// newcomer hears of it again. The first settleFull ask all siblings, some twenty questions, the others four.
+var settleAfter = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
+
+const settleFull = 3

@@ -1,16 +1,13 @@
 package discovery
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -96,60 +93,12 @@ func (c *Component) seeded(now time.Duration, id skad.ID) {
 	c.core.Bootstrap(now, []*skad.Contact{s.contact})
 }
 
-// guardTag marks the members of the table for the ConnMgr.
-const guardTag = "overlay"
-
-// sweep closes connections that were dialled for the overlay and have been idle for long, longest first, and protects
-// those of the table's members. On the home loop.
-func (c *Component) sweep(now time.Duration) {
-	c.sweepAt = now + sweepEvery
-	c.guard()
-	var idle []*session
-	for _, s := range c.sessions {
-		if s.ours && now-s.usedAt >= c.cfg.Idle {
-			idle = append(idle, s)
-		}
+// settle looks at the neighbourhood of a node that has joined a moment ago.
+func (c *Component) settle(now time.Duration) {
+	c.settleAt = skad.Never
+	if c.settled++; c.settled < len(settleAfter) {
+		c.settleAt = now + settleAfter[c.settled]
 	}
-	slices.SortFunc(idle, func(a, b *session) int {
-		return cmp.Or(cmp.Compare(a.usedAt, b.usedAt), a.contact.ID.Compare(b.contact.ID))
-	})
-	spare := c.ours - c.cfg.Connections
-	for _, s := range idle {
-		if id := s.peer.ID(); (!c.guarded[id] || spare > 0) && c.letGo(id) {
-			spare--
-			c.counts.Closed++
-			s.peer.Disconnect(engine.CodeNone, "")
-		}
-	}
-}
-
-// letGo takes our protection from a peer, and reports whether that was the last.
-func (c *Component) letGo(id identity.ID) bool {
-	if c.guarded[id] {
-		delete(c.guarded, id)
-		c.net.ConnMgr().Unprotect(id, guardTag)
-	}
-	return !c.net.ConnMgr().Protected(id)
-}
-
-// guard protects the members of the table, and no others.
-func (c *Component) guard() {
-	v := c.core.View()
-	now := make(map[identity.ID]bool, v.Len())
-	for prefix := range v.Buckets() {
-		for _, d := range v.Sharing(prefix) {
-			now[d.ID.Identity()] = true
-		}
-	}
-	for id := range c.guarded {
-		if !now[id] {
-			c.net.ConnMgr().Unprotect(id, guardTag)
-		}
-	}
-	for id := range now {
-		if !c.guarded[id] {
-			c.net.ConnMgr().Protect(id, guardTag)
-		}
-	}
-	c.guarded = now
+	opt := skad.LookupOptions{Paths: 2, Width: 2}    // with its last phase, so that all of the siblings hear of us
+	_, _ = c.core.Lookup(now, c.core.Self().ID, opt) // the next one, or the refresh, does it if there are too many
 }

@@ -27,7 +27,7 @@ type session struct {
 	queued int    // how many
 
 	// Owned by the home loop.
-	ours   bool          // dialled for the overlay
+	place  int           // 1 + the index in Component.ours; 0: not dialled for the overlay
 	usedAt time.Duration // when the core last said something to the peer, or heard something
 }
 

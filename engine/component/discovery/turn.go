@@ -44,7 +44,7 @@ func (c *Component) turn() {
 
 // deadline is when the next turn is due if nothing comes.
 func (c *Component) deadline() time.Duration {
-	at := min(c.core.Deadline(), c.seedAt, c.sweepAt)
+	at := min(c.core.Deadline(), c.seedAt, c.sweepAt, c.settleAt)
 	if len(c.failures) > 0 {
 		at = min(at, c.failures[0].at)
 	}
@@ -86,6 +86,8 @@ func (c *Component) step(now time.Duration) bool {
 		c.seed(now)
 	case c.sweepAt <= now:
 		c.sweep(now)
+	case c.settleAt <= now:
+		c.settle(now)
 	default:
 		if i := c.nextItem(); i != nil {
 			c.take(now, i)
@@ -141,15 +143,14 @@ func (c *Component) take(now time.Duration, i *item) {
 // connected begins a session, and sends what has waited for it.
 func (c *Component) connected(now time.Duration, s *session) {
 	id := s.contact.ID
-	if old := c.sessions[id]; old != nil && old.ours {
-		c.ours--
+	if old := c.sessions[id]; old != nil {
+		c.disown(old)
 	}
 	c.sessions[id] = s
 	s.usedAt = now
 	d := c.dials[id]
 	if d != nil && s.peer.Dialled() {
-		s.ours = true
-		c.ours++
+		c.own(now, s)
 	}
 	c.core.Connected(now, skad.Peer{Contact: s.contact, Reached: s.reached})
 	if d != nil {
@@ -166,9 +167,7 @@ func (c *Component) disconnected(now time.Duration, s *session) {
 	if c.sessions[id] != s {
 		return
 	}
-	if s.ours {
-		c.ours--
-	}
+	c.disown(s)
 	delete(c.sessions, id)
 	c.core.Disconnected(now, s.contact)
 }
@@ -194,6 +193,7 @@ func (c *Component) carry(now time.Duration, a *skad.Action) {
 	case skad.ActionReady:
 		if !c.joined {
 			c.joined = true
+			c.settleAt = now + settleAfter[0]
 			close(c.ready)
 		}
 	}
@@ -251,7 +251,7 @@ func (c *Component) publish() {
 		c.view.Store(v)
 	}
 	c.counts.Core = c.core.Stats()
-	c.counts.Sessions, c.counts.Kept, c.counts.Dialling = len(c.sessions), c.ours, c.dialling
+	c.counts.Sessions, c.counts.Kept, c.counts.Dialling = len(c.sessions), len(c.ours), c.dialling
 	c.counts.NetworkSize = c.core.NetworkSize()
 	c.mu.Lock()
 	c.shown = c.counts

@@ -1,0 +1,94 @@
+package discovery
+
+import (
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+// guardTag marks the members of the table for the ConnMgr.
+const guardTag = "overlay"
+
+// own notes that a session was dialled for the overlay. If there are too many now, the one that was used longest ago ends,
+// unless all of them are in use.
+func (c *Component) own(now time.Duration, s *session) {
+	c.ours = append(c.ours, s)
+	s.place = len(c.ours)
+	if len(c.ours) <= c.cfg.Connections {
+		return
+	}
+	var oldest *session
+	for _, x := range c.ours {
+		if now-x.usedAt >= inUse && x.answers.Load() == 0 && (oldest == nil || x.usedAt < oldest.usedAt) {
+			oldest = x
+		}
+	}
+	if oldest != nil {
+		c.part(oldest)
+	}
+}
+
+// disown forgets that a session was dialled for the overlay.
+func (c *Component) disown(s *session) {
+	if s.place == 0 {
+		return
+	}
+	last := len(c.ours) - 1
+	moved := c.ours[last]
+	c.ours[s.place-1], moved.place = moved, s.place
+	c.ours[last] = nil
+	c.ours, s.place = c.ours[:last], 0
+}
+
+// part ends a session that was dialled for the overlay, unless somebody else protects it. Then it is theirs.
+func (c *Component) part(s *session) {
+	c.disown(s)
+	id := s.peer.ID()
+	if c.guarded[id] {
+		delete(c.guarded, id)
+		c.net.ConnMgr().Unprotect(id, guardTag)
+	}
+	if !c.net.ConnMgr().Protected(id) {
+		c.counts.Closed++
+		s.peer.Disconnect(engine.CodeNone, "")
+	}
+}
+
+// sweep closes connections that were dialled for a lookup and are idle, and protects those of the table's members. On the
+// home loop.
+func (c *Component) sweep(now time.Duration) {
+	c.sweepAt = now + sweepEvery
+	c.guard()
+	var idle []*session
+	for _, s := range c.ours {
+		if now-s.usedAt >= c.cfg.Idle && !c.guarded[s.peer.ID()] {
+			idle = append(idle, s)
+		}
+	}
+	for _, s := range idle {
+		c.part(s)
+	}
+}
+
+// guard protects the members of the table, and no others.
+func (c *Component) guard() {
+	v := c.core.View()
+	now := make(map[identity.ID]bool, v.Len())
+	for prefix := range v.Buckets() {
+		for _, d := range v.Sharing(prefix) {
+			now[d.ID.Identity()] = true
+		}
+	}
+	for id := range c.guarded {
+		if !now[id] {
+			c.net.ConnMgr().Unprotect(id, guardTag)
+		}
+	}
+	for id := range now {
+		if !c.guarded[id] {
+			c.net.ConnMgr().Protect(id, guardTag)
+		}
+	}
+	c.guarded = now
+}
