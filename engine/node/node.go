@@ -23,6 +23,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/skad"
 )
 
 // A Config says what node is wanted. The zero Config is a node that only dials, with a new identity each time.
@@ -106,9 +107,10 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	components := []engine.ComponentInterface{
-		&cfg.Keepalive, acks, addressmap.New(addressmap.Config{Public: ec.Advertise, HidePrivate: len(ec.Advertise) > 0}),
-	}
+	addresses := addressmap.New(addressmap.Config{
+		Public: ec.Advertise, HidePrivate: len(ec.Advertise) > 0, TryPrivate: cfg.Overlay != nil && cfg.Overlay.Scope == skad.Private,
+	})
+	components := []engine.ComponentInterface{&cfg.Keepalive, acks, addresses}
 	if cfg.MapPorts {
 		components = append(components, &natmap.Component{Logger: cfg.Logger})
 	}

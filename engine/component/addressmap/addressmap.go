@@ -34,6 +34,11 @@ type Config struct {
 	// HidePrivate leaves the private addresses out of the record. Nodes in the same network then reach each other only if
 	// their router leads them back in.
 	HidePrivate bool
+
+	// TryPrivate has Order keep private addresses, whatever else a record says, those in this host's networks first: for
+	// the network of a company, a data centre or a desk, whose nodes may have no others. Elsewhere any peer could have this
+	// node knock at its neighbours' doors.
+	TryPrivate bool
 }
 
 // A Component is the address map of one Network. Any goroutine.
@@ -48,7 +53,7 @@ type Component struct {
 
 // New makes the component. cfg is copied.
 func New(cfg Config) *Component {
-	return &Component{book: NewBook(cfg.Public, cfg.HidePrivate)}
+	return &Component{book: NewBook(cfg)}
 }
 
 // Startup puts what is known into the record.

@@ -12,17 +12,17 @@ import (
 // A Book decides which addresses are this node's and which of a peer's to try. It makes no call and reads no clock; whoever has it owns
 // it.
 type Book struct {
-	configured  []transport.Addr // the operator's word
-	hidePrivate bool
-	bound       []transport.Addr // where the node listens
-	hosts       []netip.Prefix   // this host's addresses, each with its network
-	mapped      []transport.Addr // by a gateway, to one of bound
-	votes       votes
+	cfg    Config
+	bound  []transport.Addr // where the node listens
+	hosts  []netip.Prefix   // this host's addresses, each with its network
+	mapped []transport.Addr // by a gateway, to one of bound
+	votes  votes
 }
 
-// NewBook makes a book in which configured addresses come first. With hidePrivate no private address is shown.
-func NewBook(configured []transport.Addr, hidePrivate bool) *Book {
-	return &Book{configured: slices.Clone(configured), hidePrivate: hidePrivate, votes: votes{map[netip.Prefix]*vote{}}}
+// NewBook makes a book that knows what the operator knows. cfg is copied.
+func NewBook(cfg Config) *Book {
+	cfg.Public = slices.Clone(cfg.Public)
+	return &Book{cfg: cfg, votes: votes{map[netip.Prefix]*vote{}}}
 }
 
 // SetHost says where the node listens and which addresses its host has, each with its network.
@@ -47,7 +47,7 @@ func (b *Book) External(now time.Duration) (out []netip.Addr) {
 			out = append(out, a)
 		}
 	}
-	for _, list := range [][]transport.Addr{b.configured, b.mapped, b.expanded()} {
+	for _, list := range [][]transport.Addr{b.cfg.Public, b.mapped, b.expanded()} {
 		for _, a := range list {
 			add(a.Addr())
 		}
@@ -70,7 +70,7 @@ func (b *Book) External(now time.Duration) (out []netip.Addr) {
 //	what the node listens on, where it is private, for peers in the same network
 func (b *Book) Advertise(now time.Duration) []transport.Addr {
 	var out, doubted, private []transport.Addr
-	out = append(out, b.configured...)
+	out = append(out, b.cfg.Public...)
 	for _, a := range b.mapped {
 		if b.doubts(now, a.Addr()) {
 			doubted = append(doubted, a)
@@ -81,7 +81,7 @@ func (b *Book) Advertise(now time.Duration) []transport.Addr {
 	for _, a := range b.expanded() {
 		if public(a.Addr()) {
 			out = append(out, a)
-		} else if !b.hidePrivate {
+		} else if !b.cfg.HidePrivate {
 			private = append(private, a)
 		}
 	}
@@ -151,18 +151,20 @@ func (b *Book) Order(now time.Duration, addrs []transport.Addr) []transport.Addr
 			near = near || slices.Contains(own, a.Addr())
 		}
 	}
-	near = near || !global && len(own) == 0
+	near = near || !global && len(own) == 0 || b.cfg.TryPrivate
 	var first, rest []transport.Addr
 	for _, a := range addrs {
 		switch {
 		case a.Addr().IsLoopback():
-			if b.onLoopback() {
+			if b.onLoopback() || b.cfg.TryPrivate {
 				rest = append(rest, a)
 			}
 		case public(a.Addr()):
 			rest = append(rest, a)
 		case near && b.attached(a.Addr()):
 			first = append(first, a)
+		case b.cfg.TryPrivate:
+			rest = append(rest, a)
 		}
 	}
 	return append(first, rest...)

@@ -96,7 +96,7 @@ func TestAdvertise(t *testing.T) {
 			"tcp://25.64.0.10:4001 quic://25.64.0.10:4002 tcp://192.168.1.7:4001 quic://192.168.1.7:4001"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(addrs(t, c.configured), c.hide)
+			b := NewBook(Config{Public: addrs(t, c.configured), HidePrivate: c.hide})
 			b.SetHost(addrs(t, c.bound), prefixes(c.hosts))
 			b.SetMapped(addrs(t, c.mapped))
 			for i, s := range c.seen {
@@ -111,7 +111,7 @@ func TestAdvertise(t *testing.T) {
 
 // More addresses than a record holds: the best stay.
 func TestAdvertiseLimit(t *testing.T) {
-	b := NewBook(nil, false)
+	b := NewBook(Config{})
 	var hosts []netip.Prefix
 	for i := range 100 {
 		hosts = append(hosts, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 24))
@@ -195,7 +195,7 @@ func TestVotes(t *testing.T) {
 		}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(nil, false)
+			b := NewBook(Config{})
 			now := c.do(t, b)
 			got := ""
 			if ip, ok := b.votes.address(now, true); ok {
@@ -222,7 +222,7 @@ func three(seen string) func(*testing.T, *Book) time.Duration {
 
 // IPv6 has elections of its own, by /32.
 func TestVotes6(t *testing.T) {
-	b := NewBook(nil, false)
+	b := NewBook(Config{})
 	for i := range 3 {
 		from := netip.MustParseAddr(fmt.Sprintf("2a0%d::1", i))
 		b.Observe(0, Observation{From: from, Seen: addrs(t, "tcp://[2b00::9]:5")[0], Dialled: true})
@@ -238,7 +238,7 @@ func TestVotes6(t *testing.T) {
 
 // The table of groups is bounded; peers that were dialled find room in it, and lose none to those who came in.
 func TestVotesFull(t *testing.T) {
-	b := NewBook(nil, false)
+	b := NewBook(Config{})
 	for i := range groupLimit {
 		see(t, b, time.Duration(i), i, "tcp://66.6.6.6:1<")
 	}
@@ -278,7 +278,7 @@ func TestOrder(t *testing.T) {
 		{"nothing", "tcp://0.0.0.0:4001", "192.168.1.7/24", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(nil, false)
+			b := NewBook(Config{})
 			b.SetHost(addrs(t, c.bound), prefixes(c.hosts))
 			b.SetMapped(addrs(t, c.mapped))
 			if got := text(b.Order(0, addrs(t, c.peer))); got != c.want {
@@ -288,11 +288,21 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// In a network whose nodes are trusted, private addresses are tried, those next to this host first.
+func TestOrderTryPrivate(t *testing.T) {
+	b := NewBook(Config{TryPrivate: true})
+	b.SetHost(addrs(t, "tcp://0.0.0.0:4001"), prefixes("10.0.0.7/24 25.64.0.1/24"))
+	if got := text(b.Order(0, addrs(t, "tcp://25.64.0.20:1 tcp://10.0.9.9:1 tcp://127.0.0.1:1 tcp://10.0.0.9:1"))); got !=
+		"tcp://10.0.0.9:1 tcp://25.64.0.20:1 tcp://10.0.9.9:1 tcp://127.0.0.1:1" {
+		t.Errorf("%q", got)
+	}
+}
+
 // As long as liars have less than half of the weight, whatever they say and in whatever order: the address is the real one,
 // and a mapping of it stays first in the record.
 func TestOutvoted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := NewBook(nil, false)
+		b := NewBook(Config{})
 		b.SetHost(addrs(t, "tcp://0.0.0.0:4001"), prefixes("192.168.1.7/24"))
 		b.SetMapped(addrs(t, "tcp://25.64.0.10:4001"))
 		honest := rapid.IntRange(quorum, 40).Draw(t, "honest groups, dialled")
@@ -331,7 +341,7 @@ func TestOutvoted(t *testing.T) {
 func FuzzBook(f *testing.F) {
 	f.Add([]byte{30, 1, 66, 6, 1, 0, 30, 2, 66, 6, 1, 0, 30, 3, 66, 6, 1, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		b := NewBook(addrs(t, "tcp://25.64.0.99:1"), false)
+		b := NewBook(Config{Public: addrs(t, "tcp://25.64.0.99:1")})
 		b.SetHost(addrs(t, "tcp://0.0.0.0:4001 udp://[::]:4001"), prefixes("192.168.1.7/24 2a00::7/64"))
 		b.SetMapped(addrs(t, "tcp://25.64.0.10:4001"))
 		for now := time.Duration(0); len(in) >= 6; now += time.Minute {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 )
@@ -14,7 +15,8 @@ import (
 // the home loop.
 type dial struct {
 	contact *skad.Contact
-	next    int // address
+	addrs   []transport.Addr // those of the contact that are worth a try
+	next    int              // of addrs
 	beganAt time.Duration
 	over    bool
 	parcels []parcel
@@ -56,12 +58,14 @@ func (c *Component) dialTo(now time.Duration, to *skad.Contact) (*dial, error) {
 	switch {
 	case d != nil:
 		return d, nil
-	case len(to.Addrs) == 0:
-		return nil, errNoAddress
 	case len(c.dials) >= c.cfg.Dials+dialQueueLimit:
 		return nil, ErrBusy
 	}
-	d = &dial{contact: to, beganAt: now}
+	addrs := c.worthATry(to.Addrs)
+	if len(addrs) == 0 {
+		return nil, errNoAddress
+	}
+	d = &dial{contact: to, addrs: addrs, beganAt: now}
 	c.dials[to.ID] = d
 	if c.dialling < c.cfg.Dials {
 		c.dialling++
@@ -72,10 +76,24 @@ func (c *Component) dialTo(now time.Duration, to *skad.Contact) (*dial, error) {
 	return d, nil
 }
 
+// An addressBook is a component that knows which of a peer's addresses can lead to it from here: component/addressmap.
+type addressBook interface {
+	engine.ComponentInterface
+	Order(addrs []transport.Addr) []transport.Addr
+}
+
+// worthATry are the addresses to dial, best first; without an address map those of the record, as they are.
+func (c *Component) worthATry(addrs []transport.Addr) []transport.Addr {
+	if book, ok := engine.ComponentOf[addressBook](c.net); ok {
+		return book.Order(addrs)
+	}
+	return addrs
+}
+
 // begin dials the next address.
 func (c *Component) begin(d *dial) {
 	c.counts.Dials++
-	t := engine.Target{Addr: d.contact.Addrs[d.next], ID: d.contact.ID.Identity()}
+	t := engine.Target{Addr: d.addrs[d.next], ID: d.contact.ID.Identity()}
 	d.next++
 	if err := c.net.DialAsync(t, func(_ *engine.PeerClient, err error) { c.tell(item{kind: dialled, dial: d, err: err}) }); err != nil {
 		c.tell(item{kind: dialled, dial: d, err: err})
@@ -91,7 +109,7 @@ func (c *Component) dialEnded(now time.Duration, d *dial, err error) {
 	case err == nil && c.sessions[d.contact.ID] != nil:
 		c.dialDone(d, c.sessions[d.contact.ID])
 		c.dialFreed()
-	case err != nil && d.next < len(d.contact.Addrs):
+	case err != nil && d.next < len(d.addrs):
 		c.begin(d)
 	default: // nobody there; or there was, and the connection has ended at once
 		if err == nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/discovery"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -42,4 +44,36 @@ func TestSwarm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A map is an address map that thinks one address worth a try.
+type aMap struct {
+	engine.Component
+	only []transport.Addr
+	got  []transport.Addr
+}
+
+func (m *aMap) Order(addrs []transport.Addr) []transport.Addr { m.got = addrs; return m.only }
+
+// Where there is an address map it says what is dialled, and what is not.
+func TestAddressMap(t *testing.T) {
+	w := simWorld(t, 1)
+	w.swarm(3, setting{})
+	good := w.nodes[2]
+	asker := &aMap{}
+	n := w.node(setting{more: []engine.ComponentInterface{asker}, disc: func(c *discovery.Config) { c.Bootstrap = nil }})
+	w.do(func() { // it cannot join by itself: the map refuses
+		_, _ = n.Dial(context.Background(), target(w.nodes[0]))
+	})
+	var err error
+	w.do(func() { _, err = n.FindPeer(context.Background(), good.ID()) })
+	if err == nil {
+		t.Fatal("it dialled although no address was worth a try")
+	}
+	asker.only = good.Addrs()
+	var p *engine.PeerClient
+	w.do(func() { p, err = n.FindPeer(context.Background(), good.ID()) })
+	if err != nil || p.ID() != good.ID() || !slices.Equal(asker.got, good.Addrs()) {
+		t.Errorf("%v, %v; the map was asked about %v", p, err, asker.got)
+	}
 }

@@ -135,8 +135,11 @@ func (c *Component) FindPeer(ctx context.Context, id identity.ID) (*engine.PeerC
 	if err != nil {
 		return nil, err
 	}
-	err = nil
-	for _, a := range contact.Addrs {
+	addrs := c.worthATry(contact.Addrs)
+	if len(addrs) == 0 {
+		return nil, errNoAddress
+	}
+	for _, a := range addrs {
 		p, failed := c.net.Dial(ctx, engine.Target{Addr: a, ID: id}.String())
 		if failed == nil {
 			return p, nil
