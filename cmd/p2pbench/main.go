@@ -53,6 +53,7 @@ type app struct {
 	stdout io.Writer
 	stderr *os.File
 
+	model   *kong.Application // the command line as it is parsed
 	command []string          // what was typed, for whoever repeats it
 	lent    map[string]string // drivers of other programs: their paths, by name
 }
@@ -75,9 +76,13 @@ type commands struct {
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
 	Swarm    swarmCommand    `cmd:"" help:"Many real nodes of an overlay over loopback: lookups, broadcasts, a kill."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
-	Play     playCommand     `cmd:"" help:"Run a scenario file, or a scenario that comes with the program."`
-	Compare  compareCommand  `cmd:"" help:"What got slower or faster between two files of results, beyond noise."`
-	Report   reportCommand   `cmd:"" help:"Show kept results again: a page with plots, a table, a spreadsheet."`
+
+	Play    playCommand    `cmd:"" help:"Run a scenario file, or a scenario that comes with the program."`
+	Compare compareCommand `cmd:"" help:"What got slower or faster between two files of results, beyond noise."`
+	Report  reportCommand  `cmd:"" help:"Show kept results again: a page with plots, a table, a spreadsheet."`
+
+	Completion completionCommand `cmd:"" help:"A script that completes commands and flags, for bash, zsh or fish."`
+	Man        manCommand        `cmd:"" help:"The manual page."`
 }
 
 func main() { os.Exit(run()) }
@@ -100,7 +105,7 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry 'p2pbench --help'.\n", err)
 		return exitUsage
 	}
-	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, command: append([]string{"p2pbench"}, os.Args[1:]...)})
+	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, model: parser.Model, command: append([]string{"p2pbench"}, os.Args[1:]...)})
 	return exitCode(err)
 }
 

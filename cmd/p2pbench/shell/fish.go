@@ -1,0 +1,55 @@
+package shell
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fish has a line for each word that can be completed, with the condition under which it can.
+func fish(b *strings.Builder, program Command) {
+	fmt.Fprintf(b, "# fish completion of %s\ncomplete -c %s -f\n", program.Name, program.Name)
+	for _, p := range places(program) {
+		when := fishWhen(p)
+		for _, c := range p.Commands {
+			fmt.Fprintf(b, "complete -c %s -n %s -a %s -d %s\n", program.Name, fishQuote(when), fishQuote(c.Name), fishQuote(oneLine(c.Help)))
+		}
+		if p.Files {
+			fmt.Fprintf(b, "complete -c %s -n %s -F\n", program.Name, fishQuote(when))
+		}
+		for _, f := range p.Flags {
+			fmt.Fprintf(b, "complete -c %s -n %s -l %s", program.Name, fishQuote(when), f.Name)
+			if f.Short != "" {
+				fmt.Fprintf(b, " -s %s", f.Short)
+			}
+			switch {
+			case len(f.Values) > 0:
+				fmt.Fprintf(b, " -x -a %s", fishQuote(strings.Join(f.Values, " ")))
+			case f.Files:
+				b.WriteString(" -r -F")
+			case f.Value != "":
+				b.WriteString(" -x")
+			}
+			fmt.Fprintf(b, " -d %s\n", fishQuote(oneLine(f.Help)))
+		}
+	}
+}
+
+// fishWhen is true while the words of a place have been seen and none of its own commands has.
+func fishWhen(p place) string {
+	var conditions []string
+	for _, word := range p.words {
+		conditions = append(conditions, "__fish_seen_subcommand_from "+word)
+	}
+	if len(p.Commands) > 0 {
+		var names []string
+		for _, c := range p.Commands {
+			names = append(names, c.Name)
+		}
+		conditions = append(conditions, "not __fish_seen_subcommand_from "+strings.Join(names, " "))
+	}
+	return strings.Join(conditions, "; and ")
+}
+
+func fishQuote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
