@@ -105,7 +105,13 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry 'p2pbench --help'.\n", err)
 		return exitUsage
 	}
-	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, model: parser.Model, command: append([]string{"p2pbench"}, os.Args[1:]...)})
+	var stdout io.Writer = os.Stdout
+	if wantsColour(os.Stdout) {
+		painted := &painter{to: os.Stdout}
+		defer painted.flush()
+		stdout = painted
+	}
+	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, model: parser.Model, command: append([]string{"p2pbench"}, os.Args[1:]...)})
 	return exitCode(err)
 }
 

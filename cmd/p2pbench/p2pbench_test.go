@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,36 @@ func TestProgressLine(t *testing.T) {
 func outcomeOf(r load.Result) error {
 	kept := records{app: &app{ctx: context.Background()}, all: []report.Record{{}, {Result: r}}}
 	return kept.outcome()
+}
+
+// Lines that stand out are coloured whole, however they are cut into writes; all others stay as they are.
+func TestPaint(t *testing.T) {
+	var out strings.Builder
+	p := &painter{to: &out}
+	for _, part := range []string{"  p99 us  5\n  no", "te  busy\n", "errors  none\n\nerrors  lost 3\n", "worse  x\nnot ended"} {
+		if n, err := p.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	want := "  p99 us  5\n" + yellow + "  note  busy" + plain + "\nerrors  none\n\n" + red + "errors  lost 3" + plain + "\n" + red + "worse  x" + plain + "\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	if p.flush(); out.String() != want+"not ended" {
+		t.Errorf("%q after flush", out.String())
+	}
+}
+
+// A line is cut to the window, whatever its width.
+func TestFit(t *testing.T) {
+	for _, test := range []struct {
+		columns int
+		want    string
+	}{{80, "rpc tls"}, {7, "rpc tls"}, {3, "rpc"}, {0, ""}, {-1, ""}} {
+		if got := fit("rpc tls", test.columns); got != test.want {
+			t.Errorf("%d columns: %q, want %q", test.columns, got, test.want)
+		}
+	}
 }
 
 // Errors are shown without the names of our packages, and end with the code that the documents promise.

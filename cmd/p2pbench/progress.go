@@ -40,9 +40,22 @@ func (p *progress) tick(t load.Tick) {
 		fmt.Fprintln(p.out, line)
 		return
 	}
+	// The width is asked for each time, since windows change; a line that wrapped could not be written over.
+	if columns, _, err := term.GetSize(int(p.out.Fd())); err == nil {
+		line = fit(line, columns-1)
+		p.shown = min(p.shown, max(columns-1, 0))
+	}
 	// Blanks over what was there instead of an escape sequence: terminals disagree about those, not about blanks.
 	fmt.Fprintf(p.out, "\r%-*s", p.shown, line)
 	p.shown = len(line)
+}
+
+// fit cuts a line to so many columns.
+func fit(line string, columns int) string {
+	if len(line) <= columns {
+		return line
+	}
+	return line[:max(columns, 0)]
 }
 
 // clear takes the live line away.
