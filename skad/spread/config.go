@@ -36,6 +36,11 @@ type Config struct {
 	// last number holds for all further hops. nil means 8, 4, 2.
 	Beta []int
 
+	// Linked says who can be sent to without dialling; nil: nobody knows. Every other delegate of a bucket is one of these
+	// where there are any: a dial is a second of delay and a handshake on both sides. Every other one is not chosen for
+	// that, so that who stays connected to everybody does not get every message first.
+	Linked func(*skad.Contact) bool
+
 	Rounds   int  // rounds of repair that each holder makes; 0 means 3
 	Fanout   int  // contacts in each; 0 means 3
 	PushOnly bool // no repair: to look at the tree alone

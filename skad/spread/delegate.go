@@ -42,6 +42,9 @@ func (c *Core) choose(h *held, prefix, n int) (found int) {
 	c.near = c.table.Sharing(prefix, c.near[:0])
 	for left := len(c.near); left > 0 && found < n; left-- {
 		i := c.rnd.IntN(left)
+		if found%2 == 0 {
+			i = c.linkedFrom(i, left)
+		}
 		d := c.near[i]
 		c.near[i] = c.near[left-1]
 		if h.admits(d, uint8(prefix)) {
@@ -51,6 +54,20 @@ func (c *Core) choose(h *held, prefix, n int) (found int) {
 		}
 	}
 	return found
+}
+
+// linkedFrom returns where, from i on and around, the next contact of the first n of the bucket stands that can be sent to
+// at once; i if there is none.
+func (c *Core) linkedFrom(i, n int) int {
+	if c.cfg.Linked == nil {
+		return i
+	}
+	for k := range n {
+		if at := (i + k) % n; c.cfg.Linked(c.near[at]) {
+			return at
+		}
+	}
+	return i
 }
 
 // admits reports whether d may become a delegate of its bucket beside those that there are.

@@ -186,3 +186,43 @@ func TestEmptyTable(t *testing.T) {
 		t.Errorf("%d actions", len(list))
 	}
 }
+
+// TestLinkedDelegates: of the delegates of a bucket every other one can be sent to at once where there are such, and no
+// more than chance would have it of the rest; one that failed is replaced by such a one.
+func TestLinkedDelegates(t *testing.T) {
+	linked := map[skad.ID]bool{}
+	s := newStage(t, func(c *Config) { c.Linked = func(d *skad.Contact) bool { return linked[d.ID] } })
+	for bucket := range s.table.buckets {
+		for i := range 5 { // of stageContacts
+			linked[s.peer(bucket, i).ID] = true
+		}
+	}
+	if _, err := s.core.Broadcast(0, nil); err != nil {
+		t.Fatal(err)
+	}
+	list := pushes(s.drain())
+	at, strangers := map[uint8]int{}, 0
+	for _, a := range list {
+		if n := at[a.Message.Height]; n%2 == 0 && n < 8 && !linked[a.To.ID] {
+			t.Errorf("bucket %d: delegate %d has to be dialled", a.Message.Height, n)
+		}
+		at[a.Message.Height]++
+		if !linked[a.To.ID] {
+			strangers++
+		}
+	}
+	if strangers == 0 || strangers > len(list)/2 {
+		t.Errorf("%d of %d delegates have to be dialled", strangers, len(list))
+	}
+	unused := 5 // of those of bucket 0 that can be sent to at once
+	for _, a := range list {
+		if a.Message.Height == 0 && linked[a.To.ID] {
+			unused--
+		}
+	}
+	s.core.SendFailed(time.Second, list[0].To, list[0].Message.ID)
+	again := pushes(s.drain())
+	if len(again) != 1 || again[0].Message.Height != 0 || linked[again[0].To.ID] != (unused > 0) {
+		t.Errorf("%d unused, replaced by %+v", unused, again)
+	}
+}

@@ -56,7 +56,7 @@ type Config struct {
 	FirstSeq uint64
 
 	// Spread is the configuration of the machine: rates, delegates, rounds of repair. Its Signer, Verifier, Network,
-	// FirstSeq and Validate are set by the component.
+	// FirstSeq, Linked and Validate are set by the component.
 	Spread spread.Config
 
 	Logger *slog.Logger // nil: silent
@@ -155,6 +155,9 @@ func (c *Component) start() error {
 		sc.FirstSeq = uint64(time.Now().UnixNano())
 	}
 	sc.Validate = c.validate
+	if c.linked == nil { // else all of the table are
+		sc.Linked = func(d *skad.Contact) bool { _, ok := n.ConnMgr().Peer(d.ID.Identity()); return ok }
+	}
 	core, err := spread.New(sc, self, table, rand.New(rand.NewChaCha8(seed)), c.loop.Now())
 	if err != nil {
 		return fmt.Errorf("broadcast: %w", err)
