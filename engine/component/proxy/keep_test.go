@@ -1,0 +1,178 @@
+package proxy_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/transport"
+)
+
+// When a relay dies, whoever it carried is told, the reservation moves to the next relay, the record says so, and the pair
+// meets again there.
+func TestFailOver(t *testing.T) {
+	w := sim(t)
+	first, second := w.relay(proxy.Limits{}), w.relay(proxy.Limits{})
+	a := w.hiddenAs(plan{}, first, second)
+	b := w.node(plan{})
+	if got := a.proxy.Addrs(); len(got) != 1 || got[0] != a.through(first).Addr {
+		t.Fatalf("reachable at %v", got)
+	}
+	p := w.dial(b, a.through(first))
+	first.host.Crash()
+	began := w.sim.Now()
+	w.until("both ends to know", func() bool { return !p.Connected() && a.peer(b.ID()) == nil })
+	w.until("another reservation", func() bool { at := a.proxy.Addrs(); return len(at) == 1 && at[0] == a.through(second).Addr })
+	if took := w.sim.Now() - began; took > 3*time.Second {
+		t.Errorf("without a relay for %v", took)
+	}
+	if addrs := a.Record().Addrs; len(addrs) != 1 || addrs[0] != a.through(second).Addr {
+		t.Errorf("the record names %v", addrs)
+	}
+	if q := w.dial(b, a.through(second)); !q.Connected() {
+		t.Error("not connected")
+	}
+	w.nodes = w.nodes[1:] // first is dead
+}
+
+// Refusals are not the end: a relay without room is asked again, later and later, and its neighbour at once.
+func TestRefusedReservation(t *testing.T) {
+	w := sim(t)
+	full, other := w.relay(proxy.Limits{Reservations: 1}), w.relay(proxy.Limits{})
+	holder := w.hidden(full)
+	none := w.node(plan{}) // relays for nobody
+	a := w.hiddenAs(plan{}, none, full, other)
+	if got := a.proxy.Addrs()[0]; got != a.through(other).Addr {
+		t.Errorf("reachable at %v", got)
+	}
+	both := w.node(plan{proxy: proxy.Config{Relays: []engine.Target{full.at(), other.at()}, Reservations: 2}})
+	w.until("the one reservation there is", func() bool { return len(both.proxy.Addrs()) == 1 })
+	w.sim.Run(time.Minute)
+	before := full.proxy.Stats().Refused
+	w.sim.Run(time.Minute)
+	if again := full.proxy.Stats().Refused - before; again > 3 {
+		t.Errorf("asked %d times in a minute", again)
+	}
+	holder.ConnMgr().Peers()(func(p *engine.PeerClient) bool { p.Close(); return false })
+	w.until("the room to be taken", func() bool {
+		return len(both.proxy.Addrs()) == 2 || len(holder.proxy.Addrs()) == 1 && full.proxy.Stats().Reservations == 1
+	})
+}
+
+// Two reservations at once, at two relays, and the node is reached through either.
+func TestTwoReservations(t *testing.T) {
+	w := sim(t)
+	r, s := w.relay(proxy.Limits{}), w.relay(proxy.Limits{})
+	a := w.hiddenAs(plan{proxy: proxy.Config{Reservations: 2}}, r, s)
+	if got := len(a.Record().Addrs); got != 2 {
+		t.Errorf("the record has %d addresses", got)
+	}
+	w.dial(w.node(plan{}), a.through(r))
+	w.dial(w.node(plan{}), a.through(s))
+	if tags := a.ConnMgr().Protected(r.ID()) && a.ConnMgr().Protected(s.ID()); !tags {
+		t.Error("relays may be evicted")
+	}
+}
+
+// A peer that does not read stops its own circuit. Others, through the same relay and to the same node, go on.
+func TestSlowReader(t *testing.T) {
+	w := sim(t)
+	const window = 64 << 10
+	r := w.node(plan{proxy: proxy.Config{Serve: true, Limits: proxy.Limits{Window: window}}, engine: func(c *engine.Config) { c.SendBuffer = 64 << 10 }})
+	slow, good, b := w.hidden(r), w.hidden(r), w.hidden(r)
+	p, q := w.dial(b, slow.through(r)), w.dial(b, good.through(r))
+	w.cutOff(slow)
+	for range 50 {
+		if err := p.TrySendRaw(opNote, make([]byte, 16<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good.seen.quiet = true
+	for range 200 {
+		for range 3 {
+			if err := q.TrySendRaw(opNote, make([]byte, 4<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sim.Run(2 * time.Millisecond)
+	}
+	w.until("the good one's bytes", func() bool { _, got := good.seen.got(); return got == 600*4<<10 })
+	if waiting := r.proxy.Stats().Waiting; waiting == 0 || waiting > window+16<<10 {
+		t.Errorf("%d bytes wait at the relay, want some and at most the window", waiting)
+	}
+	w.sim.Heal()
+	w.until("the slow one's bytes", func() bool { _, got := slow.seen.got(); return got == 50*16<<10 })
+	if s := r.proxy.Stats(); s.Waiting != 0 || s.Violations != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What cannot be configured is named, all of it.
+func TestConfig(t *testing.T) {
+	addr := func(s string) transport.Addr {
+		a, err := transport.ParseAddr(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for name, cfg := range map[string]proxy.Config{
+		"a relay without an address":  {Relays: []engine.Target{{}}},
+		"a relay without a port":      {Relays: []engine.Target{{Addr: addr("tcp://10.0.0.1:0")}}},
+		"a relay behind a relay":      {Relays: []engine.Target{{Addr: addr("relay://10.0.0.1:1")}}},
+		"less than no reservations":   {Reservations: -1},
+		"a window that stalls":        {Limits: proxy.Limits{Window: 100}},
+		"a window that bounds nobody": {Limits: proxy.Limits{Window: 1 << 30}},
+		"a negative rate":             {Limits: proxy.Limits{Rate: -1}},
+		"negative bytes":              {Limits: proxy.Limits{Bytes: -1}},
+		"a negative lifetime":         {Limits: proxy.Limits{Lifetime: -1}},
+	} {
+		if c, err := proxy.New(cfg); err == nil || c != nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	p, err := proxy.New(proxy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Transport().Start(nil, []transport.Addr{addr("relay://10.0.0.1:4001")}); !errors.Is(err, proxy.ErrListen) {
+		t.Errorf("listening on a relay's address: %v", err)
+	}
+	w := &world{TB: t}
+	t.Cleanup(w.stop)
+	r := w.relay(proxy.Limits{})
+	a := w.hidden(r)
+	lonely := w.node(plan{dumb: true}) // the transport without the component
+	if _, err := w.tryDial(lonely, a.through(r)); !errors.Is(err, proxy.ErrNotAdded) {
+		t.Errorf("dialling without the component: %v", err)
+	}
+}
+
+// A network that stops in the middle of everything leaves nothing behind, at the relay or at the ends.
+func TestShutdowns(t *testing.T) {
+	worlds(t, func(w *world) {
+		r := w.relay(proxy.Limits{})
+		a, b, c := w.hidden(r), w.hidden(r), w.hidden(r)
+		p, q := w.dial(b, a.through(r)), w.dial(c, a.through(r))
+		w.until("a to see both", func() bool { return a.peer(b.ID()) != nil && a.peer(c.ID()) != nil })
+		end := func(n *node) {
+			w.do(func() {
+				if err := n.Shutdown(w.Context()); err != nil {
+					t.Errorf("shutdown: %v", err)
+				}
+			})
+		}
+		end(b)
+		w.until("one circuit less", func() bool { return r.proxy.Stats().Circuits == 1 && a.peer(b.ID()) == nil })
+		if p.Connected() || !q.Connected() {
+			t.Errorf("connected: %v %v", p.Connected(), q.Connected())
+		}
+		end(r)
+		w.until("the rest to end", func() bool { return !q.Connected() && a.proxy.Stats().Links == 0 && c.proxy.Stats().Links == 0 })
+		if s := r.proxy.Stats(); s.Circuits != 0 || s.Reservations != 0 {
+			t.Errorf("the relay holds %+v", s)
+		}
+	})
+}
