@@ -209,7 +209,10 @@ func (d *dialing) connected(p *PeerClient) {
 }
 
 // succeeded: the peer is open.
-func (d *dialing) succeeded(p *PeerClient) { d.finish(p, nil) }
+func (d *dialing) succeeded(p *PeerClient) {
+	d.net.worked.Add(p.id, d.target.Addr)
+	d.finish(p, nil)
+}
 
 // failed: no link came about.
 func (d *dialing) failed(err error) {

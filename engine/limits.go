@@ -166,6 +166,14 @@ const (
 	// slowTurn is what counts as holding a loop: a millisecond is what the other peers of the loop notice.
 	slowTurn = 10 * time.Millisecond
 
+	// connectionDelay is how long a try of one address of a node has for itself before the next is tried beside it
+	// (RFC 8305, section 5 and 8: 250 ms is recommended).
+	connectionDelay = 250 * time.Millisecond
+
+	// workedLimit is how many nodes' addresses are remembered that led to them: 1024 are 150 KB, and a node that dials more
+	// than that in a day tries 250 ms longer.
+	workedLimit = 1024
+
 	// retryFirst and retryLast space the dials that follow a refusal as duplicate.
 	retryFirst = 10 * time.Millisecond
 	retryLast  = 500 * time.Millisecond

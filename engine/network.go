@@ -34,6 +34,7 @@ type Network struct {
 	connMgr  ConnMgr
 	checked  *identity.Cache // records whose signature has been verified
 	records  *lru.Cache[identity.ID, shown]
+	worked   *lru.Cache[identity.ID, transport.Addr] // where nodes were reached
 	workers  *workers
 	table    atomic.Pointer[table]
 	scratch  sync.Pool // *[]byte, for encoding messages
@@ -100,6 +101,10 @@ func New(cfg Config) (*Network, error) {
 		callbacks:    &slot{name: "callback"},
 	}
 	n.records, err = lru.New[identity.ID, shown](recordCacheSize)
+	if err != nil {
+		return nil, err
+	}
+	n.worked, err = lru.New[identity.ID, transport.Addr](workedLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -139,15 +138,5 @@ func (c *Component) FindPeer(ctx context.Context, id identity.ID) (*engine.PeerC
 	if len(addrs) == 0 {
 		return nil, errNoAddress
 	}
-	for _, a := range addrs {
-		p, failed := c.net.Dial(ctx, engine.Target{Addr: a, ID: id}.String())
-		if failed == nil {
-			return p, nil
-		}
-		err = errors.Join(err, failed)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, err
+	return c.net.DialNode(ctx, id, addrs)
 }
