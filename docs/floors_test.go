@@ -56,6 +56,7 @@ var floors = map[string]floor{
 	"engine/component/keepalive":  {5, nil},
 	"engine/component/ack":        {5, nil},
 	"engine/component/backoff":    {5, nil},
+	"engine/component/metric":     {5, nil},
 	"engine/component/natmap":     {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
 	"engine/component/discovery":  {5, nil},
 	"engine/component/proxy":      {5, nil},

@@ -18,7 +18,9 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
 	"github.com/carrier-p2p/carrier/engine/component/addressmap"
+	"github.com/carrier-p2p/carrier/engine/component/backoff"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
+	"github.com/carrier-p2p/carrier/engine/component/metric"
 	"github.com/carrier-p2p/carrier/engine/component/natmap"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
@@ -67,6 +69,12 @@ type Config struct {
 	// found with engine.ComponentOf[*ack.Component].
 	Ack ack.Config
 
+	// Metric configures the measuring of peers. The zero value answers others and asks nobody.
+	Metric metric.Config
+
+	// Reconnect, if not nil, has peers that this node dialled dialled again when they are lost.
+	Reconnect *backoff.Config
+
 	// Overlay, if not nil, makes the node one of an overlay: it is found, it broadcasts, it passes messages on.
 	Overlay *Overlay
 
@@ -103,23 +111,9 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	acks, err := ack.New(cfg.Ack)
+	components, err := cfg.components(ec.Advertise)
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
-	}
-	addresses := addressmap.New(addressmap.Config{
-		Public: ec.Advertise, HidePrivate: len(ec.Advertise) > 0, TryPrivate: cfg.Overlay != nil && cfg.Overlay.Scope == skad.Private,
-	})
-	components := []engine.ComponentInterface{&cfg.Keepalive, acks, addresses}
-	if cfg.MapPorts {
-		components = append(components, &natmap.Component{Logger: cfg.Logger})
-	}
-	if cfg.Overlay != nil {
-		more, err := cfg.Overlay.components()
-		if err != nil {
-			return nil, err
-		}
-		components = append(components, more...)
 	}
 	for _, c := range components {
 		if err := n.AddComponent(c); err != nil {
@@ -127,6 +121,28 @@ func New(cfg Config) (*engine.Network, error) {
 		}
 	}
 	return n, nil
+}
+
+// components makes the stock components. public are the addresses that the configuration advertises.
+func (cfg *Config) components(public []transport.Addr) ([]engine.ComponentInterface, error) {
+	acks, err1 := ack.New(cfg.Ack)
+	metrics, err2 := metric.New(cfg.Metric)
+	addresses := addressmap.New(addressmap.Config{
+		Public: public, HidePrivate: len(public) > 0, TryPrivate: cfg.Overlay != nil && cfg.Overlay.Scope == skad.Private,
+	})
+	all, problems := []engine.ComponentInterface{&cfg.Keepalive, acks, metrics, addresses}, []error{err1, err2}
+	if cfg.Reconnect != nil {
+		reconnect, err := backoff.New(*cfg.Reconnect)
+		all, problems = append(all, reconnect), append(problems, err)
+	}
+	if cfg.MapPorts {
+		all = append(all, &natmap.Component{Logger: cfg.Logger})
+	}
+	if cfg.Overlay != nil {
+		more, err := cfg.Overlay.components()
+		all, problems = append(all, more...), append(problems, err)
+	}
+	return all, errors.Join(problems...)
 }
 
 func parseAll(field string, in []string) (out []transport.Addr, err error) {
