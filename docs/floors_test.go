@@ -65,7 +65,9 @@ var floors = map[string]floor{
 	"engine/component/addressmap": {5, nil},
 
 	// 6: ready nodes.
-	"engine/node": {6, nil},
+	"engine/node":       {6, nil},
+	"engine/promexport": {6, []string{"github.com/prometheus/client_golang"}},
+	"engine/debugpage":  {6, nil},
 
 	// 7 and up: programs and what measures.
 	"examples/hello":       {7, nil},

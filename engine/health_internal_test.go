@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carrier-p2p/carrier/engine/timer"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -85,5 +86,28 @@ func TestOpcodePlaces(t *testing.T) {
 	got := c.read()
 	if len(got) != 2 || got[1000] != (OpcodeStats{2, 15}) || got[opcode.UnregisteredCode] != (OpcodeStats{2, 8}) {
 		t.Errorf("counted %v", got)
+	}
+}
+
+// A port is a transport's loop of which only the alarm is looked at.
+type port struct{ now, alarmAt time.Duration }
+
+func (p *port) Index() int              { return 0 }
+func (p *port) Now() time.Duration      { return p.now }
+func (p *port) Wake()                   {}
+func (p *port) WakeAt(at time.Duration) { p.alarmAt = at }
+
+// A sweep that is due when something else comes in is not put off by it: a loop that is never idle looks for silent peers all
+// the same, and its lateness is counted.
+func TestSweepIsNotPutOff(t *testing.T) {
+	p := &port{}
+	l := &loop{port: p, wheel: timer.NewWheel(0), peers: make([]*PeerClient, 1), sweepAt: sweepEvery}
+	l.warm.init()
+	for p.now = sweepEvery; p.now < 3*sweepEvery; p.now += sweepEvery / 10 {
+		l.now = p.now
+		l.arm() // as at the end of every event
+		if p.alarmAt != sweepEvery || l.alarmAt != sweepEvery {
+			t.Fatalf("at %v the alarm is set to %v, and the sweep was due at %v", p.now, p.alarmAt, sweepEvery)
+		}
 	}
 }

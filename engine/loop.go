@@ -213,10 +213,7 @@ func (l *loop) arm() {
 		at = due
 	}
 	if len(l.peers) > 0 || !l.warm.empty() {
-		if l.sweepAt <= l.now {
-			l.sweepAt = l.now + sweepEvery
-		}
-		at = min(at, l.sweepAt)
+		at = min(at, l.sweepAt) // it may have passed: a loop that is never idle has its sweep all the same
 	}
 	l.alarmAt = at
 	if at != transport.Never {

@@ -304,6 +304,9 @@ func (n *Network) Addrs() []transport.Addr {
 // Registry pairs opcodes with message types. Use Register or Handle, which keep the dispatch table in step.
 func (n *Network) Registry() *opcode.Registry { return n.registry }
 
+// PeerLimits are the limits of Config.Peers, defaults filled in. A ConnMgr of the application's own may have others.
+func (n *Network) PeerLimits() PeerLimits { return n.cfg.Peers }
+
 // ConnMgr knows the open peers.
 func (n *Network) ConnMgr() ConnMgr { return n.connMgr }
 

@@ -86,6 +86,9 @@ func (s carrierServer) Addr() string {
 	return fmt.Sprintf("tcp://%s@%s", s.node.ID(), s.node.Addrs()[0].AddrPort)
 }
 
+// Network is the node itself, for those who want to watch it.
+func (s carrierServer) Network() *engine.Network { return s.node }
+
 func (s carrierServer) Close() error { return stopNode(s.node) }
 
 func stopNode(n *engine.Network) error {

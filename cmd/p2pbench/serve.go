@@ -19,6 +19,8 @@ type serveCommand struct {
 	Listen  string `help:"Address for load." default:"127.0.0.1:4001" placeholder:"IP:PORT"`
 	Control string `help:"Address for questions about what arrived and what it cost; none: it cannot be asked." default:"127.0.0.1:4002" placeholder:"IP:PORT"`
 
+	HTTP string `name:"http" help:"Address to watch the node at in a browser, /debug, and for Prometheus, /metrics; none: neither. The carrier driver only." placeholder:"IP:PORT"`
+
 	AllowRemote bool `help:"Listen on addresses that others can reach. Whoever reaches the control address can reset the counts."`
 
 	Child bool `hidden:"" help:"Speak control lines on standard input and output, and end with the input."`
@@ -34,7 +36,9 @@ func (serveCommand) Help() string {
 	return `Prints the command lines that load it from another terminal, and serves until interrupted.
 
   p2pbench serve --driver tls
-  p2pbench rpc --driver tls --target 127.0.0.1:4001 --control 127.0.0.1:4002`
+  p2pbench rpc --driver tls --target 127.0.0.1:4001 --control 127.0.0.1:4002
+
+  p2pbench serve --http 127.0.0.1:4003              watch it live at http://127.0.0.1:4003/debug`
 }
 
 func (c *serveCommand) Run(a *app) error {
@@ -42,7 +46,7 @@ func (c *serveCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	for _, addr := range []string{c.Listen, c.Control} {
+	for _, addr := range []string{c.Listen, c.Control, c.HTTP} {
 		if err := c.reachable(addr); err != nil {
 			return err
 		}
@@ -64,6 +68,14 @@ func (c *serveCommand) Run(a *app) error {
 		return err
 	}
 	defer server.Close()
+	if c.HTTP != "" {
+		at, stop, err := watch(c.HTTP, server)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		fmt.Fprintf(a.stderr, "watch it at http://%s/debug, metrics at http://%s/metrics\n", at, at)
+	}
 	ready := load.Ready{Driver: d.Name(), Address: server.Addr()}
 	return c.serveOpenly(a, ready, sink)
 }
