@@ -75,6 +75,7 @@ type commands struct {
 	Identity identityCommand `cmd:"" help:"Make or show a node's identity."`
 	Sim      simCommand      `cmd:"" help:"Simulate the overlay: lookups among adversaries and more."`
 	Swarm    swarmCommand    `cmd:"" help:"Many real nodes of an overlay over loopback: lookups, broadcasts, a kill."`
+	NAT      natCommand      `cmd:"" name:"nat" help:"What the network around this host is: router, mappings, kind of NAT."`
 	Wire     wireCommand     `cmd:"" help:"Explain bytes of the wire protocol."`
 
 	Play    playCommand    `cmd:"" help:"Run a scenario file, or a scenario that comes with the program."`
@@ -155,7 +156,7 @@ func exitCode(err error) int {
 // trimPackage shows an error without our own names in front.
 func trimPackage(err error) string {
 	text := ": " + err.Error()
-	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "swarm: ", "scenario: ", "slo: ", "process: "} {
+	for _, prefix := range []string{"p2pbench: ", "load: ", "driver: ", "report: ", "swarm: ", "scenario: ", "slo: ", "process: ", "natmap: ", "engine: "} {
 		text = strings.ReplaceAll(text, ": "+prefix, ": ")
 	}
 	return text[len(": "):]

@@ -19,9 +19,11 @@ import (
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/bench/process"
 	"github.com/carrier-p2p/carrier/bench/report"
+	"github.com/carrier-p2p/carrier/engine/lab"
 )
 
 func TestMain(m *testing.M) {
+	lab.Helpers(map[string]lab.Helper{"p2pbench": inLab, "peer": peerInLab})
 	testscript.Main(m, map[string]func(){"p2pbench": main, "lender": lender})
 }
 

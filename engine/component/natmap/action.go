@@ -23,9 +23,6 @@ func (p Protocol) String() string {
 	return "UPnP"
 }
 
-// MarshalText is for JSON.
-func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
 // What a gateway may answer. Dialects turn the words of their libraries into these; the machine knows nothing else.
 var (
 	ErrSilent    = errors.New("natmap: the gateway does not answer")

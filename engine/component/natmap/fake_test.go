@@ -210,6 +210,13 @@ func (f *fake) goodSOAP(action string, args map[string]string) (int, string) {
 	case "DeletePortMapping":
 		delete(f.table, key)
 		return 200, soapAnswer(action, "")
+	case "GetGenericPortMappingEntry":
+		if args["NewPortMappingIndex"] != "0" {
+			return soapFault(713)
+		}
+		return 200, soapAnswer(action, "<NewRemoteHost></NewRemoteHost><NewExternalPort>80</NewExternalPort><NewProtocol>TCP</NewProtocol>"+
+			"<NewInternalPort>8080</NewInternalPort><NewInternalClient>192.168.1.3</NewInternalClient><NewEnabled>1</NewEnabled>"+
+			"<NewPortMappingDescription>web\u0085</NewPortMappingDescription><NewLeaseDuration>60</NewLeaseDuration>")
 	case "GetSpecificPortMappingEntry":
 		internal, ok := f.table[key]
 		if !ok {

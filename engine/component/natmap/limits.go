@@ -82,6 +82,9 @@ const (
 	// serviceLimit bounds the services of a device that are tried.
 	serviceLimit = 4
 
+	// listedLimit bounds what is read of a gateway's table for people.
+	listedLimit = 64
+
 	// eventsLimit bounds events that nobody has taken: the oldest go.
 	eventsLimit = 64
 )

@@ -32,8 +32,11 @@ type Machine struct {
 	agents   [protocols]agent
 	holder   *agent // nil: none
 	stopping bool
-	out      []Action
-	events   []Event
+
+	mapNothing bool // only look; fixed before the first call
+
+	out    []Action
+	events []Event
 }
 
 // An agent is one protocol at the gateway.
@@ -356,7 +359,7 @@ func (m *Machine) next(now time.Duration, a *agent) (Action, bool) {
 	if a.probeAt <= now {
 		return Action{Verb: Probe, Held: a.held()}, true
 	}
-	if a != m.holder || !a.usable() {
+	if a != m.holder || !a.usable() || m.mapNothing {
 		return Action{}, false
 	}
 	for _, p := range m.ports {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +42,8 @@ type wanService interface {
 	DeletePortMappingCtx(ctx context.Context, host string, external uint16, protocol string) error
 	GetSpecificPortMappingEntryCtx(ctx context.Context, host string, external uint16, protocol string) (internal uint16,
 		client string, enabled bool, description string, lease uint32, err error)
+	GetGenericPortMappingEntryCtx(ctx context.Context, index uint16) (host string, external uint16, protocol string,
+		internal uint16, client string, enabled bool, description string, lease uint32, err error)
 }
 
 // serviceNames are the services that map ports, best first.
@@ -183,20 +184,9 @@ func (d *upnp) pick(ctx context.Context, root *goupnp.RootDevice, loc *url.URL) 
 	return found, nil
 }
 
-// nameLimit bounds what is kept of a device's name.
-const nameLimit = 64
-
-// deviceName is what people are shown: the device's own word, printable and short.
+// deviceName is what people are shown.
 func deviceName(root *goupnp.RootDevice, urn string) string {
-	name := []rune(root.Device.FriendlyName)
-	name = name[:min(len(name), nameLimit)]
-	for i, r := range name {
-		if !strconv.IsPrint(r) {
-			name[i] = '?'
-		}
-	}
-	short := urn[len("urn:schemas-upnp-org:service:"):]
-	return fmt.Sprintf("%s (%s)", string(name), short)
+	return fmt.Sprintf("%s (%s)", printable(root.Device.FriendlyName), urn[len("urn:schemas-upnp-org:service:"):])
 }
 
 func (d *upnp) service(urn string, root *goupnp.RootDevice, srv *goupnp.Service, loc *url.URL) wanService {
