@@ -29,7 +29,9 @@ type asks struct {
 // its way; nobody tells whether it arrives. It waits while the node speaks faster than others pass on for it, until ctx
 // ends. Any goroutine, but not on a loop: engine.ErrOnLoop.
 func (c *Component) Broadcast(ctx context.Context, payload []byte) (spread.MessageID, error) {
-	if c.net.OnLoop() {
+	if n := c.started.Load(); n == nil {
+		return spread.MessageID{}, engine.ErrNotStarted
+	} else if n.OnLoop() {
 		return spread.MessageID{}, engine.ErrOnLoop
 	}
 	if ctx.Err() != nil {
@@ -68,9 +70,12 @@ func (c *Component) Broadcast(ctx context.Context, payload []byte) (spread.Messa
 var errLeft = errors.New("broadcast: withdrawn")
 
 // BroadcastAsync is Broadcast with a callback, called exactly once, on the home loop; nil is allowed. It never waits and
-// may be called on a loop. Where Broadcast waits for its rate the callback gets ErrRate. If it fails itself, with ErrBusy,
-// then is not called.
+// may be called on a loop. Where Broadcast waits for its rate the callback gets ErrRate. If it fails itself, with ErrBusy
+// or engine.ErrNotStarted, then is not called.
 func (c *Component) BroadcastAsync(payload []byte, then func(spread.MessageID, error)) error {
+	if c.started.Load() == nil {
+		return engine.ErrNotStarted
+	}
 	select {
 	case c.slots <- struct{}{}:
 	default:

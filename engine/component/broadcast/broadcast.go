@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -83,6 +84,8 @@ type Component struct {
 	loop engine.Loop
 	task *engine.Task
 
+	started atomic.Pointer[engine.Network] // net, for those who may ask too early
+
 	inbox  inbox
 	slots  chan struct{} // one for each own broadcast that waits
 	asks   asks
@@ -133,6 +136,7 @@ func (c *Component) Opcodes() []opcode.Opcode {
 func (c *Component) Startup(n *engine.Network) {
 	c.net, c.loop = n, n.HomeLoop()
 	c.task = c.loop.NewTask("broadcast", c.turn)
+	c.started.Store(n)
 	c.task.Wake()
 }
 

@@ -78,15 +78,19 @@ func (c *Component) deliverNext(now time.Duration) bool {
 	if d.len() == 0 || d.at > now {
 		return false
 	}
-	if !c.cfg.Deliver(d.queue[d.next]) {
+	taken := true // also if it panics: it would again, and nothing else be delivered any more
+	defer func() {
+		if taken {
+			d.pause, d.at = 0, 0
+			d.pop()
+		}
+	}()
+	if taken = c.cfg.Deliver(d.queue[d.next]); !taken {
 		d.pause = min(max(2*d.pause, deliverAgain), deliverMost)
 		d.at = now + d.pause
 		c.counts.refused++
-		return false
 	}
-	d.pause, d.at = 0, 0
-	d.pop()
-	return true
+	return taken
 }
 
 // validate asks the application.

@@ -31,21 +31,22 @@ func (c *Component) turn() {
 		c.end(c.err)
 		return
 	}
-	until := c.loop.Now() + turnBudget
-	for {
-		now := c.loop.Now()
-		if now >= until {
+	rest := false
+	defer func() { // also if the application's code panics: the rest has to be done
+		if !rest {
 			c.task.Wake()
-			break
 		}
+		c.publish()
+	}()
+	until := c.loop.Now() + turnBudget
+	for now := until - turnBudget; now < until && !rest; now = c.loop.Now() {
 		if a, ok := c.core.Next(); ok {
 			c.carry(&a)
 		} else if !c.step(now) {
 			c.task.WakeAt(c.deadline())
-			break
+			rest = true
 		}
 	}
-	c.publish()
 }
 
 // step does one thing, and reports whether there was one.

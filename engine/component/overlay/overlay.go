@@ -3,6 +3,9 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -96,10 +99,15 @@ type Component struct {
 	self     skad.ID
 	solution [32]byte
 
+	started atomic.Pointer[engine.Network] // net, for those who may ask too early
+	closed  chan struct{}                  // by Cleanup
+
 	ledger ledger
 
 	// Owned by the home loop.
 	over       bool
+	arrivals   []skad.Message   // whose way has ended here; Payload is ours
+	bytes      int              // of them
 	number     uint64           // of the next own message
 	sends      map[uint64]*send // by number
 	routes     map[uint64]*send // by the number that the core gave them
@@ -134,6 +142,7 @@ func New(cfg Config) (*Component, error) {
 	}
 	c := &Component{
 		cfg: cfg, sends: map[uint64]*send{}, routes: map[uint64]*send{}, asks: map[skad.ID][]*recordAsk{},
+		closed: make(chan struct{}),
 	}
 	cfg.Discovery.OnAction(c.acted)
 	return c, nil
@@ -149,11 +158,13 @@ func (c *Component) Startup(n *engine.Network) {
 		c.number = uint64(time.Now().UnixNano())
 	}
 	c.task = c.loop.NewTask("overlay", c.turn)
+	c.started.Store(n)
 	c.task.Wake()
 }
 
 // Cleanup ends what waits.
 func (c *Component) Cleanup(*engine.Network) {
+	close(c.closed)
 	c.loop.Post(func() {
 		c.over = true
 		c.task.Stop()
@@ -169,15 +180,36 @@ func (c *Component) Cleanup(*engine.Network) {
 	})
 }
 
-// turn looks after the neighbours and after messages that wait for too long.
+// turn takes what has arrived, a little at a time, then looks after messages that wait for too long, and after the
+// neighbours.
 func (c *Component) turn() {
-	now := c.loop.Now()
+	until := c.loop.Now() + turnBudget
+	defer func() { // also if the application's code panics: the rest has to be done
+		if len(c.arrivals) > 0 {
+			c.task.Wake()
+		}
+	}()
+	for len(c.arrivals) > 0 && c.loop.Now() < until {
+		m := c.arrivals[0]
+		c.arrivals[0] = skad.Message{}
+		if c.arrivals = c.arrivals[1:]; len(c.arrivals) == 0 {
+			c.arrivals = nil
+		}
+		c.bytes -= len(m.Payload)
+		c.arrived(&m)
+	}
+	c.tend(c.loop.Now())
+}
+
+// tend does what time demands.
+func (c *Component) tend(now time.Duration) {
 	if c.lookAt <= now {
 		c.lookAt = now + neighboursEvery
 		c.look()
 	}
 	next := c.lookAt
-	for _, s := range c.sends {
+	for _, number := range slices.Sorted(maps.Keys(c.sends)) { // in an order that a simulation repeats
+		s := c.sends[number]
 		switch {
 		case s.until <= now:
 			c.end(s, ErrUnreachable)
@@ -220,18 +252,9 @@ func (c *Component) protect(list []*skad.Contact) {
 		mgr.Protect(id, "overlay")
 	}
 	for _, id := range old {
-		if !contains(c.neighbours, id) {
+		if !slices.Contains(c.neighbours, id) {
 			mgr.Unprotect(id, "overlay")
 		}
 	}
 	c.ledger.set(func(s *Stats) { s.Neighbours = len(list) })
-}
-
-func contains(list []identity.ID, id identity.ID) bool {
-	for _, x := range list {
-		if x == id {
-			return true
-		}
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
@@ -196,10 +197,64 @@ func cancelled() context.Context {
 	return ctx
 }
 
+// A Deliver that panics loses the message that it panicked at, and no other; its sender is told of none that was not
+// delivered.
+func TestDeliverPanics(t *testing.T) {
+	w := simWorld(t, 8)
+	w.swarm(8, 0)
+	from, to := w.nodes[1], w.nodes[2]
+	to.poison = "poison"
+	if err := from.over.SendToAsync(to.ID(), []byte("poison"), func(err error) {
+		if err == nil {
+			t.Error("acknowledged")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.send(from, to, "food"); err != nil {
+		t.Error(err)
+	}
+	if got := to.messages(); len(got) != 1 || string(got[0].Payload) != "food" || to.Network.Stats().Panics == 0 {
+		t.Errorf("delivered %+v, %d panics", got, to.Network.Stats().Panics)
+	}
+}
+
+// When the network stops, those who wait are told.
+func TestStops(t *testing.T) {
+	w := liveWorld(t)
+	w.swarm(2, 0)
+	a, b := w.nodes[0], w.nodes[1]
+	b.full = true // it never acknowledges
+	waiting := make(chan error, 2)
+	go func() { waiting <- a.over.SendTo(context.Background(), b.ID(), []byte("for ever")) }()
+	w.until("it to be sent", func() bool { return a.over.Stats().Sent == 1 })
+	if err := a.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	a.dead = true
+	if err := <-waiting; !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if err := a.over.Route(context.Background(), skad.ID{1}, nil); err == nil {
+		t.Error("a stopped network routes")
+	}
+}
+
 // What cannot be is said at once.
 func TestRefusals(t *testing.T) {
 	if _, err := overlay.New(overlay.Config{Copies: 99}); !errors.Is(err, overlay.ErrConfig) {
 		t.Errorf("a config with two problems: %v", err)
+	}
+	d, err := discovery.New(discovery.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle, err := overlay.New(overlay.Config{Discovery: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := idle.Route(t.Context(), skad.ID{1}, nil); !errors.Is(err, engine.ErrNotStarted) {
+		t.Errorf("before the start: %v", err)
 	}
 	w := liveWorld(t)
 	w.swarm(2, 0)

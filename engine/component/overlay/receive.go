@@ -17,7 +17,15 @@ func (c *Component) acted(now time.Duration, a *skad.Action) {
 			c.end(s, nil)
 		}
 	case skad.ActionDeliver:
-		c.arrived(&a.Message)
+		if len(c.arrivals) == arrivalsLimit || c.bytes+len(a.Message.Payload) > arrivalsBytes {
+			c.ledger.set(func(s *Stats) { s.Flooded++ })
+			return
+		}
+		m := a.Message
+		m.Payload = append([]byte(nil), m.Payload...) // lent; and the application's code must not run in discovery's turn
+		c.arrivals = append(c.arrivals, m)
+		c.bytes += len(m.Payload)
+		c.task.Wake()
 	case skad.ActionRecord:
 		c.recordTold(a.To)
 	}
@@ -60,10 +68,8 @@ func (c *Component) arrived(m *skad.Message) {
 
 // handOver gives a message to the connected node that it is for.
 func (c *Component) handOver(m *skad.Message, to *skad.Contact) {
-	own := *m
-	own.Payload = append([]byte(nil), m.Payload...) // lent
 	err := c.cfg.Discovery.Do(func(now time.Duration, core *skad.Core) {
-		if core.Hand(now, &own, to) == nil {
+		if core.Hand(now, m, to) == nil {
 			c.ledger.set(func(s *Stats) { s.Handed++ })
 		}
 	})
@@ -83,7 +89,7 @@ func (c *Component) deliver(m *skad.Message, e *envelope) {
 	} else {
 		if c.cfg.Deliver == nil || !c.cfg.Deliver(Message{
 			Origin: e.origin.ID(), Key: e.origin, To: m.Key, Direct: e.kind == toNode, Number: e.number,
-			Payload: append([]byte(nil), e.payload...),
+			Payload: e.payload,
 		}) {
 			c.ledger.set(func(s *Stats) { s.Refused++ })
 			return

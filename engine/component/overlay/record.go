@@ -19,10 +19,9 @@ type recordAsk struct {
 // lookup and asks it. If the node says nothing until ctx ends, what others know of it is returned beside ErrUnreachable.
 // Changes of the own record (engine.Network.Advertise) are pushed to the neighbours without asking. Not on a loop.
 func (c *Component) Record(ctx context.Context, id identity.ID) (*identity.Record, error) {
-	if c.net == nil {
+	if n := c.started.Load(); n == nil {
 		return nil, engine.ErrNotStarted
-	}
-	if c.net.OnLoop() {
+	} else if n.OnLoop() {
 		return nil, engine.ErrOnLoop
 	}
 	type outcome struct {
@@ -49,6 +48,8 @@ func (c *Component) Record(ctx context.Context, id identity.ID) (*identity.Recor
 	select {
 	case o := <-done:
 		return o.rec, o.err
+	case <-c.closed:
+		return nil, engine.ErrClosed
 	case <-ctx.Done():
 		c.loop.Post(func() { c.forgetAsk(key, a) })
 		err := fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx))

@@ -38,8 +38,8 @@ func (c *Component) SendTo(ctx context.Context, id identity.ID, payload []byte) 
 	return c.wait(ctx, toNode, skad.IDOf(id), payload)
 }
 
-// RouteAsync is Route with a callback, called once, on the home loop. It never waits and may be called on a loop. If it
-// fails itself then is not called.
+// RouteAsync is Route with a callback, called once, on the home loop, unless the network stops before. It never waits and
+// may be called on a loop. If it fails itself then is not called.
 func (c *Component) RouteAsync(key skad.ID, payload []byte, then func(error)) error {
 	_, err := c.submit(toClosest, key, payload, takenTimeout, then)
 	return err
@@ -53,10 +53,9 @@ func (c *Component) SendToAsync(id identity.ID, payload []byte, then func(error)
 }
 
 func (c *Component) wait(ctx context.Context, k kind, key skad.ID, payload []byte) error {
-	if c.net == nil {
+	if n := c.started.Load(); n == nil {
 		return engine.ErrNotStarted
-	}
-	if c.net.OnLoop() {
+	} else if n.OnLoop() {
 		return engine.ErrOnLoop
 	}
 	if ctx.Err() != nil {
@@ -77,6 +76,8 @@ func (c *Component) wait(ctx context.Context, k kind, key skad.ID, payload []byt
 	select {
 	case err := <-done:
 		return err
+	case <-c.closed:
+		return engine.ErrClosed
 	case <-ctx.Done():
 		c.loop.Post(func() { c.end(s, nil) })
 		return fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx))
@@ -87,6 +88,9 @@ func (c *Component) wait(ctx context.Context, k kind, key skad.ID, payload []byt
 func (c *Component) submit(k kind, key skad.ID, payload []byte, patience time.Duration, then func(error)) (*send, error) {
 	if len(payload) > PayloadLimit {
 		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(payload), PayloadLimit)
+	}
+	if c.started.Load() == nil {
+		return nil, engine.ErrNotStarted
 	}
 	e := envelope{kind: k, payload: append([]byte(nil), payload...)}
 	s := &send{kind: k, key: key, then: then, pause: sendAgain}

@@ -45,9 +45,10 @@ type node struct {
 	host *simnet.Host
 	dead bool
 
-	mu   sync.Mutex
-	got  []overlay.Message
-	full bool
+	mu     sync.Mutex
+	got    []overlay.Message
+	full   bool
+	poison string // what Deliver panics at
 }
 
 // patience bounds every wait, virtual or real.
@@ -193,6 +194,9 @@ func (n *node) deliver(m overlay.Message) bool {
 	defer n.mu.Unlock()
 	if n.full {
 		return false
+	}
+	if n.poison != "" && string(m.Payload) == n.poison {
+		panic("test")
 	}
 	n.got = append(n.got, m)
 	return true
