@@ -1,7 +1,9 @@
 # What .ci/run does all of, in pieces for daily use. "make help" lists them.
 
 FUZZ_SECONDS ?= 20
-COUNT ?= 5
+COUNT ?= 6
+BENCH ?= OneWay|Request|Connect|FanOut
+BENCHTIME ?= 300ms
 
 .PHONY: help
 help: ## this list
@@ -31,12 +33,25 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (20)
 	STEPS=fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TOTAL=1000000 .ci/run
 
 .PHONY: bench
-bench: ## Go benchmarks, COUNT (5) times each
-	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./bench
+bench: ## Go benchmarks, COUNT (6) times each; says what got slower than the saved run, beyond noise
+	@mkdir -p .bench
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./bench ./framing > .bench/new.txt || { cat .bench/new.txt; exit 1; }
+	@test -f .bench/saved.txt || { cp .bench/new.txt .bench/saved.txt; echo "saved as .bench/saved.txt: the next run is compared with it"; }
+	go run ./cmd/p2pbench compare .bench/saved.txt .bench/new.txt
+
+.PHONY: keep
+keep: ## the last run of "make bench" becomes the saved one
+	cp .bench/new.txt .bench/saved.txt
 
 .PHONY: measure
 measure: ## the tables of docs/measuring.md: two processes, baselines in turns; half an hour
 	go run ./cmd/p2pbench run --full --against gnet,tls --rounds 5 --json results.jsonl
+
+.PHONY: page
+page: ## docs/measured: a page with plots, and pictures, of the current state; on a quiet machine, ten minutes
+	@mkdir -p .bench docs/measured
+	go run ./cmd/p2pbench play page --json .bench/page.jsonl --out docs/measured/report.html
+	go run ./cmd/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles
 
 .PHONY: cover
 cover: ## what the tests reach, by package; writes cover.out

@@ -105,14 +105,15 @@ func run(scenario string, args []string, drivers []load.Driver, in io.Reader, ou
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
-	result, err := (&Run{Driver: d, Config: c, Addr: *target, Self: self}).Do(ctx)
+	result, err := (&Run{Driver: d, Config: c, Addr: *target, Self: OfThisProgram}).Do(ctx)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(result)
 }
 
-func self(args ...string) *exec.Cmd {
+// OfThisProgram is a Self: the running program with other arguments, and the same standard error.
+func OfThisProgram(args ...string) *exec.Cmd {
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]

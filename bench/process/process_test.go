@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 func program(t *testing.T) Self {
 	t.Setenv(asProgram, "1") // for children, which inherit it
-	return self
+	return OfThisProgram
 }
 
 // A run with the serving side in a child of its own, and one that is a child itself: every message arrives.

@@ -15,6 +15,12 @@ type picture struct {
 	svg  string
 }
 
+// Names of bars: of the lead, and of others, before their unit.
+const (
+	leadPicture = "lead"
+	barsPrefix  = "bars-"
+)
+
 // lead is the figure that the group is about: at a rate the tail of latencies, else what the scenario is about.
 func (g *Group) lead() (m Metric, ok bool) {
 	shown := g.Columns()
@@ -37,7 +43,9 @@ func (g *Group) headlines() (pictures []picture) {
 	if !ok {
 		return nil
 	}
-	pictures = append(pictures, g.bars(lead))
+	first := g.bars(lead)
+	first.name = leadPicture
+	pictures = append(pictures, first)
 	for _, m := range g.Columns() {
 		if (m.Unit == cpuUnit || m.Unit == p99Unit || m.Unit == rssUnit) && m.Unit != lead.Unit && len(pictures) < headlinesLimit {
 			pictures = append(pictures, g.bars(m))
@@ -50,13 +58,13 @@ func (g *Group) headlines() (pictures []picture) {
 const headlinesLimit = 3
 
 func (g *Group) bars(m Metric) picture {
-	bars := plot.Bars{Title: m.Name, Note: map[Better]string{Lower: "less is better", Higher: "more is better"}[m.Better], Show: m.Show}
+	bars := plot.Bars{Title: m.Name, Note: m.Better.words(), Show: m.Show}
 	for i, driver := range g.Drivers {
 		if s, ok := g.Spreads[driver][m.Name]; ok {
 			bars.Rows = append(bars.Rows, plot.Row{Name: driver, Color: i, Value: s.Median, Least: s.Min, Top: s.Max})
 		}
 	}
-	return picture{fileName(m.Unit), bars.SVG()}
+	return picture{barsPrefix + fileName(m.Unit), bars.SVG()}
 }
 
 // distributions draw latencies, of each driver's typical run: solid from the planned time, dashed from the actual sending.

@@ -89,7 +89,7 @@ func (l Limits) judge(a, b *Sample) Change {
 	switch {
 	case leastP(len(a.Values), len(b.Values)) > l.Alpha:
 		c.Verdict = TooFew
-	case c.P > l.Alpha || math.Abs(c.Share) < l.Effect || difference == 0:
+	case c.P > l.Alpha || math.Abs(c.Share) < l.Effect || math.Abs(difference) < leastDifference(a.Unit) || difference == 0:
 		c.Verdict = Unchanged
 	case a.Better == Either:
 		c.Verdict = Changed
@@ -99,6 +99,17 @@ func (l Limits) judge(a, b *Sample) Change {
 		c.Verdict = Worse
 	}
 	return c
+}
+
+// leastDifference is what a figure that is zero, or nearly, must grow by to matter: a share of nothing is infinite.
+func leastDifference(unit string) float64 {
+	switch {
+	case unit == "B/op":
+		return 8 // the smallest object
+	case strings.HasPrefix(unit, "allocs-"):
+		return 0.01 // of whole processes: timers and windows allocate by the second
+	}
+	return 0
 }
 
 // leastP is the smallest probability that so many values can show: all of one set beyond all of the other, either way.

@@ -38,6 +38,22 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// From nothing to next to nothing is no change where objects are counted.
+func TestCompareNextToNothing(t *testing.T) {
+	zero := []float64{0, 0, 0, 0, 0}
+	for _, test := range []struct {
+		unit string
+		to   float64
+		want Verdict
+	}{{"B/op", 1, Unchanged}, {"B/op", 8, Worse}, {"allocs-serving/op", 0.005, Unchanged}, {"allocs-serving/op", 0.5, Worse}, {"allocs/op", 1, Worse}} {
+		a, b := set(Lower, zero...), set(Lower, test.to, test.to, test.to, test.to, test.to)
+		a.Samples[0].Unit, b.Samples[0].Unit = test.unit, test.unit
+		if c := Compare(a, b, Limits{Alpha: 0.01, Effect: 0.05}); c.Changes[0].Verdict != test.want {
+			t.Errorf("%v %s: %v, want %v", test.to, test.unit, c.Changes[0].Verdict, test.want)
+		}
+	}
+}
+
 // What is in one file only is named; the text has the worst first and counts everything.
 func TestCompareText(t *testing.T) {
 	a, b := set(Lower, 10, 11, 12, 13, 14), set(Lower, 20, 21, 22, 23, 24)

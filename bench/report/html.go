@@ -36,7 +36,7 @@ type page struct {
 
 type section struct {
 	ID, Title, Subtitle string
-	Lead                string // what the scenario is about, for the overview
+	Lead, LeadNote      string // what the scenario is about, for the overview
 	Drivers             []string
 	Keys                []key
 	Leads               []cell // by driver
@@ -94,6 +94,9 @@ func (g *Group) section(number int) section {
 	s.Title, s.Subtitle, _ = strings.Cut(Title(g.Config), ", ")
 	if lead, ok := g.lead(); ok {
 		s.Lead = lead.Name
+		if way := lead.Better.words(); way != "" {
+			s.LeadNote = s.Lead + ", " + way
+		}
 		for i, driver := range g.Drivers {
 			c := cell{Text: "n/a"}
 			if spread, ok := g.Spreads[driver][s.Lead]; ok {
@@ -132,7 +135,7 @@ func (g *Group) sideways() (t sideways) {
 		t.Head = append(t.Head, g.Drivers[0]+" / "+driver)
 	}
 	for _, m := range g.Columns() {
-		row := []cell{{Text: m.Name, Small: map[Better]string{Lower: "less is better", Higher: "more is better"}[m.Better]}}
+		row := []cell{{Text: m.Name, Small: m.Better.words()}}
 		for _, driver := range g.Drivers {
 			s, ok := g.Spreads[driver][m.Name]
 			switch {
@@ -214,10 +217,32 @@ func shellLine(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// WritePictures hands out every picture of every group as a file that stands alone, with the name it should have.
-func WritePictures(records []Record, write func(name string, svg []byte) error) error {
+// PictureKinds returns the names of what can be drawn of a group.
+func PictureKinds() []string {
+	kinds := []string{leadPicture, "bars", "latency-cdf", "latency-percentiles"}
+	for _, c := range courses {
+		kinds = append(kinds, c.name)
+	}
+	return kinds
+}
+
+// WritePictures hands out pictures of every group as files that stand alone, each with the name it should have. Of all kinds, or of
+// those that only names.
+func WritePictures(records []Record, only []string, write func(name string, svg []byte) error) error {
+	for _, kind := range only {
+		if !slices.Contains(PictureKinds(), kind) {
+			return fmt.Errorf("%w: no picture %q: want some of %s", ErrFormat, kind, strings.Join(PictureKinds(), ", "))
+		}
+	}
 	for _, g := range Groups(records) {
 		for _, p := range slices.Concat(g.headlines(), g.distributions(), g.overTime(courses)) {
+			kind := p.name
+			if strings.HasPrefix(kind, barsPrefix) {
+				kind = "bars"
+			}
+			if len(only) > 0 && !slices.Contains(only, kind) {
+				continue
+			}
 			if err := write(fileName(Title(g.Config))+"-"+p.name+".svg", []byte(plot.Standalone(p.svg)+"\n")); err != nil {
 				return err
 			}

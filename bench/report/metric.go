@@ -16,6 +16,11 @@ const (
 	Higher Better = 1
 )
 
+// words say it for people; "" for Either.
+func (b Better) words() string {
+	return map[Better]string{Lower: "less is better", Higher: "more is better"}[b]
+}
+
 // Units that pictures and thresholds look for.
 const (
 	p99Unit = "p99-us"

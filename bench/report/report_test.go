@@ -307,7 +307,7 @@ func TestHTML(t *testing.T) {
 // Pictures that stand alone are XML, have names of their own, and bring their colours.
 func TestPictures(t *testing.T) {
 	seen := map[string]bool{}
-	err := WritePictures(records(), func(name string, svg []byte) error {
+	err := WritePictures(records(), nil, func(name string, svg []byte) error {
 		if seen[name] || !regexp.MustCompile(`^[a-z0-9-]+\.svg$`).MatchString(name) {
 			t.Errorf("a picture named %q", name)
 		}
@@ -325,6 +325,18 @@ func TestPictures(t *testing.T) {
 	})
 	if err != nil || len(seen) < 10 {
 		t.Errorf("%d pictures, %v", len(seen), err)
+	}
+	var some []string
+	err = WritePictures(records(), []string{"lead", "latency-cdf"}, func(name string, _ []byte) error {
+		some = append(some, name)
+		return nil
+	})
+	rpc := "rpc-2-connections-16-in-flight-on-each-64-b-20-0k-a-second-open-loop-"
+	if want := []string{rpc + "lead.svg", rpc + "latency-cdf.svg", "hold-100-connections-lead.svg"}; err != nil || !slices.Equal(some, want) {
+		t.Errorf("%q, %v; want %q", some, err, want)
+	}
+	if err := WritePictures(records(), []string{"everything"}, nil); !errors.Is(err, ErrFormat) {
+		t.Errorf("an unknown kind: %v", err)
 	}
 }
 

@@ -125,7 +125,7 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 	show := newProgress(a.stderr, f.Quiet, f.Label, c.Scenario, f.Driver)
 	defer show.clear()
 	run := process.Run{
-		Driver: d, Config: c, Self: a.self, Profile: f.Profile, Addr: addr, Server: control, Watch: show.tick, WatchEvery: show.every,
+		Driver: d, Config: c, Self: process.OfThisProgram, Profile: f.Profile, Addr: addr, Server: control, Watch: show.tick, WatchEvery: show.every,
 	}
 	ctx := a.ctx
 	if f.Follow {
@@ -167,21 +167,9 @@ func (a *app) target(f *loadFlags) (addr string, control load.Control, done func
 	return f.Target, remote, func() { _ = conn.Close() }, nil
 }
 
-// self is this program with other arguments. Its first argument stays what it was: programs are told apart by it.
-func (a *app) self(args ...string) *exec.Cmd {
-	path, err := os.Executable()
-	if err != nil {
-		path = os.Args[0]
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Stderr = a.stderr
-	return cmd
-}
-
 // runChild runs one config with one driver in a process of its own: of this program, or of the one that lends the driver.
 func (a *app) runChild(c load.Config, driverName, label string, quiet bool) (*load.Result, error) {
-	cmd := a.self(process.Arguments(c, driverName, label)...)
+	cmd := process.OfThisProgram(process.Arguments(c, driverName, label)...)
 	if path, lent := a.lent[driverName]; lent {
 		cmd.Path, cmd.Args[0] = path, path
 	}

@@ -13,7 +13,8 @@ type reportCommand struct {
 	Files  []string `arg:"" help:"Results: JSONL or JSON of p2pbench; - for standard input." placeholder:"FILE"`
 	Out    []string `help:"Write these; a name's ending says in which form: .html .md .csv .json .jsonl .bench .prom .txt." placeholder:"FILE,..."`
 	Format string   `help:"What standard output gets if there is no --out: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
-	SVG    string   `help:"Write every picture into this directory, each as a file that stands alone." placeholder:"DIR"`
+	SVG    string   `help:"Write pictures into this directory, each as a file that stands alone." placeholder:"DIR"`
+	Only   []string `help:"Pictures of these kinds only: lead, bars, latency-cdf, latency-percentiles, rate, p99, rss, cores, ..." placeholder:"KIND"`
 }
 
 func (reportCommand) Help() string {
@@ -39,7 +40,7 @@ func (c *reportCommand) Run(a *app) error {
 		}
 	}
 	if c.SVG != "" {
-		if err := writePictures(c.SVG, all); err != nil {
+		if err := writePictures(c.SVG, c.Only, all); err != nil {
 			return err
 		}
 	}
@@ -74,11 +75,11 @@ func (a *app) input(path string) (in io.Reader, done func(), err error) {
 	return file, func() { _ = file.Close() }, nil // nothing was written
 }
 
-func writePictures(dir string, all []report.Record) error {
+func writePictures(dir string, only []string, all []report.Record) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return report.WritePictures(all, func(name string, svg []byte) error {
+	return report.WritePictures(all, only, func(name string, svg []byte) error {
 		return os.WriteFile(filepath.Join(dir, name), svg, 0o644)
 	})
 }
