@@ -59,6 +59,35 @@ func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
 	return wire.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }
 
+// A Saved contact is a member of the table as a program that keeps contacts by itself sees it.
+type Saved struct {
+	Contact *Contact
+	Known   time.Duration // since its first answer
+	Silent  time.Duration // since its last one
+}
+
+// Members appends the whole table, for RestoreMembers.
+func (c *Core) Members(now time.Duration, dst []Saved) []Saved {
+	c.begin(now)
+	for _, i := range c.members {
+		s := &c.slots[i]
+		dst = append(dst, Saved{s.contact, max(0, c.now-s.firstAt.duration()), max(0, c.now-s.verifiedAt.duration())})
+	}
+	return dst
+}
+
+// RestoreMembers is Restore for contacts that come from elsewhere than a snapshot. Their spans have the time in them that
+// the node was down.
+func (c *Core) RestoreMembers(now time.Duration, list []Saved) []*Contact {
+	c.begin(now)
+	defer c.end()
+	entries := make([]saved, 0, min(len(list), snapshotLimit))
+	for _, s := range list[:min(len(list), snapshotLimit)] {
+		entries = append(entries, saved{s.Contact, max(0, s.Known), max(0, s.Silent)})
+	}
+	return c.restore(entries, 0)
+}
+
 // age returns the seconds since a tick.
 func (c *Core) age(at tick) uint32 {
 	return uint32(max(0, c.now-at.duration()) / time.Second) // 136 years fit

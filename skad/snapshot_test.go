@@ -169,3 +169,24 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// What Members returns and RestoreMembers takes is what a snapshot does, and is checked as strictly.
+func TestMembersComeBack(t *testing.T) {
+	old := newCore(t, 1, nil)
+	rnd := newRand(5)
+	for i := range 40 {
+		old.Adopt(0, fakeContact(randomID(rnd), i))
+	}
+	list := old.Members(time.Hour, nil)
+	if len(list) != old.Len() || list[0].Silent != time.Hour || list[0].Known != time.Hour {
+		t.Fatalf("%d members, the first %+v", len(list), list[0])
+	}
+	list[0].Silent = 6 * 24 * time.Hour
+	list[1].Contact = forged(list[1].Contact, 77)
+	list[2].Silent, list[2].Known = -time.Hour, -time.Hour // a clock that has jumped
+	fresh := newCore(t, 1, nil)
+	if back := fresh.RestoreMembers(0, list); len(back) != len(list)-2 || fresh.Len() != len(list)-2 {
+		t.Errorf("%d of %d came back, want all but the silent and the forged one", len(back), len(list))
+	}
+	verify(t, fresh)
+}

@@ -36,6 +36,16 @@ type Config struct {
 	// set by the component.
 	Overlay skad.Config
 
+	// StoreFile keeps the table on disk, in a file of package store, so that the node comes back without a bootstrap. A
+	// file that is damaged is set aside; one that cannot be used is reported to Logger, and the node does without. Store is
+	// for programs that keep contacts elsewhere, and is closed by the component.
+	StoreFile string
+	Store     Store
+
+	// Client says that the node only asks: it is never handed out, nor in anybody's table. For nodes that cannot be dialled
+	// or do not stay.
+	Client bool
+
 	Dials       int           // dials for the overlay under way; DialsDefault
 	Connections int           // connections dialled for the overlay; ConnectionsDefault
 	Idle        time.Duration // how long a connection dialled for a lookup stays idle; IdleDefault
@@ -65,6 +75,9 @@ func (c Config) withDefaults() (Config, error) {
 		if *f.v < 0 {
 			bad("%s is negative", f.name)
 		}
+	}
+	if c.Store != nil && c.StoreFile != "" {
+		bad("both Store and StoreFile")
 	}
 	if c.Idle == 0 {
 		c.Idle = IdleDefault

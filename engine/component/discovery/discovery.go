@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -34,9 +35,10 @@ type Component struct {
 	stopped  context.Context
 	resolves sync.WaitGroup
 
-	inbox inbox
-	view  atomic.Pointer[skad.View]
-	drops drops
+	inbox  inbox
+	writer *writer // nil: nothing is kept
+	view   atomic.Pointer[skad.View]
+	drops  drops
 
 	// Owned by the home loop.
 	core      *skad.Core
@@ -57,6 +59,7 @@ type Component struct {
 	seedAt    time.Duration
 	seedAfter time.Duration
 	sweepAt   time.Duration
+	saveAt    time.Duration
 	settleAt  time.Duration
 	settled   int                  // of settleAfter
 	guarded   map[identity.ID]bool // members that are protected
@@ -110,7 +113,12 @@ func (c *Component) Startup(n *engine.Network) {
 	c.stopped, c.stop = context.WithCancel(context.Background())
 	cfg := c.cfg.Overlay
 	cfg.Verifier = c.verifier
-	c.record = n.Record()
+	if c.record = n.Record(); c.cfg.Client {
+		if err := n.Advertise(c.record.Addrs, c.record.Flags|identity.FlagClient); err != nil {
+			c.cfg.Logger.Error("discovery: cannot say that this node is a client", "err", err)
+		}
+		c.record = n.Record()
+	}
 	var seed [16]byte
 	_, err := io.ReadFull(n.Rand(), seed[:])
 	rnd := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])))
@@ -121,6 +129,7 @@ func (c *Component) Startup(n *engine.Network) {
 		c.cfg.Logger.Error("discovery cannot run", "err", err)
 		return
 	}
+	c.openStore()
 	c.view.Store(c.core.View())
 	c.task = c.loop.NewTask("discovery", c.turn)
 	c.inbox.open()
@@ -135,6 +144,7 @@ func (c *Component) Cleanup(*engine.Network) {
 	c.stop()
 	c.resolves.Wait()
 	done := make(chan struct{})
+	var last []store.Entry
 	end := func() {
 		defer close(done)
 		c.over = true
@@ -148,10 +158,14 @@ func (c *Component) Cleanup(*engine.Network) {
 		}
 		clear(c.lookups)
 		c.queries = nil
+		if c.writer != nil {
+			last = c.batch(c.loop.Now())
+		}
 	}
 	if c.loop.Post(end) {
 		<-done
 	}
+	c.closeStore(last)
 }
 
 // View is the table as it was a moment ago: immutable, for any goroutine, without a lock. It is nil before Startup.

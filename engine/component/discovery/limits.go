@@ -69,6 +69,13 @@ const (
 	seedFirst = time.Second
 	seedLast  = time.Minute
 
+	// saveEvery is how often the table is written to the store. What a killed node loses is what it has learnt in the last
+	// minute.
+	saveEvery = time.Minute
+
+	// restoredSeeds is how many stored contacts are asked first, as if they were bootstrap nodes: those seen last.
+	restoredSeeds = 32
+
 	// resolveTimeout bounds asking for the addresses of a bootstrap node's name.
 	resolveTimeout = 10 * time.Second
 

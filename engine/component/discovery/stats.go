@@ -15,6 +15,10 @@ type Stats struct {
 	Unsent      int64 // messages that found no room, or no address
 	Closed      int64 // idle connections ended
 
+	Restored   int64 // contacts that came from the store at the start
+	Saved      int64 // batches written to the store
+	SaveErrors int64 // that could not be
+
 	Malformed  int64 // messages that are none; each ended its connection
 	Flood      int64 // questions above the rate of a peer
 	Unasked    int64 // answers that nobody waited for
@@ -29,5 +33,8 @@ func (c *Component) Stats() Stats {
 	c.mu.Unlock()
 	s.Malformed, s.Flood, s.Unasked = c.drops.malformed.Load(), c.drops.flood.Load(), c.drops.unasked.Load()
 	s.Overrun, s.Uncomputed = c.drops.overrun.Load(), c.drops.uncomputed.Load()
+	if w := c.writer; w != nil {
+		s.Restored, s.Saved, s.SaveErrors = w.restored, w.saved.Load(), w.failed.Load()
+	}
 	return s
 }

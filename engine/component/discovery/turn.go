@@ -44,7 +44,7 @@ func (c *Component) turn() {
 
 // deadline is when the next turn is due if nothing comes.
 func (c *Component) deadline() time.Duration {
-	at := min(c.core.Deadline(), c.seedAt, c.sweepAt, c.settleAt)
+	at := min(c.core.Deadline(), c.seedAt, c.sweepAt, c.saveAt, c.settleAt)
 	if len(c.failures) > 0 {
 		at = min(at, c.failures[0].at)
 	}
@@ -86,6 +86,8 @@ func (c *Component) step(now time.Duration) bool {
 		c.seed(now)
 	case c.sweepAt <= now:
 		c.sweep(now)
+	case c.saveAt <= now:
+		c.save(now)
 	case c.settleAt <= now:
 		c.settle(now)
 	default:

@@ -1,0 +1,142 @@
+package discovery
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/skad"
+)
+
+// A Store keeps entries over a restart; store.Store is one. Its methods may wait.
+type Store interface {
+	Load() (list []store.Entry, lost int, err error) // last seen first
+	Put(batch []store.Entry) error
+	Close() error
+}
+
+// A writer writes batches on a goroutine of its own, so that the home loop never waits for a disk.
+type writer struct {
+	store    Store
+	batches  chan []store.Entry
+	done     sync.WaitGroup
+	restored int64 // fixed by openStore
+	saved    atomic.Int64
+	failed   atomic.Int64
+}
+
+// openStore opens the store, if one is configured, and takes what is in it into the table before anybody can call. A store
+// that does not work is said and done without.
+func (c *Component) openStore() {
+	c.saveAt = skad.Never
+	s := c.cfg.Store
+	if c.cfg.StoreFile != "" {
+		file, err := openFile(c.cfg.StoreFile, func(msg string, args ...any) { c.cfg.Logger.Warn(msg, args...) })
+		if err != nil {
+			c.cfg.Logger.Error("discovery: nothing will be kept over a restart", "err", err)
+			return
+		}
+		s = file
+	}
+	if s == nil {
+		return
+	}
+	list, lost, err := s.Load()
+	if err != nil || lost > 0 {
+		c.cfg.Logger.Warn("discovery: the store is not whole", "lost", lost, "err", err)
+	}
+	c.writer = &writer{store: s, batches: make(chan []store.Entry, 1), restored: int64(c.restore(list))}
+	c.saveAt = c.loop.Now() + saveEvery
+	c.writer.done.Go(func() {
+		for batch := range c.writer.batches {
+			if err := s.Put(batch); err != nil {
+				c.writer.failed.Add(1)
+				c.cfg.Logger.Warn("discovery: the table was not saved", "err", err)
+				continue
+			}
+			c.writer.saved.Add(1)
+		}
+	})
+}
+
+// openFile opens a store file, a new one if the old one is damaged.
+func openFile(path string, warn func(string, ...any)) (*store.Store, error) {
+	s, err := store.Open(path)
+	if !errors.Is(err, store.ErrDamaged) {
+		return s, err
+	}
+	aside, failed := store.SetAside(path)
+	if failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	warn("discovery: the store was damaged: a new one is begun", "err", err, "kept", aside)
+	return store.Open(path)
+}
+
+// restore takes entries into the table, and makes those seen last the first to be asked. How old they are counts from the
+// newest, whatever the clock says that is in the future of; a clock that says years have passed only makes seeds of them.
+// It returns how many records were genuine.
+func (c *Component) restore(list []store.Entry) (genuine int) {
+	now, wall := c.loop.Now(), time.Now()
+	var members []skad.Saved
+	var seeds []*skad.Contact
+	for _, e := range list {
+		d := skad.NewContact(e.Record, c.cfg.Overlay.Scope)
+		if c.verifier.Puzzle(d) != nil || c.verifier.Signature(d) != nil || d.ID == c.core.Self().ID {
+			continue
+		}
+		genuine++
+		down := max(0, wall.Sub(list[0].LastSeen))
+		members = append(members, skad.Saved{Contact: d, Known: wall.Sub(e.FirstSeen), Silent: down + list[0].LastSeen.Sub(e.LastSeen)})
+		if len(seeds) < restoredSeeds && !d.Client() {
+			seeds = append(seeds, d)
+		}
+	}
+	c.core.RestoreMembers(now, members)
+	if len(seeds) > 0 {
+		c.core.Bootstrap(now, seeds)
+	}
+	return genuine
+}
+
+// save hands the table to the writer, unless it is still busy with the last batch. On the home loop.
+func (c *Component) save(now time.Duration) {
+	c.saveAt = now + saveEvery
+	if batch := c.batch(now); len(batch) > 0 {
+		select {
+		case c.writer.batches <- batch:
+		default:
+		}
+	}
+}
+
+// batch is the table as the store keeps it.
+func (c *Component) batch(now time.Duration) (batch []store.Entry) {
+	wall := time.Now()
+	for _, m := range c.core.Members(now, nil) {
+		e := store.Entry{Record: m.Contact.Record, FirstSeen: wall.Add(-m.Known), LastSeen: wall.Add(-m.Silent), Score: 1, Source: store.Dialed}
+		if s := c.sessions[m.Contact.ID]; s != nil && !s.peer.Dialled() {
+			e.Source = store.Caller
+		}
+		batch = append(batch, e)
+	}
+	return batch
+}
+
+// closeStore writes the last batch. The home loop has ended its work.
+func (c *Component) closeStore(last []store.Entry) {
+	w := c.writer
+	if w == nil {
+		return
+	}
+	if len(last) > 0 {
+		w.batches <- last
+	}
+	close(w.batches)
+	w.done.Wait()
+	if err := w.store.Close(); err != nil {
+		c.cfg.Logger.Warn("discovery: closing the store", "err", err)
+	}
+}

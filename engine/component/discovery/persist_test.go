@@ -1,0 +1,195 @@
+package discovery_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine/component/discovery"
+	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/skad"
+)
+
+// A memory is a Store that outlives its node, as a disk does, and may be full.
+type memory struct {
+	mu   sync.Mutex
+	list []store.Entry
+	full error
+	puts int
+}
+
+func (m *memory) Load() ([]store.Entry, int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.list, 0, nil
+}
+
+func (m *memory) Put(batch []store.Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.puts++; m.full != nil {
+		return m.full
+	}
+	m.list = batch
+	return nil
+}
+
+func (m *memory) Close() error { return nil }
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.list)
+}
+
+// alone makes a node that knows nobody but what its store says.
+func alone(s discovery.Store, number int) setting {
+	return setting{number: number, disc: func(c *discovery.Config) { c.Bootstrap, c.Store = nil, s }}
+}
+
+// A node that is killed comes back from what its store had, with no bootstrap node left.
+func TestComesBackFromStore(t *testing.T) {
+	w := simWorld(t, 2)
+	w.swarm(20, setting{})
+	var m memory
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
+	w.until("the table to be written", func() bool { return m.count() > 10 && n.Stats().Saved > 0 })
+	w.crash(n)
+	w.end(w.nodes[0]) // the bootstrap node
+
+	back := w.node(alone(&m, 20))
+	w.until("the node to join again", back.Joined)
+	r := w.lookup(back, randomKey(1), skad.LookupOptions{})
+	if len(r.Closest) != 16 || back.Stats().Restored == 0 {
+		t.Errorf("found %d, %v", len(r.Closest), describe(back))
+	}
+}
+
+// Whatever the clock has done between, the node comes back: entries of years ago and of the future are asked all the same.
+func TestClockJumps(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"ten years forward": -87600 * time.Hour, "ten years back": 87600 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			w := simWorld(t, 3)
+			w.swarm(8, setting{})
+			var m memory
+			n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
+			w.until("the node to join", n.Joined)
+			w.end(n) // Cleanup writes the last batch
+			for i := range m.list {
+				m.list[i].FirstSeen, m.list[i].LastSeen = m.list[i].FirstSeen.Add(jump), m.list[i].LastSeen.Add(jump)
+			}
+			back := w.node(alone(&m, 8))
+			w.until("the node to join again", back.Joined)
+		})
+	}
+}
+
+// What is in the store is worth as much as its signatures: forged entries do not get in, and genuine ones beside them do.
+func TestStoreIsNotTrusted(t *testing.T) {
+	w := simWorld(t, 4)
+	w.swarm(8, setting{})
+	var m memory
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
+	w.until("the node to join", n.Joined)
+	w.end(n)
+	good := len(m.list)
+	for i := range 5 {
+		e := m.list[i]
+		e.Record.Addrs = m.list[i+1].Record.Addrs
+		m.list = append(m.list, e)
+	}
+	back := w.node(alone(&m, 8))
+	w.until("the node to join again", back.Joined)
+	if got := back.Stats().Restored; got != int64(good) {
+		t.Errorf("%d restored, %d are genuine", got, good)
+	}
+}
+
+// A full disk is counted and said, and the node goes on.
+func TestFullDisk(t *testing.T) {
+	w := simWorld(t, 5)
+	w.swarm(4, setting{})
+	m := memory{full: errors.New("no space left on device")}
+	var log bytes.Buffer
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Store, c.Logger = &m, slog.New(slog.NewTextHandler(&log, nil)) }})
+	w.until("a batch to fail", func() bool { return n.Stats().SaveErrors > 0 })
+	if r := w.lookup(n, randomKey(1), skad.LookupOptions{}); len(r.Closest) != 4 {
+		t.Errorf("found %d of 4", len(r.Closest))
+	}
+	w.end(n)
+	if !strings.Contains(log.String(), "no space left") {
+		t.Errorf("nobody was told: %s", log.String())
+	}
+}
+
+// A store file: made, used, found damaged, set aside and begun anew; one of a newer version is left alone. The node runs in
+// every case.
+func TestStoreFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.db")
+	w := simWorld(t, 6)
+	w.swarm(6, setting{})
+	var log bytes.Buffer
+	run := func(bootstrap bool) discovery.Stats {
+		n := w.node(setting{number: 6, disc: func(c *discovery.Config) {
+			c.StoreFile, c.Logger = path, slog.New(slog.NewTextHandler(&log, nil))
+			if !bootstrap {
+				c.Bootstrap = nil
+			}
+		}})
+		w.until("the node to join", n.Joined)
+		w.end(n)
+		w.nodes = w.nodes[:len(w.nodes)-1]
+		return n.Stats()
+	}
+	run(true)
+	if s := run(false); s.Restored != 6 {
+		t.Errorf("%d restored, want 6", s.Restored)
+	}
+	if err := os.WriteFile(path, bytes.Repeat([]byte{1}, 8192), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if run(true); !strings.Contains(log.String(), "damaged") {
+		t.Errorf("nobody was told of the damage: %s", log.String())
+	}
+	if s := run(false); s.Restored != 6 {
+		t.Errorf("the new file restores %d, want 6", s.Restored)
+	}
+	taken, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if s := run(true); s.Restored != 0 || !strings.Contains(log.String(), "in use by another process") {
+		t.Errorf("with a file that is taken: %+v\n%s", s, log.String())
+	}
+}
+
+// A client finds others, and is found by nobody and in no table.
+func TestClient(t *testing.T) {
+	w := simWorld(t, 7)
+	w.swarm(12, setting{})
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Client = true }})
+	w.until("the client to join", n.Joined)
+	if r := w.lookup(n, randomKey(1), skad.LookupOptions{}); len(r.Closest) != 12 {
+		t.Errorf("the client found %d of 12", len(r.Closest))
+	}
+	me := skad.IDOf(n.ID())
+	for i, other := range w.nodes[:12] {
+		for _, c := range other.View().Closest(me, 16, nil) {
+			if c.ID == me {
+				t.Errorf("node %d has the client in its table", i)
+			}
+		}
+	}
+	var err error
+	w.do(func() { _, err = w.nodes[3].Find(t.Context(), n.ID()) })
+	if !errors.Is(err, discovery.ErrNotFound) {
+		t.Errorf("looking for the client: %v", err)
+	}
+}
