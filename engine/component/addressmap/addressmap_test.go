@@ -15,8 +15,8 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// node starts a node on a host of the simulated network.
-func node(t *testing.T, net *simnet.Net, seed byte, ip string, components ...engine.ComponentInterface) *engine.Network {
+// start starts a node on a host of the simulated network.
+func start(t *testing.T, net *simnet.Net, seed byte, ip string, components ...engine.ComponentInterface) *engine.Network {
 	t.Helper()
 	id, err := identity.FromSeed(t.Context(), [32]byte{seed}, identity.Puzzle{})
 	if err != nil {
@@ -57,10 +57,10 @@ func node(t *testing.T, net *simnet.Net, seed byte, ip string, components ...eng
 func TestNoOutside(t *testing.T) {
 	net := simnet.New(1, simnet.Weather{Latency: 10 * time.Millisecond})
 	c := addressmap.New(addressmap.Config{})
-	n := node(t, net, 1, "10.0.0.1", c)
+	n := start(t, net, 1, "10.0.0.1", c)
 	var peers []*engine.Network
 	for i, ip := range []string{"30.1.0.1", "30.2.0.1", "30.3.0.1"} {
-		peers = append(peers, node(t, net, byte(10+i), ip))
+		peers = append(peers, start(t, net, byte(10+i), ip))
 	}
 	if got := c.External(); got != nil {
 		t.Fatalf("alone it knows %v", got)
@@ -83,13 +83,13 @@ func TestNoOutside(t *testing.T) {
 func TestRecord(t *testing.T) {
 	net := simnet.New(2, simnet.Weather{Latency: 10 * time.Millisecond})
 	c := addressmap.New(addressmap.Config{})
-	n := node(t, net, 1, "25.64.0.10", c)
+	n := start(t, net, 1, "25.64.0.10", c)
 	relay := transport.Addr{Proto: transport.Relay, AddrPort: netip.MustParseAddrPort("30.9.0.1:4001")}
 	if err := n.Advertise(append(n.Record().Addrs, relay), identity.FlagRelay); err != nil {
 		t.Fatal(err)
 	}
 	for i, ip := range []string{"30.1.0.1", "30.2.0.1", "30.3.0.1"} {
-		p := node(t, net, byte(10+i), ip)
+		p := start(t, net, byte(10+i), ip)
 		if err := p.DialAsync(engine.Target{Addr: n.Addrs()[0], ID: n.ID()}, func(*engine.PeerClient, error) {}); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestBeforeStart(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	net := simnet.New(3, simnet.Weather{})
-	n := node(t, net, 1, "10.0.0.1", c)
+	n := start(t, net, 1, "10.0.0.1", c)
 	if got := n.Record().Addrs; !slices.Contains(got, mapped[0]) {
 		t.Errorf("after the start the record has %v", got)
 	}
