@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -97,6 +98,7 @@ func (l *link) Close() {
 	}
 	l.loop.Post(func() { l.closed(nil) })
 	l.out.end()
+	_ = l.stream.SetReadDeadline(time.Now().Add(lingerTimeout)) // the other side may have no end
 }
 
 // closed makes the last call about the link, once. On the loop.
@@ -119,7 +121,9 @@ func (l *link) run(tag any) {
 	l.loop.Post(func() { l.closed(l.reason(err)) })
 	l.out.end()
 	l.outbox.end()
-	l.linger(eof, first)
+	if !errors.Is(err, os.ErrDeadlineExceeded) { // it has had its time
+		l.linger(eof, first)
+	}
 	_ = l.conn.CloseWithError(codeNone, "")
 	t := l.t
 	t.mu.Lock()

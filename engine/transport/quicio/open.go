@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -77,7 +78,7 @@ var errVersion = errors.New("quicio: unknown version of the stream")
 func readVersion(stream *quic.Stream) error {
 	var first [1]byte
 	_ = stream.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	if _, err := stream.Read(first[:]); err != nil {
+	if _, err := io.ReadFull(stream, first[:]); err != nil {
 		return err
 	}
 	if first[0] != streamVersion {
