@@ -241,6 +241,9 @@ func (c *Component) look() {
 	}
 }
 
+// protectTag marks the neighbours for the ConnMgr.
+const protectTag = "neighbour"
+
 // protect makes list the neighbours.
 func (c *Component) protect(list []*skad.Contact) {
 	mgr := c.net.ConnMgr()
@@ -249,11 +252,11 @@ func (c *Component) protect(list []*skad.Contact) {
 	for _, d := range list {
 		id := d.ID.Identity()
 		c.neighbours = append(c.neighbours, id)
-		mgr.Protect(id, "overlay")
+		mgr.Protect(id, protectTag)
 	}
 	for _, id := range old {
 		if !slices.Contains(c.neighbours, id) {
-			mgr.Unprotect(id, "overlay")
+			mgr.Unprotect(id, protectTag)
 		}
 	}
 	c.ledger.set(func(s *Stats) { s.Neighbours = len(list) })

@@ -165,6 +165,29 @@ func TestKilledAtOnce(t *testing.T) {
 	}
 }
 
+// A node that loses all connections has those with its neighbours again within seconds, protected from being evicted, and
+// those alone: the others wait until they are needed.
+func TestNeighbours(t *testing.T) {
+	w := simWorld(t, 9)
+	w.swarm(30, 0)
+	n := w.nodes[7]
+	for p := range n.ConnMgr().Peers() {
+		p.Disconnect(engine.CodeNone, "")
+	}
+	w.until("all to have gone", func() bool { all, _ := n.ConnMgr().Count(); return all == 0 })
+	w.rest(5 * time.Second)
+	neighbours := n.disc.View().Siblings()[:overlay.NeighboursDefault]
+	for k, d := range neighbours {
+		id := d.ID.Identity()
+		if p, ok := n.ConnMgr().Peer(id); !ok || !p.Connected() || !n.ConnMgr().Protected(id) {
+			t.Errorf("neighbour %d: connected %t, protected %t", k, ok, n.ConnMgr().Protected(id))
+		}
+	}
+	if s := n.over.Stats(); s.Neighbours != len(neighbours) {
+		t.Errorf("counted %+v", s)
+	}
+}
+
 // The record of a node comes from the node itself, also after it has changed; of one that is gone what others know.
 func TestRecord(t *testing.T) {
 	w := simWorld(t, 4)
