@@ -5,9 +5,13 @@
 //	bench           go test -bench . ./bench: one process, sub-benchmarks named by their variables
 //	cmd/p2pbench    two processes, the figures that documents may quote
 //	   │
+//	bench/scenario  scenario files          bench/slo      thresholds, and the highest rate that meets them
+//	bench/report    results kept and shown  bench/plot     pictures
+//	bench/process   a process for each side, and how programs of other modules lend drivers
 //	bench/driver    the contestants: carrier and its baselines, each a load.Driver
 //	   │
 //	bench/load      scenarios, payloads, verification, latencies, results; knows no contestant
+//	bench/stats     what differs, and what creeps      bench/fingerprint  on what machine, from what source
 //
 // # The contract between the two sides
 //
