@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -22,6 +23,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
 	"github.com/carrier-p2p/carrier/engine/component/metric"
 	"github.com/carrier-p2p/carrier/engine/component/natmap"
+	"github.com/carrier-p2p/carrier/engine/component/proxy"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -75,6 +77,11 @@ type Config struct {
 	// Reconnect, if not nil, has peers that this node dialled dialled again when they are lost.
 	Reconnect *backoff.Config
 
+	// Relay says what the node does with relays: dial through them, which the zero value does, be reachable through some, or
+	// be one. The component is found with engine.ComponentOf[*proxy.Component]; docs/relay.md says what that means for an
+	// operator.
+	Relay proxy.Config
+
 	// Overlay, if not nil, makes the node one of an overlay: it is found, it broadcasts, it passes messages on.
 	Overlay *Overlay
 
@@ -98,9 +105,14 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: identity: %w", err)
 	}
+	relays, err := proxy.New(cfg.Relay)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
 	ec := engine.Config{
-		Transport: gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}), MoreTransports: cfg.Transports,
-		Identity: id, Listen: listen,
+		Transport:      gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}),
+		MoreTransports: append(slices.Clone(cfg.Transports), relays.Transport()),
+		Identity:       id, Listen: listen,
 		Advertise: advertise, NetworkID: cfg.NetworkID, Puzzle: &puzzle, WeakPuzzle: cfg.WeakPuzzle, Peers: cfg.Peers,
 		Logger: cfg.Logger,
 	}
@@ -115,7 +127,7 @@ func New(cfg Config) (*engine.Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	for _, c := range components {
+	for _, c := range append(components, relays) {
 		if err := n.AddComponent(c); err != nil {
 			return nil, err
 		}

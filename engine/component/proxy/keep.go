@@ -34,11 +34,10 @@ type try struct {
 	busy   bool               // dialling, asking, or held
 	peer   *engine.PeerClient // asking or held
 	held   bool
-	round  int // of answers: older ones are dropped
-	failed int // in a row
-	at     time.Duration
+	round  int           // of answers: older ones are dropped
+	failed int           // in a row
+	at     time.Duration // of the next try, if it rests
 	timer  *engine.Timer
-	err    error
 }
 
 func (k *keeper) init(c *Component) {
@@ -161,14 +160,18 @@ func (k *keeper) answered(t *try, a response, err error) {
 		k.fail(t, err)
 		return
 	}
-	t.held, t.failed, t.err = true, 0, nil
+	first := !t.held
+	t.held, t.failed = true, 0
 	k.c.net.ConnMgr().Protect(t.peer.ID(), protection)
 	t.timer = k.home().After(time.Duration(a.number)*time.Second/2, func() {
 		if t.held && !k.ended {
 			k.ask(t)
 		}
 	})
-	k.tell()
+	if first {
+		k.tell()
+		k.c.net.Publish(engine.Event{Kind: engine.Reachability, Addr: relayedAt(t), Text: "reachable through a relay"})
+	}
 }
 
 // fail gives up a try for a while; the next relay takes its place.
@@ -184,13 +187,14 @@ func (k *keeper) fail(t *try, err error) {
 		t.timer.Stop()
 	}
 	wait := min(retryFirst<<min(t.failed, 16), retryLast)
-	lost := t.held
-	t.busy, t.held, t.peer, t.err = false, false, nil, err
+	lost, at := t.held, relayedAt(t)
+	t.busy, t.held, t.peer = false, false, nil
 	t.failed++
 	t.at = k.c.net.Now() + wait
 	k.home().After(wait, k.turn)
 	if lost {
 		k.tell()
+		k.c.net.Publish(engine.Event{Kind: engine.Reachability, Addr: at, Text: "no longer reachable through a relay", Err: err})
 	}
 	k.turn()
 }

@@ -78,12 +78,7 @@ func labReserve(ctx context.Context, _ <-chan string, relay ...string) error {
 	if err != nil {
 		return err
 	}
-	for len(p.Addrs()) == 0 && ctx.Err() == nil {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
+	reachable(n, p)
 	fmt.Println("reachable", engine.Target{Addr: p.Addrs()[0], ID: n.ID()})
 	<-ctx.Done()
 	return n.Shutdown(context.Background())
