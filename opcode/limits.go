@@ -29,9 +29,9 @@ const (
 	// creditLimit: a number of bytes granted; over datagrams two numbers of records.
 	creditLimit = 16
 
-	// relayLimit: a whole record of the relayed session (64 KiB of payload, headers and tag) and 2 KiB for what the
-	// relay needs to know about it.
-	relayLimit = 66 << 10
+	// relayLimit: bytes of a relayed connection, as many as fill a record with their header. Larger pieces would keep other
+	// circuits over the same connection waiting, and be held for strangers.
+	relayLimit = 16 << 10
 
 	// questionLimit: a 32-byte target, a nonce and how many answers are wanted; asked by anybody, so kept small.
 	questionLimit = 256
