@@ -46,6 +46,10 @@ const (
 // the dial: a deadline in package time means nothing in virtual time, except in a bubble with Serve. On a crashed host
 // nothing happens, as nobody is there to be told.
 func (h *Host) Dial(ctx context.Context, to transport.Addr, tag any) {
+	if h.udp != nil && h.sink != nil {
+		h.dialUDP(ctx, to, tag)
+		return
+	}
 	n := h.net
 	n.mu.Lock()
 	defer n.mu.Unlock()

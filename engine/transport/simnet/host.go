@@ -62,6 +62,7 @@ type Host struct {
 	number     uint64
 	sendBuffer int
 	proto      transport.Proto
+	udp        *udpHost // nil: links are streams
 	loops      []*Loop
 	sink       transport.Sink // set by Start
 
@@ -168,6 +169,9 @@ func (h *Host) Start(sink transport.Sink, listen []transport.Addr) ([]transport.
 	h.state = hostRunning
 	h.epoch.Store(int64(n.tick()))
 	h.machine.running = append(h.machine.running, h)
+	if h.udp != nil {
+		h.startUDP(bound)
+	}
 	return bound, nil
 }
 
@@ -193,6 +197,9 @@ func (h *Host) bind(a transport.Addr) (transport.Addr, error) {
 func (h *Host) unbind() {
 	for _, at := range h.ports {
 		delete(h.machine.listeners, at)
+		if h.udp != nil && h.udp.away.IsValid() {
+			delete(h.net.machines[h.udp.away].listeners, at)
+		}
 	}
 	h.ports = nil
 }
@@ -211,7 +218,8 @@ func (h *Host) Stop() error {
 	n := h.net
 	n.drive.Lock()
 	defer n.drive.Unlock()
-	for _, c := range h.shutDown() {
+	calls, ran := h.shutDown()
+	for _, c := range calls {
 		n.mu.Lock()
 		n.call = c
 		if l := c.link; l != nil {
@@ -222,11 +230,14 @@ func (h *Host) Stop() error {
 		n.mu.Unlock()
 		n.perform()
 	}
+	if ran && h.udp != nil {
+		h.stopUDP()
+	}
 	return nil
 }
 
-// shutDown ends everything but the links and returns the calls that are left to make.
-func (h *Host) shutDown() []call {
+// shutDown ends everything but the links and returns the calls that are left to make. ran: it was running.
+func (h *Host) shutDown() (calls []call, ran bool) {
 	n := h.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -235,9 +246,8 @@ func (h *Host) shutDown() []call {
 		h.state = hostStopped
 	}
 	if h.state != hostRunning {
-		return nil
+		return nil, false
 	}
-	var calls []call
 	for _, t := range slices.SortedFunc(slices.Values(h.tasks), func(a, b *task) int { return cmp.Compare(a.number, b.number) }) {
 		calls = append(calls, call{kind: Task, host: h, task: t.run})
 	}
@@ -250,7 +260,7 @@ func (h *Host) shutDown() []call {
 		}
 	}
 	h.halt(hostStopped)
-	return calls
+	return calls, true
 }
 
 // halt takes everything of the process but its links out of the queue.
@@ -270,6 +280,11 @@ func (h *Host) halt(s hostState) {
 	}
 	for _, t := range h.tasks {
 		q.stop(&t.ev)
+	}
+	if h.udp != nil {
+		for _, ul := range h.udp.muxes {
+			q.stop(&ul.ev)
+		}
 	}
 	h.dials, h.tasks = nil, nil
 }

@@ -20,6 +20,9 @@ const (
 	// 16 KiB is about a dozen packets: the piece a network card is handed at once.
 	segmentLimit = 16 << 10
 
+	// mtuDefault is the UDP payload of an Ethernet frame over IPv4.
+	mtuDefault = 1472
+
 	// packetSize is what an Ethernet frame carries for TCP over IPv4. Loss is counted in packets.
 	packetSize = 1460
 

@@ -38,7 +38,10 @@ type Net struct {
 	observe    func(Event)
 	settle     func()
 	intercept  func(from, to transport.Addr, b []byte) []byte
-	buffers    [][]byte // empty send buffers, to use again
+
+	interceptUDP func(from, to netip.AddrPort, b []byte) bool
+
+	buffers [][]byte // empty send buffers, to use again
 
 	// The holder of drive owns these. call is set under mu, by fire.
 	call    call
@@ -55,6 +58,9 @@ type call struct {
 	err  error
 	tag  any
 	task func()
+
+	packet *packet  // of a Packet
+	mux    *udpLoop // whose turn it is, if it is not the Sink's
 
 	observe func(Event) // nil: nobody watches
 	seen    Event
@@ -252,7 +258,13 @@ func (n *Net) perform() {
 		c.host.sink.Writable(c.link)
 	case Closed:
 		c.host.sink.Closed(c.link, c.err)
+	case Packet:
+		n.performUDP(c)
 	case Turn:
+		if c.mux != nil {
+			n.performUDP(c)
+			return
+		}
 		c.host.sink.Turn(c.loop)
 	case Task:
 		c.task()

@@ -19,9 +19,10 @@ const (
 	Closed
 	Turn
 	Task
+	Packet // a datagram for a host, whatever becomes of it
 )
 
-var kindNames = [...]string{"", "opened", "dial failed", "bytes", "writable", "closed", "turn", "task"}
+var kindNames = [...]string{"", "opened", "dial failed", "bytes", "writable", "closed", "turn", "task", "packet"}
 
 // String returns the kind in lower case.
 func (k Kind) String() string {
@@ -44,6 +45,8 @@ type Event struct {
 func (e Event) String() string {
 	s := fmt.Sprintf("%v %v %v", e.At, e.Host, e.Kind)
 	switch e.Kind {
+	case Packet:
+		s += fmt.Sprintf(" for loop %d: %d", e.Link, e.Len)
 	case Turn:
 		s += fmt.Sprintf(" of loop %d", e.Link)
 	case Opened, Writable, Closed:

@@ -22,6 +22,10 @@ type Weather struct {
 	// delay: 200 ms, doubled for each further loss of the same packet, and what comes behind waits too.
 	Loss float64
 
+	// Twice and Short are the parts of datagrams, 0 to 1, that come twice, and that arrive cut at a random byte. Of datagrams
+	// Loss is the part that never arrives, and Jitter lets them overtake each other; Rate and Cut do not concern them.
+	Twice, Short float64
+
 	// Cut is the part of reads, 0 to 1, that end at a random byte; the rest comes up to 1 ms later. It makes records
 	// span reads.
 	Cut float64
@@ -57,7 +61,7 @@ func (w Weather) Validate() error {
 	for _, p := range []struct {
 		name string
 		part float64
-	}{{"Loss", w.Loss}, {"Cut", w.Cut}} {
+	}{{"Loss", w.Loss}, {"Cut", w.Cut}, {"Twice", w.Twice}, {"Short", w.Short}} {
 		if !(p.part >= 0 && p.part <= 1) {
 			errs = append(errs, fmt.Errorf("simnet: weather: %s is %v, want 0 to 1", p.name, p.part))
 		}
@@ -72,7 +76,7 @@ func (w Weather) Validate() error {
 // arithmetic: floating point may differ in the last bit from one processor to another, and so would the run.
 type climate struct {
 	latency, jitter, resetAfter, dialTimeout time.Duration
-	loss, cut                                uint64 // of 1<<32
+	loss, cut, twice, short                  uint64 // of 1<<32
 	rate                                     uint64
 	hardClose                                bool
 }
@@ -94,6 +98,8 @@ func (w Weather) climate() *climate {
 		dialTimeout: or(w.DialTimeout, dialTimeoutDefault),
 		loss:        uint64(w.Loss * (1 << 32)),
 		cut:         uint64(w.Cut * (1 << 32)),
+		twice:       uint64(w.Twice * (1 << 32)),
+		short:       uint64(w.Short * (1 << 32)),
 		rate:        uint64(w.Rate),
 		hardClose:   w.HardClose,
 	}

@@ -15,7 +15,10 @@ type kit struct {
 	net     *Net
 	changed chan struct{}
 	started []*node
-	tags    int
+
+	datagrams bool // links carry datagrams: the far end opens with the first that arrives
+
+	tags int
 }
 
 // A node is a transport with its recorder.
@@ -77,8 +80,14 @@ func (k *kit) connect(a, b *node) (ea, eb *end) {
 			k.Fatalf("dial to %v: %v", b.bound[0], err)
 		}
 		ea = a.endOf(tag)
-		return ea != nil && len(b.opened()) > before
+		return ea != nil && (k.datagrams || len(b.opened()) > before)
 	})
+	if k.datagrams {
+		if n, err := ea.write([]byte{1}); n != 1 || err != nil {
+			k.Fatalf("%v: the first datagram: wrote %d, %v", ea, n, err)
+		}
+		k.await("the first datagram", func() bool { return len(b.opened()) > before && b.opened()[before].received() > 0 })
+	}
 	return ea, b.opened()[before]
 }
 

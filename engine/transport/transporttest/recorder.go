@@ -150,6 +150,9 @@ func (r *recorder) Bytes(l transport.Link, b []byte) {
 	}
 	e.got += int64(len(b))
 	e.mu.Unlock()
+	if d, ok := l.(transport.DatagramLink); ok {
+		d.Authentic(true)
+	}
 	if r.onBytes != nil {
 		r.onBytes(e, b)
 	}

@@ -163,9 +163,9 @@ func (p *batchPort) wait(timeout time.Duration, take func(int, netip.AddrPort, [
 	socks := *p.socks.Load()
 	for _, e := range p.events[:n] {
 		if e.Fd < 0 {
-			p.rung.Store(false)
 			var b [8]byte
 			_, _ = unix.Read(p.bell, b[:])
+			p.rung.Store(false) // after the read: a ring between the two is heard in this turn
 			continue
 		}
 		if e.Events&unix.EPOLLOUT != 0 {

@@ -1,0 +1,341 @@
+package datagram
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// knock is a Knock as a stranger writes it.
+func knock(id ID) []byte {
+	b := make([]byte, BaseSize)
+	PutHeader(b, Knock, 0)
+	binary.LittleEndian.PutUint64(b[HeaderSize:], uint64(id))
+	b[HeaderSize+idSize] = version
+	return b
+}
+
+// openWith is an Open as a stranger writes it.
+func openWith(id ID, c cookie, payload string) []byte {
+	b := make([]byte, openHead, openHead+len(payload))
+	PutHeader(b, Open, 0)
+	binary.LittleEndian.PutUint64(b[HeaderSize:], uint64(id))
+	copy(b[HeaderSize+idSize:], c[:])
+	return append(b, payload...)
+}
+
+// An address that proves nothing gets less than it sends, whatever it sends.
+func TestAmplification(t *testing.T) {
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	la, lb := w.connect(w.house(atA, Config{}), b)
+	for range 1000 {
+		w.send(atC, atB, knock(7))
+	}
+	for k := range Kind(20) { // and everything else that might be answered
+		for _, id := range []ID{0, lb.id, la.id} {
+			for _, size := range []int{HeaderSize, probeSize, openHead + 1, BaseSize} {
+				m := make([]byte, size)
+				PutHeader(m, k, id)
+				w.send(atC, atB, m)
+			}
+		}
+	}
+	w.pass(time.Minute)
+	out, in := w.spent[atC][1], w.spent[atC][0]
+	t.Logf("%d bytes out for %d in: %.3f", out, in, float64(out)/float64(in))
+	if out == 0 || out > in {
+		t.Errorf("%d bytes out for %d in", out, in)
+	}
+}
+
+// An authentic datagram from a new address is answered with no more than a few times its own size before that address has
+// answered.
+func TestAmplificationByMove(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	la, _ := w.connect(a, b)
+	a.at = atC // nobody lives there, so nothing is answered
+	write(t, la, "a payload as large as the least record: 8, 16 and a header")
+	w.pass(10 * time.Second)
+	out, in := w.spent[atC][1], w.spent[atC][0]
+	if out == 0 || out > 3*in {
+		t.Errorf("%d bytes to an address that sent %d", out, in)
+	}
+}
+
+// Cookies are good for one address, one id, one link and a few seconds.
+func TestCookies(t *testing.T) {
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	c := b.mux.secret.cookie(0, atC, 7)
+	for name, m := range map[string]struct {
+		at   time.Duration
+		from netip.AddrPort
+		b    []byte
+		good bool
+	}{
+		"good":            {0, atC, openWith(7, c, "hello"), true},
+		"another address": {0, atA, openWith(7, c, "hello"), false},
+		"another port":    {0, netip.AddrPortFrom(atC.Addr(), 1), openWith(7, c, "hello"), false},
+		"another id":      {0, atC, openWith(8, c, "hello"), false},
+		"changed":         {0, atC, openWith(7, cookie{4: 1}, "hello"), false},
+		"old":             {CookieLife + 2*time.Second, atC, openWith(7, c, "hello"), false},
+		"still good":      {CookieLife, atC, openWith(7, c, "hello"), true},
+		"from the future": {0, atC, openWith(7, b.mux.secret.cookie(time.Hour, atC, 7), "hello"), false},
+	} {
+		h := w.house(atB, Config{})
+		h.mux.secret = b.mux.secret
+		h.mux.Receive(m.at, 0, m.from, m.b)
+		if opened := h.mux.Links() == 1; opened != m.good || opened == (h.mux.Counts.BadCookie.Load() == 1) {
+			t.Errorf("%s: opened %v, want %v; bad cookies: %d", name, opened, m.good, h.mux.Counts.BadCookie.Load())
+		}
+	}
+}
+
+// What repeats a cookie goes to the link it has opened, and to nothing once that link has moved on or is no more.
+func TestCookieReplay(t *testing.T) {
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	m := openWith(7, b.mux.secret.cookie(0, atC, 7), "hello")
+	for range 3 {
+		b.mux.Receive(0, 0, atC, m)
+	}
+	if len(b.links) != 1 || len(b.got) != 3 {
+		t.Fatalf("%d links, %d payloads", len(b.links), len(b.got))
+	}
+	b.links[0].Close()
+	w.pass(time.Second)
+	for at := time.Duration(0); at < 30*time.Second; at += time.Second / 2 {
+		b.mux.Receive(at, 0, atC, m)
+	}
+	if len(b.links) != 1 || len(b.got) != 3 || b.mux.Counts.Replayed.Load() == 0 {
+		t.Errorf("a replay has opened a link: %d links, %d payloads, %d replays", len(b.links), len(b.got), b.mux.Counts.Replayed.Load())
+	}
+}
+
+// Cookies of a loop that remembers as many as it may open no link.
+func TestUsedLimit(t *testing.T) {
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	for i := range usedLimit {
+		if !b.mux.used.add(0, cookie{byte(i), byte(i >> 8), byte(i >> 16)}, 0) {
+			t.Fatalf("no room for cookie %d", i)
+		}
+	}
+	b.mux.Receive(0, 0, atC, openWith(7, b.mux.secret.cookie(0, atC, 7), "hello"))
+	if b.mux.Links() != 0 || len(b.events) != 1 || b.events[0] != "refused" {
+		t.Errorf("%d links, events %v", b.mux.Links(), b.events)
+	}
+	later := 2 * (CookieLife + 2*time.Second)
+	b.mux.Receive(later, 0, atC, openWith(7, b.mux.secret.cookie(later, atC, 7), "hello"))
+	if b.mux.Links() != 1 {
+		t.Errorf("after the cookies' life there is still no room: %v", b.events)
+	}
+}
+
+// A million Knocks, and as many Opens with made-up cookies, from addresses anybody can write, leave nothing behind.
+func TestFlood(t *testing.T) {
+	count := 1_000_000
+	if testing.Short() {
+		count = 50_000
+	}
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	w.post = func(*letter) bool { return false } // what goes out is counted, not kept
+	dice := rand.New(rand.NewPCG(1, 1))
+	before := heapBytes()
+	k := knock(0)
+	o := openWith(0, cookie{}, "hello")
+	for range count {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(dice.Uint32()), byte(dice.Uint32()), 1}), 5)
+		binary.LittleEndian.PutUint64(k[HeaderSize:], dice.Uint64())
+		binary.LittleEndian.PutUint64(o[HeaderSize+idSize:], dice.Uint64())
+		b.mux.Receive(0, 0, from, k)
+		b.mux.Receive(0, 0, from, o)
+		clear(w.spent)
+	}
+	grown := heapBytes() - before
+	t.Logf("%d initiations: %d bytes of heap", count, grown)
+	if grown > 64<<10 || b.mux.Links() != 0 || len(b.events) != 0 || b.mux.Counts.Cookies.Load() != int64(count) {
+		t.Errorf("%d bytes, %d links, events %v, %d cookies", grown, b.mux.Links(), b.events, b.mux.Counts.Cookies.Load())
+	}
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A peer whose address changes is followed, once the new address has answered and the old has not.
+func TestMove(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	la, lb := w.connect(a, b)
+	delete(w.houses, atA)
+	a.at, w.houses[atC] = atC, a
+	write(t, la, "I am elsewhere")
+	w.pass(100 * time.Millisecond)
+	if lb.Path() != udp(atA) {
+		t.Errorf("one datagram has moved the link to %v", lb.Path())
+	}
+	w.pass(2 * time.Second)
+	if lb.Path() != udp(atC) || lb.Remote() != udp(atA) || b.mux.Counts.Moved.Load() != 1 {
+		t.Errorf("path %v, remote %v, %d moves", lb.Path(), lb.Remote(), b.mux.Counts.Moved.Load())
+	}
+	a.got = nil
+	write(t, lb, "found you")
+	w.pass(time.Second)
+	if len(a.got) != 1 || lb.busy != nil {
+		t.Errorf("%d payloads arrived at the new address", len(a.got))
+	}
+}
+
+// Who copies a peer's datagrams and sends them from elsewhere, faster, and answers what is asked there, does not get the
+// link: the peer still answers at its own address.
+func TestHijack(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	la, lb := w.connect(a, b)
+	w.post = func(l *letter) bool {
+		switch {
+		case l.from == atA: // seen on the way, and overtaken
+			w.mail = append(w.mail, letter{atC, l.to, l.b, l.at - 5*time.Millisecond})
+		case l.to == atC && Kind(l.b[0]) == Probe: // answered by the thief
+			answer := append([]byte(nil), l.b...)
+			PutHeader(answer, Probed, lb.id)
+			w.mail = append(w.mail, letter{atC, atB, answer, l.at + 5*time.Millisecond})
+		}
+		return true
+	}
+	seen := false
+	b.judge = func(l *Link, _ []byte) { l.Authentic(!seen); seen = true } // a copy is not newest
+	for range 20 {
+		seen = false
+		write(t, la, "mine")
+		w.pass(time.Second)
+	}
+	if lb.Path() != udp(atA) || b.mux.Counts.Moved.Load() != 0 || b.mux.Counts.Stayed.Load() == 0 {
+		t.Errorf("path %v after %d moves; %d times stayed", lb.Path(), b.mux.Counts.Moved.Load(), b.mux.Counts.Stayed.Load())
+	}
+	if len(b.got) == 0 || lb.busy != nil {
+		t.Errorf("%d payloads; business left: %v", len(b.got), lb.busy != nil)
+	}
+}
+
+// Before anything authentic has come, a link hears only the address that opened it.
+func TestStrangersBeforeProof(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	b.judge = func(*Link, []byte) {} // nothing is authentic yet
+	a.mux.Dial(context.Background(), udp(atB), nil)
+	w.pass(time.Second)
+	write(t, a.links[0], "hello")
+	w.pass(time.Second)
+	before := len(b.got)
+	m := append(make([]byte, HeaderSize), "from nowhere"...)
+	PutHeader(m, Data, b.links[0].id)
+	w.send(atC, atB, m)
+	w.pass(time.Second)
+	if len(b.got) != before || b.mux.Counts.Strangers.Load() != 1 || b.links[0].state() != telling {
+		t.Errorf("%d payloads, %d strangers, state %d", len(b.got)-before, b.mux.Counts.Strangers.Load(), b.links[0].state())
+	}
+	// The same for the dialling end: a Cookie and an Answer from elsewhere.
+	a.mux.Dial(context.Background(), udp(netip.MustParseAddrPort("192.0.2.9:9")), nil)
+	w.pass(time.Millisecond)
+	var knocking *Link
+	for _, l := range a.mux.slots {
+		if l != nil && l != a.links[0] {
+			knocking = l
+		}
+	}
+	c := make([]byte, HeaderSize+cookieSize)
+	PutHeader(c, Cookie, knocking.id)
+	w.send(atC, atA, c)
+	answer := make([]byte, answerHead+4)
+	PutHeader(answer, Answer, knocking.id)
+	w.send(knocking.remote, atA, answer)
+	data := make([]byte, HeaderSize+4)
+	PutHeader(data, Data, knocking.id)
+	w.send(knocking.remote, atA, data)
+	w.pass(time.Second)
+	if len(a.links) != 1 {
+		t.Error("a stranger's cookie has opened a link")
+	}
+}
+
+// Truncated, empty, unknown, and for nobody: each is counted and dropped.
+func TestMalformed(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	la, lb := w.connect(a, b)
+	got := len(b.got)
+	b.mux.Receive(w.now, 0, atA, nil)
+	for k := range Kind(10) {
+		for size := range probeSize {
+			m := make([]byte, size)
+			if size >= HeaderSize {
+				PutHeader(m, k, lb.id)
+			}
+			if k == Data && size > HeaderSize {
+				continue // a payload
+			}
+			b.mux.Receive(w.now, 0, atA, m)
+		}
+	}
+	if len(b.got) != got {
+		t.Errorf("%d payloads out of nothing", len(b.got)-got)
+	}
+	if b.mux.Counts.Malformed.Load() < 100 {
+		t.Errorf("%d malformed", b.mux.Counts.Malformed.Load())
+	}
+	other := make([]byte, HeaderSize+1)
+	PutHeader(other, Data, lb.id+3)
+	if at := b.mux.Receive(w.now, 0, atA, other); at != 3 {
+		t.Errorf("a datagram for loop 3 is said to be for %d", at)
+	}
+	other[1+4] ^= 1
+	PutHeader(other, Data, lb.id^1<<32)
+	b.mux.Receive(w.now, 0, atA, other)
+	if b.mux.Counts.Unknown.Load() != 1 {
+		t.Errorf("a wrong number in the right place: %d", b.mux.Counts.Unknown.Load())
+	}
+	_ = la
+}
+
+// Law: no bytes from anywhere make the Mux panic, open a link without a cookie of its own, or send more than three times
+// what came from an address that has proven nothing.
+func FuzzReceive(f *testing.F) {
+	f.Add(knock(1), false)
+	f.Add(openWith(7, cookie{}, "hello"), false)
+	for k := range Kind(9) {
+		b := make([]byte, probeSize+1)
+		PutHeader(b, k, makeID(0, 0, 0))
+		f.Add(b, true)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, known bool) {
+		w := newTown(t)
+		h, far := w.house(atB, Config{}), w.house(atA, Config{})
+		_, l := w.connect(far, h)
+		if known && len(b) >= HeaderSize {
+			PutHeader(b, Kind(b[0]), l.id)
+		}
+		w.spent = map[netip.AddrPort]*[2]int{}
+		w.send(atC, atB, b)
+		h.judge = func(*Link, []byte) {}
+		w.pass(10 * time.Second)
+		if h.mux.Links() != 1 {
+			t.Errorf("%x has opened a link", b)
+		}
+		if s := w.spent[atC]; s[1] > 3*s[0] {
+			t.Errorf("%d bytes for %d: %x", s[1], s[0], b)
+		}
+	})
+}
