@@ -213,6 +213,9 @@ func (l *loop) arm() {
 		at = due
 	}
 	if len(l.peers) > 0 || !l.warm.empty() {
+		if next := l.now + l.sweepAfter(); l.sweepAt > next { // a peer has become warm
+			l.sweepAt = next
+		}
 		at = min(at, l.sweepAt) // it may have passed: a loop that is never idle has its sweep all the same
 	}
 	l.alarmAt = at
@@ -222,24 +225,35 @@ func (l *loop) arm() {
 	l.port.WakeAt(at)
 }
 
+// sweepAfter is the time to the next sweep. Few peers that are cold need few sweeps: a process may have very many nodes of
+// one peer each.
+func (l *loop) sweepAfter() time.Duration {
+	if !l.warm.empty() || len(l.peers) == 0 {
+		return sweepEvery
+	}
+	return sweepEvery * time.Duration(max(sweepRounds/len(l.peers), 1))
+}
+
 // sweep looks after peers that have no timer of their own: it cools those that were warm and finds the silent ones.
 func (l *loop) sweep() {
 	if l.now < l.sweepAt {
 		return
 	}
-	l.sweepAt = l.now + sweepEvery
 	for p := l.warm.oldest(); p != nil && p.usedAt+coolAfter <= l.now; p = l.warm.oldest() {
 		p.cool()
 	}
-	for range len(l.peers)/sweepRounds + 1 {
+	for range min(len(l.peers)/sweepRounds+1, len(l.peers)) {
+		if len(l.peers) == 0 { // all of them silent for too long
+			break
+		}
 		if l.cursor >= len(l.peers) {
 			l.cursor = 0
-			return
 		}
 		p := l.peers[l.cursor]
 		l.cursor++
 		l.silence(p)
 	}
+	l.sweepAt = l.now + l.sweepAfter()
 }
 
 // silence tells the components that asked for it how long p has said nothing.
