@@ -12,8 +12,10 @@ import (
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/node"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/engine/transport/shared"
+	"github.com/carrier-p2p/carrier/engine/transport/udpio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -29,6 +31,10 @@ const (
 	// carrierPeersLimit lets a benchmark reach the limits of the machine before those of the node.
 	carrierPeersLimit = 1 << 20
 
+	// carrierPatience replaces the time-outs of dials and handshakes: on a machine that is busy with other things a run that
+	// takes longer is a result, and one that gives up is none.
+	carrierPatience = time.Minute
+
 	// carrierStopLimit bounds the goodbyes at the end.
 	carrierStopLimit = 5 * time.Second
 )
@@ -37,17 +43,39 @@ const (
 // under a microsecond, stays; what finding one costs is not what is measured.
 var noPuzzle = identity.Puzzle{}
 
-// Carrier is the engine of this module as a program embeds it, keepalive included.
-func Carrier() load.Driver { return carrierDriver{} }
+// Carrier is the engine of this module as a program embeds it, keepalive included, over TCP.
+func Carrier() load.Driver { return carrierDriver{transport.TCP} }
 
-type carrierDriver struct{}
+// CarrierUDP is the same over UDP: what it sends one way may be lost.
+func CarrierUDP() load.Driver { return carrierDriver{transport.UDP} }
 
-func (carrierDriver) Name() string { return "carrier" }
+type carrierDriver struct{ proto transport.Proto }
+
+func (c carrierDriver) Name() string {
+	if c.proto == transport.TCP {
+		return "carrier"
+	}
+	return "carrier-" + c.proto.String()
+}
+
+// transport makes a transport of the driver's protocol.
+func (c carrierDriver) transport(loops int) transport.Transport {
+	if c.proto == transport.UDP {
+		return udpio.New(udpio.Config{Loops: loops})
+	}
+	return gnetio.New(gnetio.Config{Loops: loops})
+}
 
 func newNode(id *identity.Identity, listen []string, change func(*engine.Config)) (*engine.Network, error) {
 	puzzle := noPuzzle
+	patient := func(c *engine.Config) {
+		c.DialTimeout, c.HandshakeTimeout = carrierPatience, carrierPatience
+		if change != nil {
+			change(c)
+		}
+	}
 	return node.New(node.Config{
-		Listen: listen, Identity: id, Loops: runtime.NumCPU(), NetworkID: "bench", Puzzle: &puzzle, WeakPuzzle: true, Engine: change,
+		Listen: listen, Identity: id, Loops: runtime.NumCPU(), NetworkID: "bench", Puzzle: &puzzle, WeakPuzzle: true, Engine: patient,
 		Peers: engine.PeerLimits{All: carrierPeersLimit},
 	})
 }
@@ -56,7 +84,7 @@ func newIdentity() (*identity.Identity, error) {
 	return identity.Generate(context.Background(), noPuzzle, identity.GenerateOptions{Workers: 1})
 }
 
-func (carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (load.Server, error) {
+func (c carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (load.Server, error) {
 	id, err := newIdentity()
 	if err != nil {
 		return nil, err
@@ -65,12 +93,11 @@ func (carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (load
 		// As docs/tuning.md tells who expects storms: the niced handshake workers get processors of their own.
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
 	}
-	n, err := newNode(id, []string{"tcp://" + addr}, nil)
+	n, err := newNode(id, []string{c.proto.String() + "://" + addr}, func(e *engine.Config) { e.Transport = c.transport(runtime.NumCPU()) })
 	if err != nil {
 		return nil, err
 	}
-	c := newCarrierSink(sink, runtime.NumCPU())
-	if err := n.AddComponent(c, engine.Opcodes(opMessage, opRequest)); err != nil {
+	if err := n.AddComponent(newCarrierSink(sink, runtime.NumCPU()), engine.Opcodes(opMessage, opRequest)); err != nil {
 		return nil, err
 	}
 	if err := n.Start(context.Background()); err != nil {
@@ -83,7 +110,8 @@ type carrierServer struct{ node *engine.Network }
 
 // Addr names the node, so that a dial insists on it.
 func (s carrierServer) Addr() string {
-	return fmt.Sprintf("tcp://%s@%s", s.node.ID(), s.node.Addrs()[0].AddrPort)
+	at := s.node.Addrs()[0]
+	return fmt.Sprintf("%v://%s@%s", at.Proto, s.node.ID(), at.AddrPort)
 }
 
 // Network is the node itself, for those who want to watch it.
@@ -156,13 +184,13 @@ func (c *carrierSink) Receive(ctx *engine.ComponentContext) error {
 
 // NewDialer makes a dialling side of which every connection is a node of its own, as the serving side allows one connection
 // to each. Where there is only one, it has a transport to itself, like any program; more share one.
-func (carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
-	d := &carrierDialer{limit: max(shape.Conns, 1)}
+func (c carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
+	d := &carrierDialer{driver: c, limit: max(shape.Conns, 1)}
 	if shape.Churn {
 		d.limit = churnNodes
 	}
 	if d.limit > 1 {
-		hub, err := shared.New(gnetio.New(gnetio.Config{}), 0)
+		hub, err := shared.New(c.transport(0), 0)
 		if err != nil {
 			return nil, err
 		}
@@ -179,9 +207,10 @@ func (carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
 }
 
 type carrierDialer struct {
-	limit int
-	hub   *shared.Hub
-	nodes []*engine.Network
+	driver carrierDriver
+	limit  int
+	hub    *shared.Hub
+	nodes  []*engine.Network
 }
 
 // prepare makes and starts a node before the clock runs: that a program has an identity is not what is measured.
@@ -191,6 +220,7 @@ func (d *carrierDialer) prepare(i int) error {
 		return err
 	}
 	n, err := newNode(id, nil, func(c *engine.Config) {
+		c.Transport = d.driver.transport(runtime.NumCPU())
 		if d.hub != nil {
 			c.Transport = d.hub.Port()
 		}
@@ -204,6 +234,9 @@ func (d *carrierDialer) prepare(i int) error {
 	d.nodes[i] = n
 	return nil
 }
+
+// Sparing implements load.Sparing: over UDP all connections of a loop share one socket.
+func (d *carrierDialer) Sparing() bool { return d.driver.proto == transport.UDP }
 
 func (d *carrierDialer) Close() error {
 	var first error
@@ -250,6 +283,9 @@ func (c *carrierConn) Close() error { return c.peer.Close() }
 
 // DialStopped implements load.Stopper. The engine always reads, so the peer that stops is a node behind a relay that does.
 func (d *carrierDialer) DialStopped(ctx context.Context, addr string, _, size int) (net.Conn, error) {
+	if d.driver.proto != transport.TCP {
+		return nil, load.ErrNoStopper // nobody stops a datagram by not reading it
+	}
 	at, err := engine.ParseTarget(addr)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 
 // All returns every contestant, in the order tables show them.
 func All() []load.Driver {
-	return []load.Driver{Carrier(), Gnet(), TLS(), TLSMLKEM(), TCP()}
+	return []load.Driver{Carrier(), CarrierUDP(), Gnet(), TLS(), TLSMLKEM(), TCP()}
 }
 
 // Names returns the names of All.
@@ -29,4 +29,18 @@ func ByName(name string) (load.Driver, error) {
 		}
 	}
 	return nil, fmt.Errorf("driver: no driver %q: want one of %s", name, strings.Join(Names(), ", "))
+}
+
+// Over returns the name of the driver that is name over a transport: "carrier" and "udp" are "carrier-udp". tcp is what every
+// driver is for unless its name says otherwise.
+func Over(name, transport string) (string, error) {
+	if transport == "" || transport == "tcp" {
+		return name, nil
+	}
+	over := name + "-" + transport
+	if strings.HasSuffix(name, "-"+transport) {
+		over = name
+	}
+	_, err := ByName(over)
+	return over, err
 }

@@ -62,8 +62,10 @@ func (b *Bench) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := enoughDescriptors(c.Conns); err != nil {
-		return nil, err
+	if s, ok := b.Dialer.(Sparing); !ok || !s.Sparing() {
+		if err := enoughDescriptors(c.Conns); err != nil {
+			return nil, err
+		}
 	}
 	b.Config, b.pattern = c, NewPattern()
 	b.result = &Result{Scenario: c.Scenario, Driver: b.Driver, Config: c, Errors: map[string]uint64{}}

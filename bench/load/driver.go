@@ -73,3 +73,9 @@ type Stopper interface {
 	// taken while it reads nothing, until closed.
 	DialStopped(ctx context.Context, addr string, n, size int) (net.Conn, error)
 }
+
+// A Sparing is a Dialer that may need no file descriptor for each connection.
+type Sparing interface {
+	// Sparing reports whether that is so, at both ends.
+	Sparing() bool
+}

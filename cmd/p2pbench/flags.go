@@ -17,9 +17,10 @@ var errUsage = errors.New("p2pbench: usage")
 
 // runFlags are those of everything that measures.
 type runFlags struct {
-	Driver   string        `help:"What to measure: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
-	Duration time.Duration `help:"Length of each measured part." default:"2s"`
-	Warmup   time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
+	Driver    string        `help:"What to measure: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
+	Transport string        `help:"What carrier runs over: tcp, udp. What is sent one way over udp may be lost." enum:"tcp,udp" default:"tcp"`
+	Duration  time.Duration `help:"Length of each measured part." default:"2s"`
+	Warmup    time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
 	outFlags
 	Against []string `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
 	Rounds  int      `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
@@ -49,6 +50,16 @@ func (f *outFlags) check() error {
 			return fmt.Errorf("%w: --out: %w", errUsage, err)
 		}
 	}
+	return nil
+}
+
+// AfterApply turns --transport into the name of a driver.
+func (f *runFlags) AfterApply() error {
+	name, err := driver.Over(f.Driver, f.Transport)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	f.Driver = name
 	return nil
 }
 

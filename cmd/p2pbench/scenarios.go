@@ -122,7 +122,7 @@ func (c *churnCommand) Run(a *app) error {
 
 type holdCommand struct {
 	loadFlags
-	Conns int `help:"Connections." default:"1000"`
+	Conns int `aliases:"peers" help:"Connections." default:"1000"`
 }
 
 func (holdCommand) Help() string {
