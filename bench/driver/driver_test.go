@@ -2,6 +2,7 @@ package driver_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +37,19 @@ func TestScenarios(t *testing.T) {
 		{Scenario: load.Mixed, Conns: 1},
 		{Scenario: load.Slow, Conns: 5, Rate: 500},
 	}
+	datagrams := []load.Config{ // what is sent one way may be lost, so nothing is sent faster than a busy machine reads
+		{Scenario: load.OneWay, Conns: 2, Size: 1024, Rate: 2000},
+		{Scenario: load.RPC, Conns: 1, Inflight: 8, Size: 64},
+		{Scenario: load.RPC, Conns: 20, Inflight: 2, Size: 1024, Rate: 1000},
+		{Scenario: load.Connect, Conns: 4},
+		{Scenario: load.Hold, Conns: 60},
+	}
 	for _, d := range driver.All() {
 		t.Run(d.Name(), func(t *testing.T) {
+			runs := runs
+			if strings.HasSuffix(d.Name(), "-udp") {
+				runs = datagrams
+			}
 			for _, c := range runs {
 				c.Duration, c.Warmup = 50*time.Millisecond, 20*time.Millisecond
 				result := runLocal(t, d, c)
@@ -71,4 +83,17 @@ func runLocal(t *testing.T, d load.Driver, c load.Config) *load.Result {
 		t.Fatalf("%s: %v", c.Scenario, err)
 	}
 	return result
+}
+
+// A transport makes a driver's name another driver's, if there is one.
+func TestOver(t *testing.T) {
+	for _, c := range []struct{ name, over, want string }{
+		{"carrier", "tcp", "carrier"}, {"carrier", "", "carrier"}, {"carrier", "udp", "carrier-udp"},
+		{"carrier-udp", "udp", "carrier-udp"}, {"carrier-udp", "tcp", "carrier-udp"}, {"tls", "udp", ""}, {"carrier", "ipx", ""},
+	} {
+		got, err := driver.Over(c.name, c.over)
+		if c.want == "" && err == nil || c.want != "" && (err != nil || got != c.want) {
+			t.Errorf("%s over %q: %q, %v, want %q", c.name, c.over, got, err, c.want)
+		}
+	}
 }
