@@ -18,11 +18,15 @@ import (
 // limitRow is a row of a table in tuning.md that names a constant: | field | default | constant | what |
 var limitRow = regexp.MustCompile("(?m)^\\|[^|]*\\| *([0-9]+(?: (?:KiB|MiB|ms|s))?) *\\| *`([A-Za-z]+)` *\\|")
 
-// checkLimits compares the rows of a page with the constants named ...Default of a file, in both directions.
-func checkLimits(tr *tree, page, file string) (problems []string) {
-	want, err := constants(tr, file)
-	if err != nil {
-		return []string{err.Error()}
+// checkLimits compares the rows of a page with the constants named ...Default of some files, in both directions.
+func checkLimits(tr *tree, page string, files ...string) (problems []string) {
+	want, file := map[string]int64{}, strings.Join(files, ", ")
+	for _, f := range files {
+		values, err := constants(tr, f)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		maps.Copy(want, values)
 	}
 	maps.DeleteFunc(want, func(name string, _ int64) bool { return !ast.IsExported(name) || !strings.HasSuffix(name, "Default") })
 	b, err := fs.ReadFile(tr.files, page)
@@ -131,6 +135,11 @@ func TestLimits(t *testing.T) {
 	if want, err := constants(tr, "engine/limits.go"); err != nil || want["PeersDefault"] == 0 {
 		t.Errorf("%v, %v: this test looks in the wrong place", want, err)
 	}
+}
+
+// TestDeliveryLimits: so are those of what delivers.
+func TestDeliveryLimits(t *testing.T) {
+	none(t, checkLimits(repository(t), "docs/delivery.md", "engine/component/ack/limits.go", "engine/component/backoff/limits.go"))
 }
 
 // TestFigures: where a page names a constant of the engine with its value, that is its value.

@@ -3,13 +3,16 @@ package promexport
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -108,8 +111,14 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := series(t, n)
-	for t.Context().Err() == nil && got["carrier_opcode_messages_received_total,opcode=Ping"] == 0 { // counted at the end of the event
-		got = series(t, n)
+	giveUp := time.After(time.Minute)
+	for got["carrier_opcode_messages_received_total,opcode=Ping"] == 0 { // counted at the end of the event
+		select {
+		case <-giveUp:
+			t.Fatalf("the Ping is not counted: %v", got)
+		default:
+			got = series(t, n)
+		}
 	}
 	for name, want := range map[string]float64{
 		"carrier_peers,direction=in":                                 1,
@@ -219,6 +228,44 @@ func described() (names []string) {
 		names = append(names, name.FindStringSubmatch(d.String())[1])
 	}
 	return names
+}
+
+var update = flag.Bool("update", false, "write the table of docs/metrics.md anew")
+
+// The table of docs/metrics.md is that of the metrics there are.
+func TestDocument(t *testing.T) {
+	const page, mark = "../../docs/metrics.md", "| metric | kind | label | |\n|---|---|---|---|\n"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rows, ok := strings.Cut(string(text), mark)
+	if !ok {
+		t.Fatal("the page has no table")
+	}
+	about := regexp.MustCompile(`fqName: "([^"]+)", help: "([^"]+)",.*variableLabels: \{([^}]*)\}`)
+	var want strings.Builder
+	row := func(d *prometheus.Desc, kind string) {
+		m := about.FindStringSubmatch(d.String())
+		label := ""
+		if m[3] != "" {
+			label = "`" + m[3] + "`"
+		}
+		fmt.Fprintf(&want, "| `%s` | %s | %s | %s |\n", m[1], kind, label, m[2])
+	}
+	for _, f := range families {
+		row(f.desc, map[prometheus.ValueType]string{prometheus.CounterValue: "counter", prometheus.GaugeValue: "gauge"}[f.kind])
+	}
+	for _, h := range histograms {
+		row(h.desc, "histogram")
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(head+mark+want.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if rows != want.String() {
+		t.Errorf("the table of %s is not that of the metrics (-update writes it):\n%s", page, want.String())
+	}
 }
 
 var metricName = regexp.MustCompile(`\bcarrier_[a-z0-9_]+`)

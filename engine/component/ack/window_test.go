@@ -109,41 +109,6 @@ func TestWindowBegin(t *testing.T) {
 	}
 }
 
-// The good and the bad: what is on the wire stays what it is.
-func TestParse(t *testing.T) {
-	full := append(bytes.Repeat([]byte{0}, WindowLimit/8-1), 0x80)
-	for _, x := range []struct {
-		name string
-		wire []byte
-		want message
-		bad  bool
-	}{
-		{"Begin", []byte{1, 7, 0, 0, 0, 0, 1, 0, 0}, message{kindBegin, 7, 256, nil}, false},
-		{"Taken", []byte{2, 7, 0, 0, 0, 5, 0, 0, 0}, message{kindTaken, 7, 5, nil}, false},
-		{"Taken with bits", []byte{2, 7, 0, 0, 0, 5, 0, 0, 0, 0, 2}, message{kindTaken, 7, 5, []byte{0, 2}}, false},
-		{"the whole window", append([]byte{2, 7, 0, 0, 0, 5, 0, 0, 0}, full...), message{kindTaken, 7, 5, full}, false},
-		{"the highest number", []byte{2, 7, 0, 0, 0, 0xff, 0xff, 0xff, 0x3f}, message{kindTaken, 7, engine.AckIDs - 1, nil}, false},
-		{"nothing", nil, message{}, true},
-		{"short", []byte{1, 7, 0, 0, 0, 0, 0, 0}, message{}, true},
-		{"kind 0", []byte{0, 7, 0, 0, 0, 0, 0, 0, 0}, message{}, true},
-		{"kind 3", []byte{3, 7, 0, 0, 0, 0, 0, 0, 0}, message{}, true},
-		{"epoch 0", []byte{1, 0, 0, 0, 0, 0, 0, 0, 0}, message{}, true},
-		{"a number above the highest", []byte{2, 7, 0, 0, 0, 0, 0, 0, 0x40}, message{}, true},
-		{"Begin with bits", []byte{1, 7, 0, 0, 0, 0, 0, 0, 0, 1}, message{}, true},
-		{"bits that end with zeros", []byte{2, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0}, message{}, true},
-		{"more than a window", append([]byte{2, 7, 0, 0, 0, 5, 0, 0, 0, 1}, full...), message{}, true},
-	} {
-		m, err := parse(x.wire)
-		if (err != nil) != x.bad {
-			t.Errorf("%s: %v", x.name, err)
-			continue
-		}
-		if !x.bad && (m.kind != x.want.kind || m.epoch != x.want.epoch || m.base != x.want.base || !bytes.Equal(m.bits, x.want.bits)) {
-			t.Errorf("%s: %+v, want %+v", x.name, m, x.want)
-		}
-	}
-}
-
 // Law: what parses is written back to the same bytes.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{1, 7, 0, 0, 0, 0, 1, 0, 0})
