@@ -92,20 +92,19 @@ type Component struct {
 	ledger ledger
 
 	// Owned by the home loop.
-	core     *spread.Core
-	err      error  // why there is none
-	work     *batch // being worked off
-	idle     *batch // to be filled next
-	contacts map[identity.ID]*skad.Contact
-	scores   map[identity.ID]int
-	linked   *linked // the table if Config names none
-	dials    map[identity.ID]*dial
-	waiting  int // bytes that wait for dials
-	failed   []failure
-	room     []byte // one message, encoded
-	ready    deliveries
-	speakAt  time.Duration // when the next own broadcast may go
-	counts   counts
+	core    *spread.Core
+	err     error  // why there is none
+	work    *batch // being worked off
+	idle    *batch // to be filled next
+	peers   map[identity.ID]*peer
+	linked  *linked // the table if Config names none
+	dials   map[identity.ID]*dial
+	waiting int // bytes that wait for dials
+	failed  []failure
+	room    []byte // one message, encoded
+	ready   deliveries
+	speakAt time.Duration // when the next own broadcast may go
+	counts  counts
 }
 
 var _ engine.Subscriber = (*Component)(nil)
@@ -121,7 +120,7 @@ func New(cfg Config) (*Component, error) {
 	}
 	c := &Component{
 		cfg: cfg, slots: make(chan struct{}, asksLimit), idle: newBatch(),
-		contacts: map[identity.ID]*skad.Contact{}, scores: map[identity.ID]int{}, dials: map[identity.ID]*dial{},
+		peers: map[identity.ID]*peer{}, dials: map[identity.ID]*dial{},
 	}
 	c.inbox.filling = newBatch()
 	return c, nil

@@ -3,6 +3,7 @@ package broadcast
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -120,5 +121,19 @@ func TestDeliveries(t *testing.T) {
 	}
 	if cap(d.queue) > 64 {
 		t.Errorf("room for %d", cap(d.queue))
+	}
+}
+
+// A score grows with what is broken and is forgiven with time, never below nothing.
+func TestScore(t *testing.T) {
+	p := peer{}
+	for _, step := range []struct {
+		at     time.Duration
+		weight int
+		want   int
+	}{{0, 16, 16}, {30 * time.Second, 8, 24}, {150 * time.Second, 1, 23}, {time.Hour, 1, 1}, {time.Hour, 31, 32}} {
+		if got := p.charge(step.at, step.weight); got != step.want {
+			t.Errorf("at %v: %d, want %d", step.at, got, step.want)
+		}
 	}
 }

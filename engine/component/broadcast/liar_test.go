@@ -259,6 +259,42 @@ func TestEmptyPromises(t *testing.T) {
 	}
 }
 
+// Who announces without end is not listened to beyond its rate, and the others are; what honest nodes say in a minute of
+// talk is never too much.
+func TestHasty(t *testing.T) {
+	w, l := lies(t, nil)
+	to := w.nodes[0]
+	known := w.say(to, "known")
+	w.sim.Run(time.Second)
+	ids := make([]spread.MessageID, spread.IDLimit)
+	for i := range ids {
+		ids[i] = known
+	}
+	for i := range 2000 {
+		l.send(t, to, spread.Message{Op: opcode.BroadcastHaveCode, IDs: ids})
+		if i%100 == 99 {
+			w.sim.Run(100 * time.Millisecond)
+		}
+	}
+	w.say(w.nodes[1], "may I")
+	w.sim.Run(time.Second)
+	if s := to.cast.Stats(); s.Hasty < 1500 || !l.connected(to) {
+		t.Errorf("%d were too many, connected %t", s.Hasty, l.connected(to))
+	}
+	if got := to.got; len(got) != 1 || string(got[0].Payload) != "may I" {
+		t.Errorf("heard %+v", got)
+	}
+	for i := range 600 {
+		w.say(w.nodes[i%10], fmt.Sprint("talk ", i))
+		w.sim.Run(100 * time.Millisecond)
+	}
+	for i, n := range w.nodes[1:10] {
+		if s := n.cast.Stats(); s.Hasty+s.Flooded > 0 {
+			t.Errorf("node %d found an honest one hasty: %+v", i+1, s)
+		}
+	}
+}
+
 // A third of the contacts of everybody take what they get and pass nothing on: the others have every message.
 func TestBlackHoles(t *testing.T) {
 	w := newWorld(t, 4)

@@ -39,6 +39,14 @@ const (
 	// nothing is won.
 	linkedPerBucket = 32
 
-	// blameLimit ends the connection of a peer. It is the weight at which the overlay bans.
-	blameLimit = 32
+	// blameLimit ends the connection of a peer. It is the weight at which the overlay bans. Each forgiveEvery takes 1 off, so
+	// that what happens to an honest peer now and then, such as to answer late, does not add up.
+	blameLimit   = 32
+	forgiveEvery = time.Minute
+
+	// announceRate and announceBurst bound what one peer may announce and ask for, in messages: one of 128 ids takes 50 us to
+	// look through. A node announces to nine others for each beat of 400 ms, so 64 a second are twenty times what comes from
+	// one of them at most, except that large payloads are announced singly: for these is the burst.
+	announceRate  = 64
+	announceBurst = 256
 )

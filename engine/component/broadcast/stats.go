@@ -11,6 +11,7 @@ type Stats struct {
 	spread.Stats
 
 	Flooded     uint64 // messages that found no room in the inbox
+	Hasty       uint64 // announcements and requests of peers that send too many
 	Overrun     uint64 // messages dropped unseen because the application was too far behind
 	Refused     uint64 // times the application had no room
 	Waiting     int    // messages that wait for the application now
@@ -37,7 +38,7 @@ func (s *Stats) Missed() float64 {
 }
 
 // counts are those of the home loop.
-type counts struct{ overrun, refused, dials, dialsFailed, unsent uint64 }
+type counts struct{ hasty, overrun, refused, dials, dialsFailed, unsent uint64 }
 
 // A ledger is what others may read of the counters. Any goroutine.
 type ledger struct {
@@ -58,7 +59,7 @@ func (c *Component) publish() {
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()
 	c.ledger.stats = Stats{
-		Stats: c.core.Stats(), Flooded: flooded, Overrun: c.counts.overrun, Refused: c.counts.refused, Waiting: c.ready.len(),
+		Stats: c.core.Stats(), Flooded: flooded, Hasty: c.counts.hasty, Overrun: c.counts.overrun, Refused: c.counts.refused, Waiting: c.ready.len(),
 		Dials: c.counts.dials, DialsFailed: c.counts.dialsFailed, Unsent: c.counts.unsent,
 	}
 }

@@ -41,7 +41,7 @@ func (c *Component) turn() {
 	until := c.loop.Now() + turnBudget
 	for now := until - turnBudget; now < until && !rest; now = c.loop.Now() {
 		if a, ok := c.core.Next(); ok {
-			c.carry(&a)
+			c.carry(now, &a)
 		} else if !c.step(now) {
 			c.task.WakeAt(c.deadline())
 			rest = true
@@ -99,16 +99,10 @@ func (c *Component) nextItem() *item {
 func (c *Component) take(now time.Duration, i *item) {
 	switch i.kind {
 	case came:
-		if c.ready.full() && c.unseen(&i.message) {
-			c.counts.overrun++
-			return
-		}
-		c.core.Receive(now, c.contact(i.peer), &i.message)
+		c.received(now, c.peer(i.peer), &i.message)
 	case up:
-		c.contacts[i.peer.ID()] = i.contact
-		if c.linked != nil {
-			c.linked.add(i.contact)
-		}
+		c.peers[i.peer.ID()] = &peer{contact: i.contact}
+		c.linked.add(i.contact)
 	case down:
 		c.gone(now, i.peer)
 	case dialled:
@@ -116,46 +110,16 @@ func (c *Component) take(now time.Duration, i *item) {
 	}
 }
 
-// unseen reports whether a message would have to be delivered.
-func (c *Component) unseen(m *spread.Message) bool {
-	return m.Op == opcode.BroadcastCode && !c.core.Knows(&m.ID)
-}
-
-// contact is what the core knows a peer by. What it needs for one who is in no table is the proven key.
-func (c *Component) contact(p *engine.PeerClient) *skad.Contact {
-	id := p.ID()
-	if d := c.contacts[id]; d != nil {
-		return d
+// received gives a message to the core, if there is room for what may come of it.
+func (c *Component) received(now time.Duration, from *peer, m *spread.Message) {
+	switch {
+	case m.Op != opcode.BroadcastCode && !from.mayAnnounce(now):
+		c.counts.hasty++
+	case m.Op == opcode.BroadcastCode && c.ready.full() && !c.core.Knows(&m.ID):
+		c.counts.overrun++
+	default:
+		c.core.Receive(now, from.contact, m)
 	}
-	var d *skad.Contact
-	if rec, ok := p.Record(); ok {
-		d = skad.NewContact(*rec, c.cfg.Scope)
-	} else {
-		d = &skad.Contact{ID: skad.IDOf(id)}
-		d.Record.PublicKey = p.PublicKey()
-	}
-	if p.Connected() { // or its end was told before, and nobody would remove it
-		c.contacts[id] = d
-	}
-	return d
-}
-
-// gone forgets a peer, unless it has come again meanwhile.
-func (c *Component) gone(now time.Duration, p *engine.PeerClient) {
-	id := p.ID()
-	if _, again := c.net.ConnMgr().Peer(id); again {
-		return
-	}
-	d := c.contacts[id]
-	delete(c.contacts, id)
-	delete(c.scores, id)
-	if c.linked != nil {
-		c.linked.remove(skad.IDOf(id))
-	}
-	if d == nil {
-		d = &skad.Contact{ID: skad.IDOf(id)}
-	}
-	c.core.Disconnected(now, d)
 }
 
 // speak sends the next own broadcast, if there is one and its rate allows it.
@@ -177,29 +141,26 @@ func (c *Component) speak(now time.Duration) bool {
 }
 
 // carry does what the core wants.
-func (c *Component) carry(a *spread.Action) {
+func (c *Component) carry(now time.Duration, a *spread.Action) {
 	switch a.Kind {
 	case spread.ActionSend:
 		c.send(a.To, &a.Message)
 	case spread.ActionDeliver:
 		c.deliver(a.To, &a.Message)
 	case spread.ActionBlame:
-		c.blame(a.To, a.Reason)
+		c.blame(now, a.To, a.Reason)
 	}
 }
 
 // blame passes on that a contact broke a rule, and ends its connection when its score is full.
-func (c *Component) blame(who *skad.Contact, why spread.Reason) {
+func (c *Component) blame(now time.Duration, who *skad.Contact, why spread.Reason) {
 	if c.cfg.Blame != nil {
 		c.cfg.Blame(who, why)
 	}
 	id := who.ID.Identity()
-	p, ok := c.net.ConnMgr().Peer(id)
-	if !ok {
-		return
-	}
-	c.scores[id] += why.Weight()
-	if c.scores[id] >= blameLimit {
-		p.Disconnect(engine.CodeProtocol, "broadcast: "+why.String())
+	if p := c.peers[id]; p != nil && p.charge(now, why.Weight()) >= blameLimit {
+		if connection, ok := c.net.ConnMgr().Peer(id); ok {
+			connection.Disconnect(engine.CodeProtocol, "broadcast: "+why.String())
+		}
 	}
 }
