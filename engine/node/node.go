@@ -64,7 +64,7 @@ type Config struct {
 	Logger  *slog.Logger      // nil: silent
 	Timeout time.Duration     // for making an identity in New; 0 means 5 minutes
 
-	// Keepalive configures the keepalive; zero fields mean its defaults.
+	// Keepalive configures the keepalive; zero fields mean its defaults, and in an Overlay longer spans.
 	Keepalive keepalive.Component
 
 	// Ack configures the messages that are sent until they have been taken; zero fields mean its defaults. The component is
@@ -108,6 +108,9 @@ func New(cfg Config) (*engine.Network, error) {
 	relays, err := proxy.New(cfg.Relay)
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
+	}
+	if cfg.Overlay != nil {
+		cfg.settle()
 	}
 	ec := engine.Config{
 		Transport:      gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}),

@@ -26,6 +26,24 @@ type Overlay struct {
 	Routed    overlay.Config   // Discovery is set here
 }
 
+// The overlay asks its members itself whether they are alive; the keepalive has only to keep the mappings of routers, of
+// connections that may be a hundred.
+const (
+	overlayKeepalive = time.Minute
+	overlayTimeout   = 3 * time.Minute
+)
+
+// settle changes defaults that do not suit a node of an overlay. When it is full the youngest peer makes room, not the one
+// that has been silent longest: lookups bring many short visits, and who is there for long must not go for them.
+func (cfg *Config) settle() {
+	if cfg.Keepalive.Every == 0 && cfg.Keepalive.Timeout == 0 {
+		cfg.Keepalive.Every, cfg.Keepalive.Timeout = overlayKeepalive, overlayTimeout
+	}
+	if cfg.Peers.Score == nil {
+		cfg.Peers.Score = func(p *engine.PeerClient) float64 { return p.Age().Seconds() }
+	}
+}
+
 // components returns the three, in the order in which they are to be added.
 func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	dc := o.Discovery

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -42,6 +43,7 @@ type Component struct {
 
 	// Owned by the home loop.
 	core      *skad.Core
+	action    skad.Action // that is being carried out; a local one would be garbage each time
 	over      bool
 	record    *identity.Record // what core.Self was made of
 	work      *batch           // being worked off
@@ -58,11 +60,13 @@ type Component struct {
 	seeds     map[skad.ID]bool
 	seedAt    time.Duration
 	seedAfter time.Duration
+	found     bool // by others, before we had joined
 	sweepAt   time.Duration
 	saveAt    time.Duration
 	settleAt  time.Duration
 	settled   int                  // of settleAfter
 	guarded   map[identity.ID]bool // members that are protected
+	guardedBy *skad.View           // the table they were taken from
 	joined    bool
 	room      []byte // one message, encoded
 	counts    Stats
@@ -113,12 +117,14 @@ func (c *Component) Startup(n *engine.Network) {
 	c.stopped, c.stop = context.WithCancel(context.Background())
 	cfg := c.cfg.Overlay
 	cfg.Verifier = c.verifier
-	if c.record = n.Record(); c.cfg.Client {
-		if err := n.Advertise(c.record.Addrs, c.record.Flags|identity.FlagClient); err != nil {
+	if c.cfg.Client {
+		if err := n.Readvertise(func(have *identity.Record) ([]transport.Addr, identity.Flags) {
+			return have.Addrs, have.Flags | identity.FlagClient
+		}); err != nil {
 			c.cfg.Logger.Error("discovery: cannot say that this node is a client", "err", err)
 		}
-		c.record = n.Record()
 	}
+	c.record = n.Record()
 	var seed [16]byte
 	_, err := io.ReadFull(n.Rand(), seed[:])
 	rnd := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])))

@@ -47,6 +47,7 @@ func (c *Component) part(s *session) {
 	id := s.peer.ID()
 	if c.guarded[id] {
 		delete(c.guarded, id)
+		c.guardedBy = nil // look again
 		c.net.ConnMgr().Unprotect(id, guardTag)
 	}
 	if !c.net.ConnMgr().Protected(id) {
@@ -74,6 +75,10 @@ func (c *Component) sweep(now time.Duration) {
 // guard protects the members of the table, and no others.
 func (c *Component) guard() {
 	v := c.core.View()
+	if v == c.guardedBy {
+		return
+	}
+	c.guardedBy = v
 	now := make(map[identity.ID]bool, v.Len())
 	for prefix := range v.Buckets() {
 		for _, d := range v.Sharing(prefix) {

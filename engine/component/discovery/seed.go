@@ -14,17 +14,20 @@ import (
 // seed sees to it that the node gets into the overlay: while the table is empty it dials the bootstrap nodes, and once
 // there is somebody it has the core join. On the home loop.
 func (c *Component) seed(now time.Duration) {
-	if c.core.Len() > 0 {
-		if !c.core.Joined() {
-			c.core.Bootstrap(now, nil) // others have found us
-		}
-		c.seedAfter = seedFirst
-		c.seedAt = now + seedLast
-		if !c.core.Joined() {
-			c.seedAt = now + seedFirst
+	if c.core.Len() > 0 && c.core.Joined() {
+		c.seedAt, c.seedAfter = now+seedLast, seedFirst
+		return
+	}
+	c.seedAt = now + c.seedAfter
+	c.seedAfter = min(2*c.seedAfter, seedLast)
+	if c.core.Len() > 0 { // others have found us
+		if !c.found { // from here on the core tries by itself, ever more rarely
+			c.found = true
+			c.core.Bootstrap(now, nil)
 		}
 		return
 	}
+	c.found = false
 	for _, s := range c.cfg.Bootstrap {
 		if t, err := engine.ParseTarget(s); err == nil {
 			c.dialSeed(t)
@@ -33,8 +36,6 @@ func (c *Component) seed(now time.Duration) {
 			go c.resolve(s)
 		}
 	}
-	c.seedAt = now + c.seedAfter
-	c.seedAfter = min(2*c.seedAfter, seedLast)
 }
 
 // resolve asks for the addresses of a name, on a goroutine of its own that ends with the answer, and dials them.

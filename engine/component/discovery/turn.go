@@ -32,8 +32,9 @@ func (c *Component) turn() {
 			c.task.Wake()
 			break
 		}
-		if a, ok := c.core.Next(); ok {
-			c.carry(now, &a)
+		var more bool
+		if c.action, more = c.core.Next(); more {
+			c.carry(now, &c.action)
 		} else if !c.step(now) {
 			c.task.WakeAt(c.deadline())
 			break

@@ -37,6 +37,8 @@ type world struct {
 	testing.TB
 	sim   *simnet.Net // nil: live
 	nodes []*node
+
+	plains int
 }
 
 // A node is one of them.
@@ -201,6 +203,31 @@ func (w *world) node(x setting) *node {
 	}
 	w.nodes = append(w.nodes, n)
 	return n
+}
+
+// plain starts a simulated node that is none of the overlay, with these components: an adversary, or a measuring device.
+func (w *world) plain(components ...engine.ComponentInterface) *engine.Network {
+	w.Helper()
+	w.plains++
+	i := 2000 + w.plains
+	addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+	var seed [32]byte
+	seed[0], seed[1] = byte(i), byte(i>>8)
+	e, err := engine.New(engine.Config{Identity: key(w, i), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Transport: w.sim.Host(addr),
+		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}, Rand: rand.NewChaCha8(seed)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, c := range components {
+		if err := e.AddComponent(c); err != nil {
+			w.Fatal(err)
+		}
+	}
+	if err := e.Start(context.Background()); err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { w.do(func() { _ = e.Shutdown(context.Background()) }) })
+	return e
 }
 
 // ambiguous names of the two embedded types.
