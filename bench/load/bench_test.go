@@ -336,9 +336,6 @@ func TestRunRefuses(t *testing.T) {
 	if !errors.Is(err, load.ErrConfig) || !strings.Contains(err.Error(), "ulimit -n") {
 		t.Errorf("more connections than open files: %v, want ErrConfig and what to do", err)
 	}
-	if _, err := newBench(&fake{}, load.Config{Scenario: load.Slow}).Run(context.Background()); !errors.Is(err, load.ErrNoStopper) {
-		t.Errorf("slow: %v, want ErrNoStopper", err)
-	}
 	if _, err := newBench(&fake{}, load.Config{Scenario: load.Storm}).Run(context.Background()); !errors.Is(err, load.ErrConfig) {
 		t.Errorf("storm alone: %v, want ErrConfig", err)
 	}

@@ -8,7 +8,7 @@ import (
 
 // ErrCannot is wrapped by what a driver returns, from Dial, Send, Call or DialStopped, for something that its library has no way
 // to do. The run then has no figures instead of wrong ones.
-var ErrCannot = errors.New("load: this driver cannot do that")
+var ErrCannot = errors.New("load: this driver has no way")
 
 // A Driver is a contestant: a way to serve and to dial.
 type Driver interface {
@@ -67,7 +67,7 @@ type Conn interface {
 	Close() error
 }
 
-// A Stopper is a Dialer that can also play a peer who stops reading.
+// A Stopper is a Dialer that can also play a peer who stops reading. For others the slow scenario is n/a.
 type Stopper interface {
 	// DialStopped connects, proves itself as Dial does, and then sends requests of size bytes as fast as they are
 	// taken while it reads nothing, until closed.

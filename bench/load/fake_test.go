@@ -21,6 +21,10 @@ type fake struct {
 
 	dial func(n int) error // nil: always succeeds
 
+	send error // of every one-way message; nil: none
+
+	keepsClosed bool // the serving side never notices that a connection has ended
+
 	silentDials bool // the serving side never hears of connections
 }
 
@@ -55,6 +59,9 @@ type fakeConn struct {
 func (c *fakeConn) Send(msg []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.fake.send != nil {
+		return c.fake.send
+	}
 	n := c.messages
 	c.messages++
 	if c.fake.oneWay == nil {
@@ -90,7 +97,7 @@ var errNever = errors.New("fake: no answer")
 func (c *fakeConn) Close() error {
 	c.once.Do(func() {
 		close(c.gone)
-		if c.receiver != nil {
+		if c.receiver != nil && !c.fake.keepsClosed {
 			c.mu.Lock()
 			c.receiver.Close()
 			c.mu.Unlock()
