@@ -14,8 +14,8 @@ import (
 // ErrNoServer is returned by scenarios that need the serving side's word when there is no Control.
 var ErrNoServer = errors.New("load: the serving side cannot be asked what arrived")
 
-// errNoStopper is why a driver has no figures in the slow scenario.
-var errNoStopper = fmt.Errorf("%w: to play a stopped reader", ErrCannot)
+// ErrNoStopper is why a driver has no figures in the slow scenario.
+var ErrNoStopper = fmt.Errorf("%w: to play a stopped reader", ErrCannot)
 
 // A Bench is one run of one scenario. Set the fields, then call Run once.
 type Bench struct {

@@ -110,7 +110,7 @@ func (b *Bench) storm(ctx context.Context) error {
 func (b *Bench) slow(ctx context.Context) error {
 	stopper, ok := b.Dialer.(Stopper)
 	if !ok {
-		return errNoStopper
+		return ErrNoStopper
 	}
 	quiet, callers, err := b.quiet(ctx, b.Config.Conns)
 	if err != nil {
