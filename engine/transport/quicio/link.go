@@ -96,8 +96,8 @@ func (l *link) Close() {
 	if l.closing.Swap(true) {
 		return
 	}
+	l.out.end() // before Closed: who is told of that finds no room any more
 	l.loop.Post(func() { l.closed(nil) })
-	l.out.end()
 	_ = l.stream.SetReadDeadline(time.Now().Add(lingerTimeout)) // the other side may have no end
 }
 
@@ -118,8 +118,8 @@ func (l *link) run(tag any) {
 	err := l.read()
 	eof := errors.Is(err, io.EOF)
 	first := l.out.hasEnded() // we had said that nothing more comes, before the other side did
-	l.loop.Post(func() { l.closed(l.reason(err)) })
 	l.out.end()
+	l.loop.Post(func() { l.closed(l.reason(err)) })
 	l.outbox.end()
 	if !errors.Is(err, os.ErrDeadlineExceeded) { // it has had its time
 		l.linger(eof, first)
