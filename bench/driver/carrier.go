@@ -14,6 +14,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/quicio"
 	"github.com/carrier-p2p/carrier/engine/transport/shared"
 	"github.com/carrier-p2p/carrier/engine/transport/udpio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -49,6 +50,9 @@ func Carrier() load.Driver { return carrierDriver{transport.TCP} }
 // CarrierUDP is the same over UDP: what it sends one way may be lost.
 func CarrierUDP() load.Driver { return carrierDriver{transport.UDP} }
 
+// CarrierQUIC is the same over QUIC.
+func CarrierQUIC() load.Driver { return carrierDriver{transport.QUIC} }
+
 type carrierDriver struct{ proto transport.Proto }
 
 func (c carrierDriver) Name() string {
@@ -60,8 +64,11 @@ func (c carrierDriver) Name() string {
 
 // transport makes a transport of the driver's protocol.
 func (c carrierDriver) transport(loops int) transport.Transport {
-	if c.proto == transport.UDP {
+	switch c.proto {
+	case transport.UDP:
 		return udpio.New(udpio.Config{Loops: loops})
+	case transport.QUIC:
+		return quicio.New(quicio.Config{Loops: loops, LinkLimit: carrierPeersLimit})
 	}
 	return gnetio.New(gnetio.Config{Loops: loops})
 }
@@ -189,7 +196,7 @@ func (c carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
 	if shape.Churn {
 		d.limit = churnNodes
 	}
-	if d.limit > 1 {
+	if d.limit > 1 && c.proto != transport.QUIC { // a QUIC transport proves the key of one node
 		hub, err := shared.New(c.transport(0), 0)
 		if err != nil {
 			return nil, err

@@ -9,7 +9,7 @@ import (
 
 // All returns every contestant, in the order tables show them.
 func All() []load.Driver {
-	return []load.Driver{Carrier(), CarrierUDP(), Gnet(), TLS(), TLSMLKEM(), TCP()}
+	return []load.Driver{Carrier(), CarrierUDP(), CarrierQUIC(), Gnet(), TLS(), TLSMLKEM(), TCP(), QUIC()}
 }
 
 // Names returns the names of All.

@@ -40,6 +40,10 @@ func TLSMLKEM() load.Driver { return streamDriver{name: "tls-mlkem", exchange: t
 type streamDriver struct {
 	name     string
 	exchange tls.CurveID
+
+	// Of what is not TCP, and makes its own connections secure. nil: TCP.
+	listen func(addr string, config *tls.Config) (net.Listener, error)
+	dial   func(ctx context.Context, addr string, config *tls.Config) (net.Conn, error)
 }
 
 func (d streamDriver) Name() string { return d.name }
@@ -60,11 +64,16 @@ func (d streamDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (loa
 		}
 		s.tls = config
 	}
-	listener, err := net.Listen("tcp", addr)
+	var err error
+	if d.listen != nil {
+		s.listener, err = d.listen(addr, s.tls)
+		s.tls = nil
+	} else {
+		s.listener, err = net.Listen("tcp", addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("driver: %s: %w", d.name, err)
 	}
-	s.listener = listener
 	s.running.Go(s.accept)
 	return s, nil
 }
@@ -220,7 +229,7 @@ func (f *frameReader) more() bool {
 }
 
 func (d streamDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
-	s := &streamDialer{buffer: bufferFor(shape)}
+	s := &streamDialer{buffer: bufferFor(shape), dial: d.dial}
 	if d.exchange != 0 {
 		config, err := newTLSConfig(d.exchange)
 		if err != nil {
@@ -234,6 +243,7 @@ func (d streamDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
 type streamDialer struct {
 	tls    *tls.Config
 	buffer int
+	dial   func(ctx context.Context, addr string, config *tls.Config) (net.Conn, error) // nil: TCP
 }
 
 func (d *streamDialer) Close() error { return nil }
@@ -249,6 +259,9 @@ func (d *streamDialer) Dial(ctx context.Context, addr string, _ int) (load.Conn,
 }
 
 func (d *streamDialer) connect(ctx context.Context, addr string) (net.Conn, error) {
+	if d.dial != nil {
+		return d.dial(ctx, addr, d.tls)
+	}
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil || d.tls == nil {

@@ -18,7 +18,7 @@ var errUsage = errors.New("p2pbench: usage")
 // runFlags are those of everything that measures.
 type runFlags struct {
 	Driver    string        `help:"What to measure: ${drivers}; ${driver} if nothing is said." default:"${driver}" placeholder:"NAME"`
-	Transport string        `help:"What carrier runs over: tcp, udp. What is sent one way over udp may be lost." enum:"tcp,udp" default:"tcp"`
+	Transport string        `help:"What carrier runs over: tcp, udp, quic. What is sent one way over udp may be lost." enum:"tcp,udp,quic" default:"tcp"`
 	Duration  time.Duration `help:"Length of each measured part." default:"2s"`
 	Warmup    time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
 	outFlags

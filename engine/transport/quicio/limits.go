@@ -4,7 +4,7 @@ import "time"
 
 // Defaults of Config.
 const (
-	// defaultLinks bounds links. One costs about 60 kB and three goroutines (TestCostOfALink), so 4096 take a quarter of a
+	// defaultLinks bounds links. One costs about 50 kB and four goroutines (TestCostOfALink), so 4096 take a fifth of a
 	// gigabyte.
 	defaultLinks = 4096
 
