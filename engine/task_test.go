@@ -50,6 +50,25 @@ func TestTask(t *testing.T) {
 	}
 }
 
+// A task that is woken while it runs runs once more.
+func TestTaskWokenMeanwhile(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.node(nil)
+	ran := 0
+	var task *engine.Task
+	task = n.HomeLoop().NewTask("test", func() {
+		if ran++; ran < 3 {
+			task.Wake()
+			task.Wake()
+		}
+	})
+	task.Wake()
+	w.pass(time.Second)
+	if ran != 3 {
+		t.Errorf("ran %d times, want 3", ran)
+	}
+}
+
 // A task that panics runs again.
 func TestTaskPanics(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})

@@ -154,6 +154,9 @@ func (c *Core) banish(i uint16) {
 	c.refill(prefix)
 }
 
+// Banned reports whether a node has lost its place here, for an hour. Whoever owns the sessions need not keep one with it.
+func (c *Core) Banned(id ID) bool { return c.banned(&id) }
+
 // banned reports whether id is kept out.
 func (c *Core) banned(id *ID) bool {
 	for i := range c.bans {

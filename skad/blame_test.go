@@ -216,6 +216,9 @@ func TestBlame(t *testing.T) {
 			t.Errorf("step %d: %+v", i, list)
 		}
 	}
+	if !c.Banned(d.ID) || c.Banned(stranger.ID) {
+		t.Errorf("banned: %t, the stranger: %t", c.Banned(d.ID), c.Banned(stranger.ID))
+	}
 	if c.Len() != 0 || c.Stats().Dropped != (Drops{}) || c.Stats().Bans != 1 {
 		t.Errorf("%d members, %+v", c.Len(), c.Stats())
 	}

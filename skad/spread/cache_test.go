@@ -1,6 +1,8 @@
 package spread
 
 import (
+	"github.com/carrier-p2p/carrier/skad"
+
 	"testing"
 	"time"
 
@@ -101,5 +103,39 @@ func TestCensusForgetsTheSilent(t *testing.T) {
 	}
 	if err := s.check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHeldIsUsedAgain: what was let go of comes back as if it were new: nobody who was told about the one message may ask
+// for the other. When nothing is held, nothing is kept.
+func TestHeldIsUsedAgain(t *testing.T) {
+	var c cache
+	full := func(id byte) *held {
+		h := c.newHeld()
+		h.msg = Message{ID: MessageID{id}, Payload: []byte("payload")}
+		h.hop, h.rounds = 3, 2
+		h.sent = append(h.sent, delegation{to: newContact(newRand(1), 1), bucket: 1})
+		h.offers = append(h.offers, offer{to: skad.ID{7}, hop: 1})
+		c.add(entry{id: MessageID{id}, held: h})
+		return h
+	}
+	first := full(1)
+	full(2)
+	c.release(c.find(&MessageID{1}))
+	again := c.newHeld()
+	if again != first {
+		t.Fatal("its memory is not used again")
+	}
+	if again.msg.Payload != nil || !again.msg.ID.IsZero() || again.hop != 0 || again.rounds != 0 || len(again.sent) != 0 || len(again.offers) != 0 {
+		t.Errorf("it remembers %+v", again)
+	}
+	if room := again.sent[:1]; room[0].to != nil {
+		t.Error("it holds a contact")
+	}
+	full(3)
+	c.release(c.find(&MessageID{3}))
+	c.release(c.find(&MessageID{2}))
+	if c.free != nil || c.bytes != 0 {
+		t.Errorf("%d are kept, %d bytes", len(c.free), c.bytes)
 	}
 }

@@ -146,6 +146,10 @@ func (c *Component) take(now time.Duration, i *item) {
 // connected begins a session, and sends what has waited for it.
 func (c *Component) connected(now time.Duration, s *session) {
 	id := s.contact.ID
+	if c.core.Banned(id) {
+		s.peer.Disconnect(engine.CodeRefused, "overlay: banned")
+		return
+	}
 	if old := c.sessions[id]; old != nil {
 		c.disown(old)
 	}

@@ -188,6 +188,34 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
+// Whoever has broken the rules of the broadcast often enough has no place in the overlay, and no connection.
+func TestBanned(t *testing.T) {
+	w := simWorld(t, 10)
+	w.swarm(10, 0)
+	n, liar := w.nodes[3], w.nodes[6]
+	blame := func(d *skad.Contact) func(time.Duration, *skad.Core) {
+		return func(now time.Duration, core *skad.Core) { core.Blame(now, d, skad.BadSignature) }
+	}
+	for i := range 2 {
+		if _, connected := n.ConnMgr().Peer(liar.ID()); !connected {
+			t.Fatalf("not connected after %d cases", i)
+		}
+		if err := n.disc.Do(blame(skad.NewContact(*liar.Record(), skad.Private))); err != nil {
+			t.Fatal(err)
+		}
+		w.rest(10 * time.Millisecond)
+	}
+	w.rest(time.Second)
+	if _, connected := n.ConnMgr().Peer(liar.ID()); connected || n.disc.Stats().Core.Bans != 1 {
+		t.Errorf("connected %t, %d bans", connected, n.disc.Stats().Core.Bans)
+	}
+	for _, d := range n.disc.View().Siblings() {
+		if d.ID == liar.name() {
+			t.Error("still a neighbour")
+		}
+	}
+}
+
 // The record of a node comes from the node itself, also after it has changed; of one that is gone what others know.
 func TestRecord(t *testing.T) {
 	w := simWorld(t, 4)
