@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -247,6 +248,12 @@ func (n *Network) cleanup(ctx context.Context, slots []*slot) error {
 func (n *Network) farewell(ctx context.Context) error {
 	gone := &CloseError{Code: CodeShutdown}
 	n.onEachLoop(func(l *loop) {
+		for _, p := range slices.Clone(l.peers) {
+			if p.rides { // its goodbye goes over a peer that must not have left yet
+				p.leave(gone)
+				p.flush()
+			}
+		}
 		for len(l.peers) > 0 {
 			l.peers[len(l.peers)-1].leave(gone)
 		}

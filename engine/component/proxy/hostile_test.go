@@ -574,3 +574,28 @@ func TestEvilInvitations(t *testing.T) {
 		t.Errorf("%d links that nobody has proven himself on", most)
 	}
 }
+
+// A node that asks for circuits without end is slowed down before its victim is.
+func TestInvitationFlood(t *testing.T) {
+	w := sim(t)
+	r := w.relay(proxy.Limits{CircuitsPerNode: 1000})
+	victim, v := w.puppet()
+	w.ask(w.dial(victim, r.at()), msg(reserve, uint32(60)))
+	bad, _ := w.puppet()
+	p := w.dial(bad, r.at())
+	full := 0
+	began := w.sim.Now()
+	for range 300 {
+		if got, _ := w.ask(p, msg(connect, victim.ID())); got == proxy.Full {
+			full++
+		}
+	}
+	if most := 66 + int((w.sim.Now()-began)/(100*time.Millisecond)); len(v.invited) > most || len(v.invited)+full != 300 {
+		t.Errorf("%d invitations, at most %d; %d refused", len(v.invited), most, full)
+	}
+	w.dial(w.node(plan{}), r.at())
+	good, _ := w.puppet()
+	if got, _ := w.ask(w.dial(good, r.at()), msg(connect, victim.ID())); got != proxy.None {
+		t.Errorf("somebody else's circuit: %v", got)
+	}
+}

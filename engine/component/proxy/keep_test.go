@@ -157,6 +157,7 @@ func TestShutdowns(t *testing.T) {
 		a, b, c := w.hidden(r), w.hidden(r), w.hidden(r)
 		p, q := w.dial(b, a.through(r)), w.dial(c, a.through(r))
 		w.until("a to see both", func() bool { return a.peer(b.ID()) != nil && a.peer(c.ID()) != nil })
+		fromB := a.peer(b.ID())
 		end := func(n *node) {
 			w.do(func() {
 				if err := n.Shutdown(w.Context()); err != nil {
@@ -166,6 +167,10 @@ func TestShutdowns(t *testing.T) {
 		}
 		end(b)
 		w.until("one circuit less", func() bool { return r.proxy.Stats().Circuits == 1 && a.peer(b.ID()) == nil })
+		var closed *engine.CloseError
+		if !errors.As(fromB.CloseReason(), &closed) || closed.Code != engine.CodeShutdown || !closed.Remote {
+			t.Errorf("b's goodbye: %v", fromB.CloseReason())
+		}
 		if p.Connected() || !q.Connected() {
 			t.Errorf("connected: %v %v", p.Connected(), q.Connected())
 		}

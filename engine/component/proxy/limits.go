@@ -46,6 +46,11 @@ const (
 	// askTimeout is how long a node waits for a relay's answer: an invitation that is not answered, and a round trip.
 	askTimeout = inviteTimeout + 2*time.Second
 
+	// askEvery and askAhead bound how often one node may ask for circuits: 64 at once, ten a second. Each is an invitation,
+	// which costs the node that is asked for the beginning of a handshake.
+	askEvery = 100 * time.Millisecond
+	askAhead = 64
+
 	// endTimeout is how long a circuit of which one end has ended waits for the other.
 	endTimeout = 5 * time.Second
 

@@ -127,6 +127,7 @@ func (s *links) DialPeer(ctx context.Context, to transport.Addr, id [32]byte, ta
 
 // toRelay gives then the peer at a relay's address, on a loop of the network.
 func (c *Component) toRelay(at transport.Addr, then func(*engine.PeerClient, error)) error {
+	// Also one that has come in: a relay may be this node's client in something else.
 	for p := range c.net.ConnMgr().Peers() {
 		if p.RemoteAddr().AddrPort == at.AddrPort && !p.Relayed() {
 			p.Loop().Post(func() { then(p, nil) })

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
@@ -231,6 +232,116 @@ func TestStraighten(t *testing.T) {
 		w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
 		if n := a.proxy.Stats().Moved + b.proxy.Stats().Moved; n != 1 {
 			t.Errorf("moved %d times", n)
+		}
+	})
+}
+
+// What is bound to its connection keeps it, at either end; who is not relayed, or not connected, has nothing to move.
+func TestMoveRefused(t *testing.T) {
+	move := func(w *world, p *engine.PeerClient, to engine.Target) (*engine.PeerClient, error) {
+		var have *engine.PeerClient
+		var failed error
+		done := false
+		if err := p.MoveTo(to.Addr, func(p *engine.PeerClient, err error) { have, failed, done = p, err, true }); err != nil {
+			return nil, err
+		}
+		w.until("an outcome", func() bool { return done })
+		return have, failed
+	}
+	stream := func(w *world, p *engine.PeerClient) {
+		p.Loop().Post(func() {
+			if _, err := p.Stream(); err != nil {
+				w.Error(err)
+			}
+		})
+		w.sim.Run(time.Millisecond)
+	}
+	t.Run("a stream here", func(t *testing.T) {
+		w := sim(t)
+		_, _, b, p := pair(w, proxy.Limits{})
+		stream(w, p)
+		if have, err := move(w, p, b.at()); !errors.Is(err, engine.ErrBusy) || have != p || !p.Connected() {
+			t.Errorf("%v, connected %v", err, p.Connected())
+		}
+	})
+	t.Run("a stream there", func(t *testing.T) {
+		w := sim(t)
+		_, a, b, p := pair(w, proxy.Limits{})
+		stream(w, b.peer(a.ID()))
+		if have, err := move(w, p, b.at()); err != nil || have != p || !p.Connected() {
+			t.Errorf("%v, %v, connected %v", have, err, p.Connected())
+		}
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		w := sim(t)
+		_, a, b, p := pair(w, proxy.Limits{})
+		nowhere := b.at()
+		nowhere.Addr = a.through(b).Addr
+		if _, err := move(w, p, nowhere); err == nil {
+			t.Error("moved to a relay")
+		}
+		nowhere = a.at()
+		if _, err := move(w, p, nowhere); err == nil || !p.Connected() {
+			t.Errorf("moved to oneself: %v, connected %v", err, p.Connected())
+		}
+		p.Close()
+		w.until("the end", func() bool { return !p.Connected() })
+		if _, err := move(w, p, b.at()); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("moved what has ended: %v", err)
+		}
+		if _, err := move(w, w.dial(a, b.at()), b.at()); err == nil {
+			t.Error("moved what is direct")
+		}
+	})
+	t.Run("both at once", func(t *testing.T) {
+		w := sim(t)
+		_, a, b, p := pair(w, proxy.Limits{})
+		done := 0
+		for peer, to := range map[*engine.PeerClient]*node{p: b, b.peer(a.ID()): a} {
+			if err := peer.MoveTo(to.at().Addr, func(*engine.PeerClient, error) { done++ }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.until("both outcomes", func() bool { return done == 2 })
+		w.until("one direct connection", func() bool {
+			x, y := a.peer(b.ID()), b.peer(a.ID())
+			return x != nil && y != nil && !x.Relayed() && !y.Relayed()
+		})
+	})
+	t.Run("much to send", func(t *testing.T) { // waits until there is less
+		w := simWorld(t, simnet.Weather{Latency: 5 * time.Millisecond, Rate: 2 << 20})
+		_, a, b, p := pair(w, proxy.Limits{})
+		q := b.peer(a.ID())
+		a.seen.quiet = true
+		for range 50 {
+			if err := q.TrySendRaw(opNote, make([]byte, 16<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if have, err := move(w, p, b.at()); err != nil || have.Relayed() {
+			t.Errorf("%v", err)
+		}
+		if _, got := a.seen.got(); got != 50*16<<10 {
+			t.Errorf("%d bytes came before the move", got)
+		}
+	})
+	t.Run("the new connection breaks in the middle", func(t *testing.T) {
+		w := sim(t)
+		_, a, b, p := pair(w, proxy.Limits{})
+		w.sim.Intercept(func(from, to transport.Addr, bytes []byte) []byte {
+			if from.Addr() == a.host.Addr() && to.Addr() == b.host.Addr() && len(bytes) < 300 { // the handshake's last message
+				return nil
+			}
+			return bytes
+		})
+		if _, err := move(w, p, b.at()); err == nil {
+			t.Error("moved")
+		}
+		var asked outcomes
+		asked.ask(p, "still there?")
+		w.until("an answer", asked.done)
+		if asked.right != 1 {
+			t.Errorf("the relayed connection: %v", asked.wrong)
 		}
 	})
 }

@@ -36,6 +36,19 @@ type visitor struct {
 	legs    map[*circuit]side
 	dialled int // of these, those that it has asked for
 	invited int // those that lead to it
+
+	dials   bool          // it has asked for a circuit: it is remembered while it is connected
+	askedAt time.Duration // when all it has asked for has been earned, at one in askEvery
+}
+
+// mayAsk reports whether the visitor may ask for another circuit already: each one is an invitation to somebody.
+func (v *visitor) mayAsk(now time.Duration) bool {
+	v.dials = true
+	if v.askedAt > now+askAhead*askEvery {
+		return false
+	}
+	v.askedAt = max(v.askedAt, now) + askEvery
+	return true
 }
 
 func (s *relay) init(c *Component) {
@@ -177,7 +190,7 @@ func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
 		return nil, Full
 	}
 	from, target := s.visitorLocked(p), s.visitorLocked(have.peer)
-	if from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode {
+	if !from.mayAsk(now) || from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode {
 		s.tidyLocked(p)
 		s.tidyLocked(have.peer)
 		return nil, Full
@@ -203,7 +216,7 @@ func (s *relay) visitorLocked(p *engine.PeerClient) *visitor {
 
 // tidyLocked forgets a visitor without circuits.
 func (s *relay) tidyLocked(p *engine.PeerClient) {
-	if v := s.byPeer[p]; v != nil && len(v.legs) == 0 {
+	if v := s.byPeer[p]; v != nil && len(v.legs) == 0 && !v.dials {
 		delete(s.byPeer, p)
 	}
 }
@@ -261,6 +274,8 @@ func (s *relay) peerGone(p *engine.PeerClient) {
 		for c, at := range v.legs {
 			legs[c] = at
 		}
+		v.dials = false
+		s.tidyLocked(p)
 	}
 	s.mu.Unlock()
 	for c, at := range legs {
