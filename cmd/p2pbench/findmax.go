@@ -111,6 +111,11 @@ func (a *app) search(f *loadFlags, c load.Config, name string) (finding, error) 
 		search.Tell(len(breaches) == 0)
 	}
 	found.rate = search.Best()
+	if a.ctx.Err() != nil { // interrupted: the highest that was met, once
+		for rate := range runs {
+			found.rate = max(found.rate, rate)
+		}
+	}
 	found.best = runs[found.rate]
 	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/carrier-p2p/carrier/bench/report"
 )
@@ -32,6 +33,9 @@ func (c *reportCommand) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		if len(c.Files) > 1 {
+			nameAfter(records, path)
+		}
 		all = append(all, records...)
 	}
 	for _, path := range c.Out {
@@ -48,6 +52,14 @@ func (c *reportCommand) Run(a *app) error {
 		return nil
 	}
 	return report.Write(a.stdout, c.Format, all)
+}
+
+// nameAfter tells the drivers of one file from those of another.
+func nameAfter(records []report.Record, path string) {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	for i := range records {
+		records[i].Driver += " (" + name + ")"
+	}
 }
 
 // readRecords reads a results file; its name stands before what is wrong with it.
