@@ -2,8 +2,11 @@ package discovery_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
@@ -75,5 +78,87 @@ func TestAddressMap(t *testing.T) {
 	w.do(func() { p, err = n.FindPeer(context.Background(), good.ID()) })
 	if err != nil || p.ID() != good.ID() || !slices.Equal(asker.got, good.Addrs()) {
 		t.Errorf("%v, %v; the map was asked about %v", p, err, asker.got)
+	}
+}
+
+// The connections that are dialled for the overlay are bounded; lookups are exact all the same, with dials where there is no
+// connection any more. Members of the table are protected from eviction, and nobody else is.
+func TestConnectionsAreBounded(t *testing.T) {
+	w := simWorld(t, 8)
+	const most = 6
+	w.swarm(30, setting{disc: func(c *discovery.Config) { c.Connections = most }})
+	w.sim.Run(5 * time.Minute)
+	closed := int64(0)
+	for i, n := range w.nodes {
+		s := n.Stats()
+		closed += s.Closed
+		if s.Kept > most+2 { // two may be in use
+			t.Errorf("node %d keeps %d connections, limit %d", i, s.Kept, most)
+		}
+		in := map[skad.ID]bool{}
+		for _, c := range n.View().Closest(n.View().Self(), skad.CountLimit, nil) {
+			in[c.ID] = true
+		}
+		for _, other := range w.nodes {
+			if got, want := n.ConnMgr().Protected(other.ID()), in[skad.IDOf(other.ID())]; got && !want {
+				t.Errorf("node %d protects a stranger", i)
+			}
+		}
+	}
+	if closed == 0 {
+		t.Error("nothing was closed: the test shows nothing")
+	}
+	for i := range 30 {
+		n, k := w.nodes[i], randomKey(uint64(i))
+		if r := w.lookup(n, k, skad.LookupOptions{}); !slices.Equal(ids(r.Closest), w.nearest(k, n, 16)) {
+			t.Errorf("node %d found %v", i, ids(r.Closest))
+		}
+	}
+}
+
+// A function runs on the home loop with the core; actions that are not discovery's own reach who asked for them.
+func TestDo(t *testing.T) {
+	w := simWorld(t, 8)
+	var got []skad.ActionKind
+	n := w.node(setting{})
+	n.OnAction(func(_ time.Duration, a *skad.Action) { got = append(got, a.Kind) })
+	ran := false
+	if err := n.Do(func(now time.Duration, core *skad.Core) {
+		ran = true
+		if _, err := core.Route(now, core.Self().ID, []byte("to myself"), 1); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.sim.Run(time.Second)
+	if !ran || !slices.Contains(got, skad.ActionDeliver) {
+		t.Errorf("ran %v, actions %v", ran, got)
+	}
+	w.end(n)
+	if err := n.Do(func(time.Duration, *skad.Core) {}); !errors.Is(err, discovery.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	if _, err := n.Closest(t.Context(), randomKey(1), skad.LookupOptions{}); !errors.Is(err, discovery.ErrClosed) {
+		t.Errorf("a lookup after the end: %v", err)
+	}
+}
+
+// Everything that is wrong with a configuration is said at once.
+func TestBadConfig(t *testing.T) {
+	_, err := discovery.New(discovery.Config{Bootstrap: []string{"nonsense", "tcp://host"}, Dials: -1, Connections: -1, Idle: -1, StoreFile: "x", Store: &memory{}})
+	if !errors.Is(err, discovery.ErrConfig) {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"nonsense", "tcp://host", "Dials", "Connections", "Idle", "Store"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("nothing about %s in %v", part, err)
+		}
+	}
+	if _, err := discovery.New(discovery.Config{Overlay: skad.Config{K: -1}}); !errors.Is(err, discovery.ErrConfig) || !errors.Is(err, skad.ErrConfig) {
+		t.Errorf("a bad core: %v", err)
+	}
+	if _, err := discovery.New(discovery.Config{Bootstrap: []string{"tcp://bootstrap.example:4001", "tcp://10.0.0.1:1"}}); err != nil {
+		t.Errorf("good addresses: %v", err)
 	}
 }

@@ -10,21 +10,27 @@ import (
 // guardTag marks the members of the table for the ConnMgr.
 const guardTag = "overlay"
 
-// own notes that a session was dialled for the overlay. If there are too many now, the one that was used longest ago ends,
-// unless all of them are in use.
+// own notes that a session was dialled for the overlay.
 func (c *Component) own(now time.Duration, s *session) {
 	c.ours = append(c.ours, s)
 	s.place = len(c.ours)
-	if len(c.ours) <= c.cfg.Connections {
-		return
-	}
-	var oldest *session
-	for _, x := range c.ours {
-		if now-x.usedAt >= inUse && x.answers.Load() == 0 && (oldest == nil || x.usedAt < oldest.usedAt) {
-			oldest = x
+	c.trim(now)
+}
+
+// trim ends sessions while there are too many, those first that were used longest ago. Those in use stay, and go with the
+// next sweep.
+func (c *Component) trim(now time.Duration) {
+	for len(c.ours) > c.cfg.Connections {
+		var oldest *session
+		for _, x := range c.ours {
+			free := x.answers.Load() == 0 || now-x.usedAt >= sweepEvery // nobody waits so long for an answer
+			if free && now-x.usedAt >= inUse && (oldest == nil || x.usedAt < oldest.usedAt) {
+				oldest = x
+			}
 		}
-	}
-	if oldest != nil {
+		if oldest == nil {
+			return
+		}
 		c.part(oldest)
 	}
 }
@@ -70,6 +76,7 @@ func (c *Component) sweep(now time.Duration) {
 	for _, s := range idle {
 		c.part(s)
 	}
+	c.trim(now)
 }
 
 // guard protects the members of the table, and no others.
