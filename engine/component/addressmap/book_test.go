@@ -85,6 +85,8 @@ func TestAdvertise(t *testing.T) {
 			[]string{"tcp://25.64.0.10:80<", "tcp://25.64.0.10:80<", "tcp://25.64.0.10:80<"}, false, "udp://192.168.1.7:4001"},
 		{"seen from outside, never reached", "", "tcp://0.0.0.0:4001", home, "",
 			[]string{"tcp://25.64.0.10:1", "tcp://25.64.0.10:2", "tcp://25.64.0.10:3"}, false, "tcp://192.168.1.7:4001"},
+		{"those it has dialled have not reached it", "", "tcp://0.0.0.0:4001", home, "",
+			[]string{"tcp://25.64.0.10:7", "tcp://25.64.0.10:7", "tcp://25.64.0.10:7"}, false, "tcp://192.168.1.7:4001"},
 		{"sent to a victim by those who come in", "", "tcp://0.0.0.0:4001", home, "",
 			[]string{"tcp://25.64.0.66:80<", "tcp://25.64.0.66:80<", "tcp://25.64.0.66:80<", "tcp://25.64.0.10:1", "tcp://25.64.0.10:2"}, false,
 			"tcp://192.168.1.7:4001"},
@@ -255,6 +257,18 @@ func TestVotesFull(t *testing.T) {
 	late.Dialled = false
 	if !b.Observe(time.Second+voteLife, late) {
 		t.Error("no room although a group's word has aged")
+	}
+}
+
+// A full table of peers that were dialled has no room for another.
+func TestVotesFullOfDialled(t *testing.T) {
+	b := NewBook(Config{})
+	for i := range groupLimit {
+		see(t, b, 0, i, "tcp://25.64.0.10:1")
+	}
+	late := Observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, "tcp://66.6.6.6:1")[0], Dialled: true}
+	if b.Observe(time.Second, late) || b.votes.groups[groupOf(late.From)] != nil {
+		t.Error("there was room")
 	}
 }
 

@@ -671,7 +671,6 @@ func (m *Machine) refused(now time.Duration, a *agent, p Port, err error) {
 	h.tries, h.losses, h.refused = 0, 0, true
 	h.nextAt = now + refusedEvery
 	a.noUntil = h.nextAt
-	m.wakeOther(now, a)
 }
 
 // unmapped: gone, or it ends by itself. Only one without an end is tried again, when the gateway answers.

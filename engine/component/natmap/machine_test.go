@@ -43,6 +43,7 @@ func TestMachineFirst(t *testing.T) {
 		}, time.Second, []string{"tcp/4001 25.64.0.10:54413 UPnP", "udp/4001 25.64.0.10:4001 UPnP"}, KindMapped},
 		{"without an end only", func(r *router) { r.gone[PMP] = true; r.endless = true }, time.Hour,
 			[]string{"tcp/4001 25.64.0.10:4001 UPnP", "udp/4001 25.64.0.10:4001 UPnP"}, KindMapped},
+		{"every port taken", func(r *router) { r.gone[PMP] = true; r.full = true }, time.Second, nil, KindRefused},
 		{"confirms and does nothing", func(r *router) { r.gone[PMP] = true; r.forgets = true }, 4 * checkEvery, nil, KindRefused},
 		{"grants a second", func(r *router) { r.lifetime = time.Second }, time.Minute,
 			[]string{"tcp/4001 25.64.0.10:4001 NAT-PMP", "udp/4001 25.64.0.10:4001 NAT-PMP"}, KindMapped},
@@ -74,6 +75,7 @@ func TestMachinePolite(t *testing.T) {
 		{"silent", func(r *router) { r.silent = [2]bool{true, true} }, 100, 125},
 		{"gone", func(r *router) { r.gone = [2]bool{true, true} }, 100, 125},
 		{"refuses", func(r *router) { r.refuses = [2]bool{true, true} }, 200, 400},
+		{"has no port left", func(r *router) { r.gone[PMP] = true; r.full = true }, 400, 600},
 		{"has no address", func(r *router) { r.address = home.Addr }, 200, 250},
 		{"grants a second", func(r *router) { r.lifetime = time.Second }, 1400, 1800},
 	} {
@@ -154,6 +156,86 @@ func TestMachineLater(t *testing.T) {
 				t.Errorf("the router has %q", r.ours(s.now))
 			}
 		})
+	}
+}
+
+// A gateway that has only just booted may do so again without its clock showing it.
+func TestMachineYoung(t *testing.T) {
+	r := newRouter()
+	r.gone[UPnP] = true
+	s := begin(t, r, tcp4001)
+	s.run(2 * time.Second)
+	r.restart(s.now)
+	s.run(time.Minute)
+	if got := r.ours(s.now); len(got) != 1 {
+		t.Errorf("the router has %q", got)
+	}
+}
+
+// takenOver is a stage on which UPnP maps what NAT-PMP has mapped before it fell silent, and both know of it.
+func takenOver(t *testing.T, r *router) *stage {
+	s := begin(t, r, tcp4001)
+	s.run(10 * time.Second)
+	r.silent[PMP] = true
+	s.run(time.Minute)
+	if got := s.mapped(); !slices.Equal(got, []string{"tcp/4001 25.64.0.10:4001 UPnP"}) || !s.m.agents[PMP].holdings[tcp4001].mapped() {
+		t.Fatalf("%q", got)
+	}
+	return s
+}
+
+// Who takes over again does not trust what it once mapped.
+func TestMachineTakesOverAgain(t *testing.T) {
+	r := newRouter()
+	s := takenOver(t, r)
+	clear(r.table)
+	r.silent = [2]bool{false, true}
+	s.run(2 * time.Minute)
+	if got := r.ours(s.now); len(got) != 1 {
+		t.Errorf("the router has %q, the machine says %q", got, s.mapped())
+	}
+}
+
+// What the one that stands by once mapped is not published while the holder works and has nothing.
+func TestMachineStale(t *testing.T) {
+	r := newRouter()
+	s := takenOver(t, r)
+	clear(r.table)
+	r.refuses[UPnP] = true
+	s.run(time.Minute)
+	if got := s.mapped(); got != nil {
+		t.Errorf("published: %q", got)
+	}
+}
+
+// A mapping that the other protocol's removal may have taken with it is made again.
+func TestMachineSharedRemoval(t *testing.T) {
+	r := newRouter()
+	s := takenOver(t, r)
+	r.silent[PMP] = false
+	s.run(30 * time.Second)
+	s.m.Want(s.now, nil)
+	var late Action
+	for act, ok := s.m.Next(); ok; act, ok = s.m.Next() {
+		if act.Verb != Unmap {
+			t.Fatalf("%+v", act)
+		}
+		if act.Via == PMP {
+			late = act
+		} else {
+			s.m.Receive(s.now, r.do(s.now, act))
+		}
+	}
+	s.m.Want(s.now, []Port{tcp4001})
+	act, ok := s.m.Next()
+	if !ok || act.Verb != Map || act.Via != UPnP {
+		t.Fatalf("%+v, %v", act, ok)
+	}
+	s.m.Receive(s.now, r.do(s.now, act))
+	s.m.Receive(s.now, r.do(s.now, late))
+	s.run(time.Second)
+	if got := r.ours(s.now); len(got) != 1 {
+		t.Errorf("the router has %q, the machine says %q", got, s.mapped())
 	}
 }
 

@@ -25,6 +25,7 @@ type router struct {
 	refuses  [protocols]bool
 	endless  bool // UPnP knows no lease times
 	forgets  bool // UPnP confirms and does not map
+	full     bool // every external port is another host's
 	lifetime time.Duration
 	table    map[entry]lease
 }
@@ -110,7 +111,7 @@ func (r *router) mapPort(now time.Duration, act Action, out *Result) {
 	case !public(r.address):
 		out.Err = ErrNoAddress
 		return
-	case taken && act.Via == UPnP:
+	case (taken || r.full) && act.Via == UPnP:
 		out.Err = ErrTaken
 		return
 	case r.endless && act.Via == UPnP && life != 0:
