@@ -50,7 +50,7 @@ const (
 	// tickEvery is how often the clock looks for messages to be sent again or given up. A tenth of the shortest wait.
 	tickEvery = 100 * time.Millisecond
 
-	// resendsPerTick bounds the work of one look, at well under a microsecond each; the rest follows in the next turn.
+	// resendsPerTick bounds the work of one look, at well under a microsecond each; the rest follows with the next look.
 	resendsPerTick = 1024
 
 	// acksAgain is when acknowledgements are sent again for which the connection had no room.
