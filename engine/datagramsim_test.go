@@ -1,9 +1,12 @@
 package engine_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +64,7 @@ func TestDatagramsInBadWeather(t *testing.T) {
 					t.Fatalf("a note came as %q", s)
 				}
 			}
+			w.sim.SetWeather(simnet.Weather{}) // for the goodbyes
 			if p.CloseReason() != nil || b.Stats().FaultsPeers != 0 {
 				t.Errorf("the weather has ended the connection: %v", p.CloseReason())
 			}
@@ -71,11 +75,11 @@ func TestDatagramsInBadWeather(t *testing.T) {
 // A handshake survives 30 % of loss each way in less than 3 s, in 99 of 100 cases.
 func TestHandshakeThroughLoss(t *testing.T) {
 	if testing.Short() {
-		t.Skip("300 worlds")
+		t.Skip("200 worlds")
 	}
 	var took []time.Duration
 	failed := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		w := simWorld(t, seed, simnet.Weather{Latency: 25 * time.Millisecond, Jitter: 10 * time.Millisecond, Loss: 0.3})
 		a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil))
 		began := w.sim.Now()
@@ -84,11 +88,179 @@ func TestHandshakeThroughLoss(t *testing.T) {
 			continue
 		}
 		took = append(took, w.sim.Now()-began)
+		w.sim.SetWeather(simnet.Weather{}) // for the goodbyes
+		w.stop()
 	}
 	slices.Sort(took)
 	p99 := took[len(took)*99/100]
-	t.Logf("p50 %v, p99 %v, worst %v, %d of 300 failed", took[len(took)/2], p99, took[len(took)-1], failed)
+	t.Logf("p50 %v, p99 %v, worst %v, %d of 200 failed", took[len(took)/2], p99, took[len(took)-1], failed)
 	if p99 >= 3*time.Second || failed > 0 {
 		t.Errorf("p99 %v with %d failures", p99, failed)
 	}
+}
+
+// What a datagram cannot carry is refused with an error that says how much it can, and a stream is refused.
+func TestDatagramLimits(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	seen := &witness{}
+	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	limit := p.MessageLimit()
+	if limit < 1000 || limit > datagram.BaseSize {
+		t.Errorf("a message may have %d bytes on a path of %d", limit, datagram.BaseSize)
+	}
+	if err := p.TrySendRaw(opNote, make([]byte, limit)); err != nil {
+		t.Errorf("%d bytes: %v", limit, err)
+	}
+	err := p.TrySendRaw(opNote, make([]byte, limit+1))
+	if !errors.Is(err, engine.ErrMessageTooLarge) || !strings.Contains(err.Error(), fmt.Sprint(limit)) {
+		t.Errorf("%d bytes: %v, want ErrMessageTooLarge with the limit", limit+1, err)
+	}
+	if err := p.RequestRawAsync(opAsk, make([]byte, limit+1), time.Second, func(*engine.ComponentContext, error) {}); !errors.Is(err, engine.ErrMessageTooLarge) {
+		t.Errorf("a request of %d bytes: %v", limit+1, err)
+	}
+	w.do(func() {
+		if _, err := p.Stream(); !errors.Is(err, engine.ErrUnreliable) {
+			t.Errorf("a stream: %v", err)
+		}
+	})
+	w.pass(time.Second)
+	if _, _, notes := seen.count(); notes != 1 {
+		t.Errorf("%d messages arrived, want the one that fits", notes)
+	}
+}
+
+// A request whose answer is lost ends with its time-out, and may be made again.
+func TestDatagramRequestsAgain(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(&witness{}))
+	p := w.dial(a, b)
+	ask := func() error {
+		done, failed := false, error(nil)
+		err := p.RequestRawAsync(opAsk, []byte("?"), time.Second, func(_ *engine.ComponentContext, err error) { done, failed = true, err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.until("the request to end", func() bool { return done })
+		return failed
+	}
+	w.sim.SetWeather(simnet.Weather{Loss: 1})
+	if err := ask(); !errors.Is(err, engine.ErrReceiveTimeout) {
+		t.Errorf("lost: %v", err)
+	}
+	w.sim.SetWeather(simnet.Weather{})
+	if err := ask(); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// Anybody may send what was seen on the way again, cut it, change it or make something up, from the peer's address: nothing of
+// it is delivered twice, ends the connection, or makes the other side believe that the peer lives.
+func TestDatagramStrangers(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	seen := &witness{}
+	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	type sight struct {
+		from, to netip.AddrPort
+		b        []byte
+	}
+	var sights []sight
+	w.sim.InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
+		sights = append(sights, sight{from, to, bytes.Clone(b)})
+		return true
+	})
+	for i := range 20 {
+		if err := p.TrySendRaw(opNote, fmt.Appendf(nil, "note %d", i)); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(10 * time.Millisecond)
+	}
+	w.sim.InterceptDatagrams(nil)
+	w.pass(2 * time.Second)
+	silent := seen.peer(0).SilentFor()
+	dice := newDice(1, 2)
+	for _, s := range sights {
+		w.sim.Inject(s.from, s.to, s.b)
+		w.sim.Inject(s.from, s.to, s.b[:len(s.b)/2])
+		changed := bytes.Clone(s.b)
+		changed[len(changed)-1] ^= 1
+		w.sim.Inject(s.from, s.to, changed)
+		made := bytes.Clone(s.b)
+		if _, err := dice.Read(made[datagram.HeaderSize:]); err != nil {
+			t.Fatal(err)
+		}
+		w.sim.Inject(s.from, s.to, made)
+		w.sim.Inject(s.from, s.to, nil)
+	}
+	w.pass(time.Second)
+	if _, downs, notes := seen.count(); notes != 20 || downs != 0 || !p.Connected() {
+		t.Errorf("%d notes, %d connections ended", notes, downs)
+	}
+	if b.Stats().Dropped < int64(len(sights)) || b.Stats().FaultsPeers != 0 {
+		t.Errorf("%d dropped, %d faults", b.Stats().Dropped, b.Stats().FaultsPeers)
+	}
+	if now := seen.peer(0).SilentFor(); now < silent+time.Second {
+		t.Errorf("a stranger's datagrams count as a sign of life: silent for %v, then %v", silent, now)
+	}
+}
+
+// A peer that changes its address keeps its connection, its place in the ConnMgr and its count by address.
+func TestDatagramMove(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: 10 * time.Millisecond})
+	var host *simnet.Host
+	seen := &witness{}
+	a, b := w.node(overDatagrams(w, &host)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	away := netip.MustParseAddr("10.99.0.1")
+	w.pass(time.Second)
+	host.Move(away)
+	if err := p.TrySendRaw(opNote, []byte("I am elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(3 * time.Second)
+	far := seen.peer(0)
+	if far.RemoteAddr().Addr() != away {
+		t.Errorf("the peer is said to be at %v, want %v", far.RemoteAddr(), away)
+	}
+	got := false
+	if err := far.PingAsync(time.Second, func(_ time.Duration, err error) { got = err == nil }); err != nil {
+		t.Fatal(err)
+	}
+	w.until("an answer from the new address", func() bool { return got })
+	p.Close()
+	w.until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+	if all, _ := b.ConnMgr().Count(); all != 0 {
+		t.Errorf("%d peers are left", all)
+	}
+}
+
+// A sender that is faster than the path is held back by what the receiver tells, and loses little.
+func TestDatagramFlow(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: 20 * time.Millisecond})
+	seen := &witness{}
+	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	most, under := 0, 0
+	w.sim.InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool {
+		if from.Addr() == a.Addrs()[0].Addr() {
+			under++
+			most = max(most, under)
+		} else {
+			under = 0 // a receipt
+		}
+		return true
+	})
+	sent := 0
+	for p.TrySendRaw(opNote, make([]byte, 1000)) == nil {
+		sent++
+	}
+	w.pass(5 * time.Second)
+	if _, _, notes := seen.count(); notes != sent {
+		t.Errorf("%d of %d came on a path that loses nothing", notes, sent)
+	}
+	if most > 1024 || sent < 500 {
+		t.Errorf("%d datagrams without a word from the receiver, %d messages", most, sent)
+	}
+	_ = b
 }

@@ -120,8 +120,14 @@ func (p *PeerClient) Dialled() bool { return p.dialled }
 // Relayed reports whether the connection goes through another node.
 func (p *PeerClient) Relayed() bool { return p.rides }
 
-// RemoteAddr is where the peer's bytes come from; for an inbound peer that is not where it can be dialled.
-func (p *PeerClient) RemoteAddr() transport.Addr { return p.link.Remote() }
+// RemoteAddr is where the peer's bytes come from; for an inbound peer that is not where it can be dialled. Over datagrams a
+// peer may move: limits by address go on counting it where it connected from.
+func (p *PeerClient) RemoteAddr() transport.Addr {
+	if p.dg != nil {
+		return p.dg.link.Path()
+	}
+	return p.link.Remote()
+}
 
 // LocalAddr is this end of the connection.
 func (p *PeerClient) LocalAddr() transport.Addr { return p.link.Local() }

@@ -87,8 +87,9 @@ func (lp *loop) WakeAt(at time.Duration) { lp.alarm = at }
 // run is the loop's goroutine.
 func (lp *loop) run() {
 	defer lp.t.running.Done()
+	take := lp.receive // once: a method value is allocated
 	for !lp.t.stopped.Load() {
-		room, err := lp.port.wait(lp.timeout(), lp.receive)
+		room, err := lp.port.wait(lp.timeout(), take)
 		if err != nil {
 			lp.t.failed.Do(func() { lp.t.sink.Failed(fmt.Errorf("udpio: loop %d: %w", lp.index, err)) })
 			break
