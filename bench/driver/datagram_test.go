@@ -26,7 +26,7 @@ import (
 //	carrier  the engine: messages encrypted, as many in a datagram as fit
 //
 // At most 1000 datagrams in clear are under way, so that what is measured is the receiver and not the kernel's dropping; the
-// engine sees to that itself. docs/decisions/0014-udp.md has
+// engine sees to that itself. docs/decisions/0007-udp.md has
 // the figures.
 func BenchmarkDatagrams(b *testing.B) {
 	b.Run("gnet", func(b *testing.B) { flood(b, gnetDatagrams(b)) })

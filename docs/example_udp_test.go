@@ -1,0 +1,27 @@
+package docs_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/node"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/udpio"
+)
+
+// Not run by the tests: it makes an identity and binds a port.
+func Example_overUDP() {
+	ctx := context.Background()
+	n, err := node.New(node.Config{Engine: func(c *engine.Config) {
+		c.MoreTransports = append(c.MoreTransports, udpio.New(udpio.Config{}))
+		c.Listen = append(c.Listen, transport.Addr{Proto: transport.UDP, AddrPort: netip.MustParseAddrPort("0.0.0.0:4001")})
+	}})
+	check(err)
+	check(n.Start(ctx))
+
+	p, err := n.Dial(ctx, "udp://198.51.100.7:4001")
+	check(err)
+	fmt.Println(p.Reliable(), p.MessageLimit()) // false 1155
+}
