@@ -256,11 +256,11 @@ func refusal(err error) Code {
 // confirmed: the initiator has got the responder's first record. Its first frame says yes or no.
 func (p *PeerClient) confirmed(f *framing.Frame) error {
 	if f.Op != opcode.CreditCode {
-		if p.dg != nil && credited(f.Op) { // it has overtaken the responder's word, which will be said again
-			return nil
-		}
 		if f.Op == opcode.DisconnectCode || f.Op == opcode.ErrorCode {
 			return p.builtin(f)
+		}
+		if p.dg != nil { // it has overtaken the responder's word, which will be said again
+			return nil
 		}
 		return &Fault{Peers, Close, CodeProtocol, fmt.Errorf("engine: the first frame is %v, not Credit", f.Op)}
 	}

@@ -70,11 +70,11 @@ type PeerClient struct {
 	// Owned by the loop; the first is fixed like those above.
 	dialled  bool       // by this node
 	rides    bool       // on the connections of other peers: relayed; fixed
+	inflates bool       // the peer takes compressed messages; fixed
 	opened   bool       // PeerConnect has been called, PeerDisconnect not
 	speaks   bool       // the other side can open what we seal
 	probing  bool       // a Ping is under way to see whether the peer lives
 	index    int32      // in loop.peers; -1: not there
-	inflates bool       // the peer takes compressed messages; fixed like those above
 	place    int32      // in the list of the ConnMgr, and under its lock
 	greet    *greeting  // until open
 	parting  *parting   // after our goodbye
