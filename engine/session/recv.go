@@ -18,10 +18,9 @@ var ErrSealed = errors.New("session: a sealed record over a link that seals by i
 
 // A Receiver opens the records of one direction. The zero value waits for Start; it belongs to the peer's loop.
 type Receiver struct {
-	key      handshake.RecordKey
-	cipher   *handshake.Cipher // nil while cold
-	unsealed bool              // the link seals
-	carry    []byte            // the beginning of a record whose rest has not arrived; lent by Buffers
+	key    handshake.RecordKey
+	cipher *handshake.Cipher // nil while cold; bare if the link seals
+	carry  []byte            // the beginning of a record whose rest has not arrived; lent by Buffers
 }
 
 // Start gives the receiver the key of its direction.
@@ -29,7 +28,7 @@ func (r *Receiver) Start(key handshake.RecordKey) { r.key = key }
 
 // StartUnsealed says that the link seals what it carries and has proven whose it is. A record with anything else than zeros
 // for a tag is refused with ErrSealed.
-func (r *Receiver) StartUnsealed() { r.unsealed = true }
+func (r *Receiver) StartUnsealed() { r.cipher = bare }
 
 // Next takes the next record from the front of b and opens it in place. ok is false when b holds no whole record: then
 // all of b has been taken into the carry and rest is empty. plain is writable and good until the next call, or until b
@@ -97,7 +96,7 @@ func (r *Receiver) take(b []byte, bufs *Buffers) ([]byte, error) {
 }
 
 func (r *Receiver) open(header, body []byte) ([]byte, error) {
-	if r.unsealed {
+	if r.cipher == bare {
 		return openUnsealed(body)
 	}
 	if r.cipher == nil {
@@ -131,7 +130,15 @@ func (r *Receiver) Settle(bufs *Buffers) {
 }
 
 // Cool drops the expanded cipher; the next record expands it again, for about half a microsecond.
-func (r *Receiver) Cool() { r.cipher = nil }
+func (r *Receiver) Cool() {
+	if r.cipher != bare {
+		r.cipher = nil
+	}
+}
+
+// bare stands in for the cipher of a direction that the link seals; it takes no room in a Receiver or Sender of its own. It
+// neither seals nor opens.
+var bare = new(handshake.Cipher)
 
 // Stop gives everything back.
 func (r *Receiver) Stop(bufs *Buffers) {

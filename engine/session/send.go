@@ -117,9 +117,8 @@ func (b *Batch) Drop(bufs *Buffers) {
 // A Sender seals the records of one direction. The zero value waits for Start; it belongs to the owner of the peer's
 // flush.
 type Sender struct {
-	key      handshake.RecordKey
-	cipher   *handshake.Cipher // nil while cold
-	unsealed bool              // the link seals
+	key    handshake.RecordKey
+	cipher *handshake.Cipher // nil while cold; bare if the link seals
 }
 
 // Start gives the sender the key of its direction.
@@ -127,13 +126,13 @@ func (s *Sender) Start(key handshake.RecordKey) { s.key = key }
 
 // StartUnsealed says that the link seals what it carries and has proven whose it is, so that records go as they are, with
 // zeros for a tag.
-func (s *Sender) StartUnsealed() { s.unsealed = true }
+func (s *Sender) StartUnsealed() { s.cipher = bare }
 
 // Seal seals records from the front of b, which Take returned, in place: as many as fit into limit bytes, but at least
 // one, and none more once credit is used up. It returns how many bytes are now ready to be written and how many bytes
 // of frames they carry. credit is not looked at when it is Unlimited.
 func (s *Sender) Seal(b []byte, limit, credit int) (n, frames int, err error) {
-	if s.cipher == nil && !s.unsealed {
+	if s.cipher == nil {
 		s.cipher = s.key.Expand()
 	}
 	for n < len(b) && frames < credit {
@@ -144,7 +143,7 @@ func (s *Sender) Seal(b []byte, limit, credit int) (n, frames int, err error) {
 		if n > 0 && n+total > limit {
 			break
 		}
-		if s.unsealed {
+		if s.cipher == bare {
 			clear(b[n+total-framing.TagSize : n+total])
 		} else if err := s.key.Seal(s.cipher, b[n:n+total]); err != nil {
 			return n, frames, err
@@ -159,7 +158,11 @@ func (s *Sender) Seal(b []byte, limit, credit int) (n, frames int, err error) {
 const Unlimited = int(^uint(0) >> 1)
 
 // Cool drops the expanded cipher; the next record expands it again, for about half a microsecond.
-func (s *Sender) Cool() { s.cipher = nil }
+func (s *Sender) Cool() {
+	if s.cipher != bare {
+		s.cipher = nil
+	}
+}
 
 // Stop forgets the key.
 func (s *Sender) Stop() { *s = Sender{} }
