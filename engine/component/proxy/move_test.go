@@ -325,6 +325,25 @@ func TestMoveRefused(t *testing.T) {
 			t.Errorf("%d bytes came before the move", got)
 		}
 	})
+	t.Run("more to send than a handshake waits for", func(t *testing.T) { // the pair stays, and nothing is lost
+		w := simWorld(t, simnet.Weather{Latency: 5 * time.Millisecond, Rate: 100 << 10})
+		_, a, b, p := pair(w, proxy.Limits{})
+		q := b.peer(a.ID())
+		a.seen.quiet = true
+		for range 50 {
+			if err := q.TrySendRaw(opNote, make([]byte, 16<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := move(w, p, b.at()); err == nil || !p.Connected() || !q.Connected() {
+			t.Errorf("%v, connected %v %v", err, p.Connected(), q.Connected())
+		}
+		w.until("all of it", func() bool { _, got := a.seen.got(); return got == 50*16<<10 })
+		w.sim.Run(10 * time.Second)
+		if !p.Connected() || !q.Connected() {
+			t.Errorf("connected %v %v afterwards", p.Connected(), q.Connected())
+		}
+	})
 	t.Run("the new connection breaks in the middle", func(t *testing.T) {
 		w := sim(t)
 		_, a, b, p := pair(w, proxy.Limits{})
