@@ -90,20 +90,28 @@ func (p *PeerClient) movable() bool {
 	return p.in == nil || p.in.gate == nil && p.in.stream == nil
 }
 
-// handOver empties an open connection in favour of a better one, which waits for that. On the loop.
+// handOver empties an open connection in favour of a better one, which waits for that. The way must be short: what is on it
+// already, in the relay's queues and the carrier's, goes before the goodbye, and the one that waits cannot wait for long. So
+// a Ping has to come back first. On the loop.
 func (p *PeerClient) handOver(to *PeerClient) {
-	switch {
-	case p.state() != stateOpen || !p.net.pairs.awaits(to): // whatever ends p lets the next one in
-	case !p.movable():
+	if p.state() != stateOpen || !p.net.pairs.awaits(to) { // whatever ends p lets the next one in
+		return
+	}
+	err := p.PingAsync(handoverProbe, func(_ time.Duration, err error) {
+		switch {
+		case p.state() != stateOpen || !p.net.pairs.awaits(to):
+		case err != nil || !p.movable() || !p.moveTo(to, true):
+			to.loop.post(to.turnAway)
+		default:
+			p.Loop().After(handoverTimeout, func() {
+				if p.state() != stateClosed {
+					p.link.Close()
+				}
+			})
+		}
+	})
+	if err != nil {
 		to.loop.post(to.turnAway)
-	case !p.moveTo(to, true): // too much is queued to be done soon, and to cannot wait for long
-		p.Loop().After(handoverRetry, func() { p.handOver(to) })
-	default:
-		p.Loop().After(handoverTimeout, func() {
-			if p.state() != stateClosed {
-				p.link.Close()
-			}
-		})
 	}
 }
 
@@ -222,12 +230,10 @@ func (p *PeerClient) complete(c *call, f *framing.Frame, err error) {
 }
 
 const (
-	// handoverQueue is how much may be queued on a connection for its emptying to begin. With more, the next one would have
-	// to wait for seconds on a slow path.
+	// handoverQueue is how much may be queued on a connection for its emptying to begin, and handoverProbe how long a round
+	// trip over it may take: the next one waits at most HandshakeTimeout, 5 s, for the goodbye of this one.
 	handoverQueue = 64 << 10
-
-	// handoverRetry is how soon it is looked at again.
-	handoverRetry = 20 * time.Millisecond
+	handoverProbe = 1500 * time.Millisecond
 
 	// handoverTimeout bounds the emptying: the other end's whole send buffer, 960 KiB, takes 15 s at 512 kbit/s.
 	handoverTimeout = 15 * time.Second
