@@ -33,7 +33,7 @@ func Example_overlay() {
 	})
 	check(err)
 	check(net.Start(ctx))
-	defer net.Shutdown(ctx)
+	defer func() { _ = net.Shutdown(ctx) }()
 	disc, _ := engine.ComponentOf[*discovery.Component](net)
 	check(disc.Wait(ctx)) // joined
 

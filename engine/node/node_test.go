@@ -131,7 +131,7 @@ func TestOverlay(t *testing.T) {
 		if err := n.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
-		defer n.Shutdown(context.Background())
+		defer func() { _ = n.Shutdown(ctx) }()
 		nodes = append(nodes, n)
 		if d, ok := engine.ComponentOf[*discovery.Component](n); !ok {
 			t.Fatal("no discovery")

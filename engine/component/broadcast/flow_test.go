@@ -121,14 +121,14 @@ func TestRate(t *testing.T) {
 		}
 		began := a.Now()
 		w.do(func() {
-			if _, err := a.cast.Broadcast(context.Background(), []byte("patient")); err != nil {
+			if _, err := a.cast.Broadcast(t.Context(), []byte("patient")); err != nil {
 				t.Error(err)
 			}
 		})
 		if waited := a.Now() - began; waited < 50*time.Millisecond || waited > 80*time.Millisecond {
 			t.Errorf("waited %v, a token comes every 62 ms", waited)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(t.Context())
 		a.HomeLoop().After(100*time.Millisecond, cancel)
 		w.do(func() {
 			if _, err := a.cast.Broadcast(ctx, make([]byte, spread.PayloadLimit)); !errors.Is(err, context.Canceled) {
@@ -284,7 +284,7 @@ func TestRemoved(t *testing.T) {
 		}
 	})
 	w.do(func() {
-		if _, err := a.cast.Broadcast(context.Background(), nil); !errors.Is(err, engine.ErrClosed) {
+		if _, err := a.cast.Broadcast(t.Context(), nil); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("broadcast after the end: %v", err)
 		}
 	})

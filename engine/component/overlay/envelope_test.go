@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"bytes"
-	"context"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -76,7 +75,7 @@ func (b *block) number(t testing.TB, key string) uint64 {
 }
 
 func author(t testing.TB, seed uint64) *identity.Identity {
-	id, err := identity.FromSeed(context.Background(), [32]byte{byte(seed)}, identity.Puzzle{})
+	id, err := identity.FromSeed(t.Context(), [32]byte{byte(seed)}, identity.Puzzle{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,7 +222,7 @@ func TestRecord(t *testing.T) {
 	w.swarm(20, 0)
 	a, b := w.nodes[3], w.nodes[11]
 	ask := func(timeout time.Duration) (rec *identity.Record, err error) {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(t.Context())
 		a.HomeLoop().After(timeout, cancel)
 		w.do(func() { rec, err = a.over.Record(ctx, b.ID()) })
 		return rec, err
@@ -277,16 +277,16 @@ func TestStops(t *testing.T) {
 	a, b := w.nodes[0], w.nodes[1]
 	b.full = true // it never acknowledges
 	waiting := make(chan error, 2)
-	go func() { waiting <- a.over.SendTo(context.Background(), b.ID(), []byte("for ever")) }()
+	go func() { waiting <- a.over.SendTo(t.Context(), b.ID(), []byte("for ever")) }()
 	w.until("it to be sent", func() bool { return a.over.Stats().Sent == 1 })
-	if err := a.Shutdown(context.Background()); err != nil {
+	if err := a.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.dead = true
 	if err := <-waiting; !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
-	if err := a.over.Route(context.Background(), skad.ID{1}, nil); err == nil {
+	if err := a.over.Route(t.Context(), skad.ID{1}, nil); err == nil {
 		t.Error("a stopped network routes")
 	}
 }
@@ -310,7 +310,7 @@ func TestRefusals(t *testing.T) {
 	w := liveWorld(t)
 	w.swarm(2, 0)
 	a := w.nodes[0]
-	ctx := context.Background()
+	ctx := t.Context()
 	if err := a.over.Route(ctx, skad.ID{1}, make([]byte, overlay.PayloadLimit+1)); !errors.Is(err, overlay.ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}

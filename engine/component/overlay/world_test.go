@@ -127,7 +127,7 @@ func (w *world) rest(d time.Duration) {
 func key(t testing.TB, n int) *identity.Identity {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], uint64(n)+1)
-	id, err := identity.FromSeed(context.Background(), seed, identity.Puzzle{})
+	id, err := identity.FromSeed(t.Context(), seed, identity.Puzzle{})
 	if err != nil {
 		t.Fatal(err)
 	}
