@@ -124,3 +124,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The first number above the window moves it by one, and is not taken for the one whose bit it gets.
+func TestWindowMoves(t *testing.T) {
+	var w window
+	w.begin(1, 10)
+	w.take(11)
+	if !w.fresh(10+WindowLimit) || w.below != 12 {
+		t.Fatalf("the window begins at %d, want 12: 10 is settled, 11 was taken", w.below)
+	}
+	w.take(10 + WindowLimit)
+	if w.fresh(10) || w.fresh(10+WindowLimit) || !w.fresh(12) || w.below != 12 {
+		t.Errorf("after it was taken: %+v", w)
+	}
+}
