@@ -18,7 +18,10 @@
 // be parted (Partition), crash with their machine answering for them (Crash) or without (Vanish), and come back as a new
 // Host at the old address. Intercept puts a liar on the path.
 //
-// What it is not: a model of TCP's congestion control, of shared bottlenecks, of datagrams or of address translation.
+// A Host made with Datagrams has links over datagrams instead, by the protocol that UDP carries (package datagram): of them
+// Weather loses, repeats, cuts and shuffles what it says. Inject sends one as a stranger would, Move takes a host elsewhere.
+//
+// What it is not: a model of TCP's congestion control, of shared bottlenecks or of address translation.
 // It moves bytes between places in one process and touches no socket.
 //
 // # Who owns what
