@@ -84,8 +84,9 @@ var floors = map[string]floor{
 	"bench/slo":              {9, nil},
 	"bench/scenario":         {10, nil},
 	"bench/load":             {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	"bench/driver":           {8, []string{"github.com/panjf2000/gnet/v2", "github.com/quic-go/quic-go", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
-	"bench":                  {9, nil},
+	"bench/framed":           {8, nil},
+	"bench/driver":           {9, []string{"github.com/panjf2000/gnet/v2", "github.com/quic-go/quic-go", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
+	"bench":                  {10, nil},
 	"cmd/p2pbench/shell":     {0, nil},
 	"cmd/p2pbench":           {11, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
 

@@ -12,13 +12,7 @@
 // carrier nodes at once, each with an identity of its own, which share one transport (engine/transport/shared); over QUIC, where
 // a transport proves one node's key, each has its own.
 //
-// The baselines speak one frame format, little endian. Its id pairs an answer with its request: 0 is a one-way
-// message, and what a server sends with id 0 is an acknowledgement (gnet only).
-//
-//	offset size field
-//	0      4    length of the payload, at most load.SizeLimit
-//	4      4    id
-//	8      n    payload
+// The baselines speak the frames of package framed; what a server sends with id 0 is an acknowledgement (gnet only).
 //
 // # Rivals
 //
@@ -31,9 +25,9 @@
 //     and Receiver.Request for each request, one call at a time for a connection, and sends what Request returned unaltered.
 //   - Send may gather until Flush; it waits while too much is unsent, since a queue without a bound measures memory.
 //   - Call may be called by many goroutines at once on one connection.
+//   - Where the library gives a stream of bytes, framed.Serve and framed.Dial are both ends.
 //   - What the library cannot do is load.ErrCannot, and shows as n/a. It is never emulated badly.
 //   - The library is set up as its own documentation advises, and shape.Idle, Churn and Storm are used as its users would.
 //
-// None of the baselines is a protocol to build on: a frame that lies ends its connection, and that is all the care it
-// takes. carrier has the care that package engine takes.
+// bench/peers is such a module. None of the baselines is a protocol to build on; carrier has the care that package engine takes.
 package driver

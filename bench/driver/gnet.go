@@ -11,6 +11,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/carrier-p2p/carrier/bench/framed"
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
@@ -37,7 +38,7 @@ func (gnetDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Server
 		defer close(s.ended)
 		err := gnet.Run(s, "tcp://"+addr, gnetOptions()...)
 		if err == nil {
-			err = errClosed
+			err = framed.ErrClosed
 		}
 		select {
 		case s.booted <- err:
@@ -79,7 +80,7 @@ type gnetServer struct {
 // gnetPeer is the serving side's state of one connection; its loop's.
 type gnetPeer struct {
 	receiver *load.Receiver
-	carry    carry
+	carry    framed.Carry
 	unacked  uint64 // one-way bytes taken and not yet acknowledged
 }
 
@@ -149,13 +150,13 @@ func (s *gnetServer) OnTraffic(c gnet.Conn) gnet.Action {
 	}
 	*out = (*out)[:0]
 	defer s.pool.Put(out)
-	err = p.carry.feed(in, func(id uint32, payload []byte) bool {
+	err = p.carry.Feed(in, func(id uint32, payload []byte) bool {
 		if id == 0 {
 			p.receiver.Message(payload)
-			p.unacked += uint64(frameHeaderSize + len(payload))
+			p.unacked += uint64(framed.HeaderSize + len(payload))
 			return true
 		}
-		*out = appendFrame(*out, id, p.receiver.Request(payload))
+		*out = framed.Append(*out, id, p.receiver.Request(payload))
 		return true
 	})
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *gnetServer) OnTraffic(c gnet.Conn) gnet.Action {
 	if p.unacked >= gnetAckEvery {
 		var taken [8]byte
 		binary.LittleEndian.PutUint64(taken[:], p.unacked)
-		*out = appendFrame(*out, 0, taken[:])
+		*out = framed.Append(*out, 0, taken[:])
 		p.unacked = 0
 	}
 	if len(*out) == 0 {
@@ -174,49 +175,6 @@ func (s *gnetServer) OnTraffic(c gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	return gnet.None
-}
-
-// A carry puts frames together that reads have cut. Only what is cut is copied.
-type carry struct{ held []byte }
-
-// feed shows every whole frame of what is held and b, in order, until each says no. The payload is good during the call.
-func (c *carry) feed(b []byte, each func(id uint32, payload []byte) bool) error {
-	for len(c.held) > 0 && len(b) > 0 {
-		want := frameHeaderSize
-		if len(c.held) >= frameHeaderSize {
-			_, size, err := parseFrameHeader(c.held)
-			if err != nil {
-				return err
-			}
-			want += size
-		}
-		take := min(want-len(c.held), len(b))
-		c.held, b = append(c.held, b[:take]...), b[take:]
-		id, payload, n, err := nextFrame(c.held)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			c.held = c.held[:0]
-			if !each(id, payload) {
-				return errFrame
-			}
-		}
-	}
-	for {
-		id, payload, n, err := nextFrame(b)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			c.held = append(c.held, b...)
-			return nil
-		}
-		if !each(id, payload) {
-			return errFrame
-		}
-		b = b[n:]
-	}
 }
 
 func (gnetDriver) NewDialer(load.Shape) (load.Dialer, error) {
@@ -266,9 +224,9 @@ func (d *gnetDialer) DialStopped(ctx context.Context, addr string, _, size int) 
 // gnetConn is the dialling end. Senders append to one buffer; the loop takes all of it at once.
 type gnetConn struct {
 	conn  gnet.Conn
-	calls calls
-	carry carry  // the loop's
-	spare []byte // the loop's: what was written last, for the next turn
+	calls framed.Calls
+	carry framed.Carry // the loop's
+	spare []byte       // the loop's: what was written last, for the next turn
 
 	mu        sync.Mutex
 	room      sync.Cond
@@ -279,7 +237,7 @@ type gnetConn struct {
 }
 
 func (c *gnetConn) Send(msg []byte) error {
-	size := frameHeaderSize + len(msg)
+	size := framed.HeaderSize + len(msg)
 	c.mu.Lock()
 	for c.unacked > 0 && c.unacked+size > gnetWindow && !c.closed {
 		c.room.Wait()
@@ -291,24 +249,24 @@ func (c *gnetConn) Send(msg []byte) error {
 func (c *gnetConn) Flush() error { return nil }
 
 func (c *gnetConn) Call(req, into []byte) ([]byte, error) {
-	slot, err := c.calls.begin(into)
+	slot, err := c.calls.Begin(into)
 	if err != nil {
 		return into, err
 	}
 	c.mu.Lock()
-	if err := c.append(slot.id, req); err != nil {
-		c.calls.fail(err)
+	if err := c.append(slot.ID, req); err != nil {
+		c.calls.Fail(err)
 	}
-	return c.calls.wait(slot)
+	return c.calls.Wait(slot)
 }
 
 // append adds a frame and sees to it that the loop will take it. It is called with the lock held and gives it up.
 func (c *gnetConn) append(id uint32, payload []byte) error {
 	if c.closed {
 		c.mu.Unlock()
-		return errClosed
+		return framed.ErrClosed
 	}
-	c.out = appendFrame(c.out, id, payload)
+	c.out = framed.Append(c.out, id, payload)
 	wake := !c.scheduled
 	c.scheduled = true
 	c.mu.Unlock()
@@ -324,7 +282,7 @@ func (d *gnetDialer) OnTraffic(conn gnet.Conn) gnet.Action {
 	c := conn.Context().(*gnetConn)
 	if conn.InboundBuffered() > 0 {
 		in, err := conn.Next(-1)
-		if err != nil || c.carry.feed(in, c.receive) != nil {
+		if err != nil || c.carry.Feed(in, c.receive) != nil {
 			return gnet.Close
 		}
 	}
@@ -345,7 +303,7 @@ func (d *gnetDialer) OnTraffic(conn gnet.Conn) gnet.Action {
 // receive takes an answer or an acknowledgement.
 func (c *gnetConn) receive(id uint32, payload []byte) bool {
 	if id != 0 {
-		return c.calls.answer(id, payload)
+		return c.calls.Answer(id, payload)
 	}
 	if len(payload) != 8 {
 		return false
@@ -367,6 +325,6 @@ func (d *gnetDialer) OnClose(conn gnet.Conn, err error) gnet.Action {
 	c.closed = true
 	c.room.Broadcast()
 	c.mu.Unlock()
-	c.calls.fail(errors.Join(errClosed, err))
+	c.calls.Fail(errors.Join(framed.ErrClosed, err))
 	return gnet.None
 }

@@ -1,31 +1,20 @@
 package driver
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/carrier-p2p/carrier/bench/framed"
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
-const (
-	// busyBuffer is each buffer of a connection that is meant to work. 64 KiB, both ways: four TLS records to a write, and
-	// the reactor drivers read as much at once.
-	busyBuffer = 64 << 10
-
-	// idleBuffer is the same for connections whose memory is the question. 4 KiB is bufio's own default.
-	idleBuffer = 4 << 10
-
-	// streamHandshakeLimit bounds TLS handshakes at both ends, as any server would.
-	streamHandshakeLimit = 10 * time.Second
-)
+// streamHandshakeLimit bounds TLS handshakes at both ends, as any server would.
+const streamHandshakeLimit = 10 * time.Second
 
 // TCP is the baseline without encryption: a goroutine for each connection, buffered frames.
 func TCP() load.Driver { return streamDriver{name: "tcp"} }
@@ -48,15 +37,8 @@ type streamDriver struct {
 
 func (d streamDriver) Name() string { return d.name }
 
-func bufferFor(shape load.Shape) int {
-	if shape.Idle {
-		return idleBuffer
-	}
-	return busyBuffer
-}
-
 func (d streamDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (load.Server, error) {
-	s := &streamServer{sink: sink, buffer: bufferFor(shape), conns: map[net.Conn]struct{}{}}
+	s := &streamServer{sink: sink, buffer: framed.BufferFor(shape), conns: map[net.Conn]struct{}{}}
 	if d.exchange != 0 {
 		config, err := newTLSConfig(d.exchange)
 		if err != nil {
@@ -143,33 +125,7 @@ func (s *streamServer) serve(raw net.Conn) error {
 	}
 	receiver := s.sink.Open()
 	defer receiver.Close()
-	return s.answer(conn, receiver)
-}
-
-// answer reads frames and answers requests; answers leave when no whole frame is left in the buffer.
-func (s *streamServer) answer(conn net.Conn, receiver *load.Receiver) error {
-	frames := frameReader{r: bufio.NewReaderSize(conn, s.buffer)}
-	w := bufio.NewWriterSize(conn, s.buffer)
-	var header [frameHeaderSize]byte
-	for {
-		id, payload, err := frames.next()
-		if err != nil {
-			return err
-		}
-		if id == 0 {
-			receiver.Message(payload)
-			continue
-		}
-		reply := receiver.Request(payload)
-		putFrameHeader(header[:], id, len(reply))
-		_, _ = w.Write(header[:]) // a bufio.Writer keeps its error until Flush
-		_, _ = w.Write(reply)
-		if !frames.more() {
-			if err := w.Flush(); err != nil {
-				return err
-			}
-		}
-	}
+	return framed.Serve(conn, s.buffer, receiver)
 }
 
 func (s *streamServer) Close() error {
@@ -184,52 +140,8 @@ func (s *streamServer) Close() error {
 	return err
 }
 
-// A frameReader reads frames in place while they fit into its buffer, and copies longer ones into memory of its own.
-type frameReader struct {
-	r    *bufio.Reader
-	long []byte
-	used int // bytes of the frame handed out last, still in r
-}
-
-// next returns a frame; its payload is good until the call after.
-func (f *frameReader) next() (id uint32, payload []byte, err error) {
-	if _, err := f.r.Discard(f.used); err != nil {
-		return 0, nil, err
-	}
-	f.used = 0
-	header, err := f.r.Peek(frameHeaderSize)
-	if err != nil {
-		return 0, nil, err
-	}
-	id, size, err := parseFrameHeader(header)
-	if err != nil {
-		return 0, nil, err
-	}
-	if whole := frameHeaderSize + size; whole <= f.r.Size() {
-		frame, err := f.r.Peek(whole)
-		f.used = len(frame)
-		if err != nil {
-			return 0, nil, err
-		}
-		return id, frame[frameHeaderSize:], nil
-	}
-	if cap(f.long) < size {
-		f.long = make([]byte, size)
-	}
-	_, _ = f.r.Discard(frameHeaderSize) // what was peeked is there
-	_, err = io.ReadFull(f.r, f.long[:size])
-	return id, f.long[:size], err
-}
-
-// more reports whether another whole frame has been read already.
-func (f *frameReader) more() bool {
-	buffered, _ := f.r.Peek(f.r.Buffered()) // what is buffered can be peeked
-	_, _, n, err := nextFrame(buffered[f.used:])
-	return n > 0 || err != nil
-}
-
 func (d streamDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
-	s := &streamDialer{buffer: bufferFor(shape), dial: d.dial}
+	s := &streamDialer{buffer: framed.BufferFor(shape), dial: d.dial}
 	if d.exchange != 0 {
 		config, err := newTLSConfig(d.exchange)
 		if err != nil {
@@ -253,9 +165,7 @@ func (d *streamDialer) Dial(ctx context.Context, addr string, _ int) (load.Conn,
 	if err != nil {
 		return nil, err
 	}
-	c := &streamConn{conn: conn, w: bufio.NewWriterSize(conn, d.buffer)}
-	c.running.Go(func() { c.read(d.buffer) })
-	return c, nil
+	return framed.Dial(conn, d.buffer), nil
 }
 
 func (d *streamDialer) connect(ctx context.Context, addr string) (net.Conn, error) {
@@ -277,82 +187,6 @@ func (d *streamDialer) connect(ctx context.Context, addr string) (net.Conn, erro
 	return secured, nil
 }
 
-// streamConn is the dialling end. Writers share one buffer; of those that wait for it, the last one flushes.
-type streamConn struct {
-	conn    net.Conn
-	calls   calls
-	running sync.WaitGroup
-	waiting atomic.Int32 // writers that want the buffer, the one that has it included
-
-	mu sync.Mutex
-	w  *bufio.Writer
-}
-
-func (c *streamConn) Send(msg []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.write(0, msg)
-}
-
-func (c *streamConn) Flush() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.w.Flush()
-}
-
-func (c *streamConn) Call(req, into []byte) ([]byte, error) {
-	slot, err := c.calls.begin(into)
-	if err != nil {
-		return into, err
-	}
-	c.waiting.Add(1)
-	c.mu.Lock()
-	err = c.write(slot.id, req)
-	if c.waiting.Add(-1) == 0 && err == nil {
-		err = c.w.Flush()
-	}
-	c.mu.Unlock()
-	if err != nil {
-		c.calls.fail(err) // the stream is broken for everybody
-	}
-	return c.calls.wait(slot)
-}
-
-func (c *streamConn) write(id uint32, payload []byte) error {
-	if c.w.Available() < frameHeaderSize {
-		if err := c.w.Flush(); err != nil {
-			return err
-		}
-	}
-	header := c.w.AvailableBuffer()[:frameHeaderSize]
-	putFrameHeader(header, id, len(payload))
-	_, _ = c.w.Write(header) // a bufio.Writer keeps its error for the next Write
-	_, err := c.w.Write(payload)
-	return err
-}
-
-func (c *streamConn) read(buffer int) {
-	frames := frameReader{r: bufio.NewReaderSize(c.conn, buffer)}
-	for {
-		id, payload, err := frames.next()
-		if err != nil {
-			c.calls.fail(errors.Join(errClosed, err))
-			return
-		}
-		if !c.calls.answer(id, payload) {
-			c.calls.fail(fmt.Errorf("driver: answer %d to no request", id))
-			_ = c.conn.Close()
-			return
-		}
-	}
-}
-
-func (c *streamConn) Close() error {
-	err := c.conn.Close()
-	c.running.Wait()
-	return err
-}
-
 // DialStopped implements load.Stopper.
 func (d *streamDialer) DialStopped(ctx context.Context, addr string, _, size int) (net.Conn, error) {
 	conn, err := d.connect(ctx, addr)
@@ -370,7 +204,7 @@ type stoppedConn struct {
 
 func startStopped(conn net.Conn, size int) *stoppedConn {
 	s := &stoppedConn{Conn: conn}
-	frame := appendFrame(nil, 1, make([]byte, size))
+	frame := framed.Append(nil, 1, make([]byte, size))
 	s.running.Go(func() {
 		for {
 			if _, err := conn.Write(frame); err != nil {

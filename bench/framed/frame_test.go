@@ -1,4 +1,4 @@
-package driver
+package framed
 
 import (
 	"bufio"
@@ -20,10 +20,10 @@ type frame struct {
 
 // frames are some of every kind: empty, small, as large as a buffer, larger, and one-way between requests.
 func frames() (all []frame, stream []byte) {
-	for i, size := range []int{0, 1, 64, 3, 4096 - frameHeaderSize, 4096, 5000, 70_000, 8} {
+	for i, size := range []int{0, 1, 64, 3, 4096 - HeaderSize, 4096, 5000, 70_000, 8} {
 		f := frame{uint32(i % 3), string(bytes.Repeat([]byte{byte(i + 1)}, size))}
 		all = append(all, f)
-		stream = appendFrame(stream, f.ID, []byte(f.Payload))
+		stream = Append(stream, f.ID, []byte(f.Payload))
 	}
 	return all, stream
 }
@@ -54,7 +54,7 @@ func TestFrameReader(t *testing.T) {
 
 // Whether another whole frame is there decides when a server flushes: a part of one must not hold answers back.
 func TestFrameReaderMore(t *testing.T) {
-	one := appendFrame(nil, 1, make([]byte, 10))
+	one := Append(nil, 1, make([]byte, 10))
 	for _, test := range []struct {
 		name   string
 		stream []byte
@@ -75,32 +75,32 @@ func TestFrameReaderMore(t *testing.T) {
 
 // A frame that lies about its length is an error at once, a frame that ends early one at the end.
 func TestBadFrames(t *testing.T) {
-	var long [frameHeaderSize]byte
-	putFrameHeader(long[:], 1, load.SizeLimit+1)
+	var long [HeaderSize]byte
+	putHeader(long[:], 1, load.SizeLimit+1)
 	reader := frameReader{r: bufio.NewReader(bytes.NewReader(long[:]))}
-	if _, _, err := reader.next(); !errors.Is(err, errFrame) {
-		t.Errorf("too long: %v, want errFrame", err)
+	if _, _, err := reader.next(); !errors.Is(err, ErrFrame) {
+		t.Errorf("too long: %v, want ErrFrame", err)
 	}
-	var c carry
-	if err := c.feed(long[:], nil); !errors.Is(err, errFrame) {
-		t.Errorf("too long: %v, want errFrame", err)
+	var c Carry
+	if err := c.Feed(long[:], nil); !errors.Is(err, ErrFrame) {
+		t.Errorf("too long: %v, want ErrFrame", err)
 	}
-	c = carry{}
+	c = Carry{}
 	for i := range long {
-		if err := c.feed(long[i:i+1], nil); i == len(long)-1 && !errors.Is(err, errFrame) || i < len(long)-1 && err != nil {
+		if err := c.Feed(long[i:i+1], nil); i == len(long)-1 && !errors.Is(err, ErrFrame) || i < len(long)-1 && err != nil {
 			t.Errorf("too long, after %d bytes: %v", i+1, err)
 		}
 	}
-	whole := appendFrame(nil, 1, make([]byte, 5000))
-	for _, cut := range []int{1, frameHeaderSize, 100, len(whole) - 1} {
+	whole := Append(nil, 1, make([]byte, 5000))
+	for _, cut := range []int{1, HeaderSize, 100, len(whole) - 1} {
 		reader := frameReader{r: bufio.NewReaderSize(bytes.NewReader(whole[:cut]), 4096)}
 		if _, _, err := reader.next(); err == nil {
 			t.Errorf("cut after %d bytes: no error", cut)
 		}
 	}
-	refused := carry{}
-	if err := refused.feed(whole, func(uint32, []byte) bool { return false }); !errors.Is(err, errFrame) {
-		t.Errorf("refused: %v, want errFrame", err)
+	refused := Carry{}
+	if err := refused.Feed(whole, func(uint32, []byte) bool { return false }); !errors.Is(err, ErrFrame) {
+		t.Errorf("refused: %v, want ErrFrame", err)
 	}
 }
 
@@ -110,7 +110,7 @@ func FuzzCarry(f *testing.F) {
 	f.Add(stream[:300], []byte{1, 7, 40})
 	f.Add(stream[:100], []byte{})
 	f.Add(bytes.Repeat([]byte{0xFF}, 20), []byte{3})
-	f.Add(append(appendFrame(nil, 2, nil), appendFrame(nil, 0, []byte("abc"))...), []byte{8, 1, 1, 1})
+	f.Add(append(Append(nil, 2, nil), Append(nil, 0, []byte("abc"))...), []byte{8, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, stream, cuts []byte) {
 		collect := func(into *[]frame) func(uint32, []byte) bool {
 			return func(id uint32, payload []byte) bool {
@@ -119,20 +119,20 @@ func FuzzCarry(f *testing.F) {
 			}
 		}
 		var whole, pieces []frame
-		var c carry
-		wholeErr := c.feed(stream, collect(&whole))
-		c = carry{}
+		var c Carry
+		wholeErr := c.Feed(stream, collect(&whole))
+		c = Carry{}
 		rest := stream
 		var piecesErr error
 		for _, n := range cuts {
 			part := rest[:min(int(n), len(rest))]
 			rest = rest[len(part):]
-			if piecesErr = c.feed(part, collect(&pieces)); piecesErr != nil {
+			if piecesErr = c.Feed(part, collect(&pieces)); piecesErr != nil {
 				break
 			}
 		}
 		if piecesErr == nil {
-			piecesErr = c.feed(rest, collect(&pieces))
+			piecesErr = c.Feed(rest, collect(&pieces))
 		}
 		if diff := cmp.Diff(whole, pieces); diff != "" || (wholeErr == nil) != (piecesErr == nil) {
 			t.Errorf("whole: %v, in pieces: %v\n%s", wholeErr, piecesErr, diff)
