@@ -215,7 +215,9 @@ func TestMalformed(t *testing.T) {
 			if !ok {
 				t.Fatal("not connected")
 			}
-			w.sim.Run(time.Second)
+			w.until("the liar to be in the table", func() bool { return n.View().Len() == 1 })
+			w.do(func() { _ = n.Lookup(randomKey(1), skad.LookupOptions{}, func(*skad.Result, error) {}) })
+			w.sim.Run(200 * time.Millisecond)
 			if err := p.TrySendRaw(x.op, x.payload); err != nil && !errors.Is(err, engine.ErrReserved) {
 				t.Fatal(err)
 			}

@@ -48,6 +48,20 @@ func (m *memory) count() int {
 	return len(m.list)
 }
 
+// written waits, in real time, for what the writer's goroutine does, which virtual time knows nothing of.
+func (w *world) written(cond func() bool) {
+	w.Helper()
+	giveUp, tick := time.After(30*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-giveUp:
+			w.Fatal("nothing was written")
+		}
+	}
+}
+
 // alone makes a node that knows nobody but what its store says.
 func alone(s discovery.Store, number int) setting {
 	return setting{number: number, disc: func(c *discovery.Config) { c.Bootstrap, c.Store = nil, s }}
@@ -59,7 +73,9 @@ func TestComesBackFromStore(t *testing.T) {
 	w.swarm(20, setting{})
 	var m memory
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
-	w.until("the table to be written", func() bool { return m.count() > 10 && n.Stats().Saved > 0 })
+	w.until("the node to join", n.Joined)
+	w.sim.Run(2 * time.Minute)
+	w.written(func() bool { return m.count() > 10 && n.Stats().Saved > 0 })
 	w.crash(n)
 	w.end(w.nodes[0]) // the bootstrap node
 
@@ -118,7 +134,9 @@ func TestFullDisk(t *testing.T) {
 	m := memory{full: errors.New("no space left on device")}
 	var log bytes.Buffer
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store, c.Logger = &m, slog.New(slog.NewTextHandler(&log, nil)) }})
-	w.until("a batch to fail", func() bool { return n.Stats().SaveErrors > 0 })
+	w.until("the node to join", n.Joined)
+	w.sim.Run(2 * time.Minute)
+	w.written(func() bool { return n.Stats().SaveErrors > 0 })
 	if r := w.lookup(n, randomKey(1), skad.LookupOptions{}); len(r.Closest) != 4 {
 		t.Errorf("found %d of 4", len(r.Closest))
 	}
