@@ -13,7 +13,7 @@ import (
 
 // A process can hold thousands of Networks on one shared transport: one without peers costs as much as a few peers do.
 func TestHeapOfANetwork(t *testing.T) {
-	const warm, count, most = 10, 200, 18 << 10
+	const warm, count, most = 10, 200, 22 << 10
 	hub, err := shared.New(gnetio.New(gnetio.Config{Loops: 2}), 1)
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer child.Close() // it has said all it had to say
+		defer func() { _ = child.Close() }() // it has said all it had to say
 		r.Addr, r.Server = child.Ready.Address, child
 	}
 	dialer, err := r.Driver.NewDialer(r.Config.Shape())

@@ -14,8 +14,8 @@
 // # In a test
 //
 // Require builds a lab of its own for the test and takes it down after it, also when the test is killed. Any number of labs
-// stand side by side. It skips the test where no lab can be: without root, without the packages that `natlab.sh deps`
-// installs, off Linux, in -short. With CARRIER_LAB=require in the environment it fails instead.
+// stand side by side. It skips the test unless CARRIER_LAB is set in the environment, and where no lab can be: without root,
+// without the packages that `natlab.sh deps` installs, off Linux. With CARRIER_LAB=require it fails there instead.
 //
 //	l := lab.Require(t, "NATLAB_NAT_A=symmetric")
 //	server := l.Start("wan", "serve")                    // a process of this test binary, inside the namespace

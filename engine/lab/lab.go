@@ -24,7 +24,7 @@ const (
 	// commandTimeout ends a script that hangs; up and down take half a second each.
 	commandTimeout = 90 * time.Second
 
-	// requireVar is set where a lab that cannot be is a failure.
+	// requireVar is set where tests shall build labs; to "require" where a lab that cannot be is a failure.
 	requireVar = "CARRIER_LAB"
 )
 
@@ -38,13 +38,15 @@ type Lab struct {
 // labs counts the labs of this process: each has a prefix of its own.
 var labs atomic.Int64
 
-// Require builds a lab for t, with the settings vars ("NATLAB_NAT_A=cone"), and takes it down when t ends. Where there can
-// be none it skips t and says why, or fails it if CARRIER_LAB is "require".
+// Require builds a lab for t, with the settings vars ("NATLAB_NAT_A=cone"), and takes it down when t ends. It skips t unless the
+// environment variable CARRIER_LAB is set: labs are for root and take minutes. Where there can be none it skips t too and
+// says why, or fails it if CARRIER_LAB is "require".
 func Require(t testing.TB, vars ...string) *Lab {
 	t.Helper()
-	required := os.Getenv(requireVar) == "require"
-	if testing.Short() && !required {
-		t.Skip("lab: not in -short")
+	wanted := os.Getenv(requireVar)
+	required := wanted == "require"
+	if wanted == "" {
+		t.Skip("lab: set " + requireVar + "=1 for the tests in network namespaces; they want root")
 	}
 	if runtime.GOOS != "linux" {
 		refuse(t, required, "needs Linux")

@@ -217,13 +217,11 @@ func stopped(f func()) (ended bool) {
 // Where there can be no lab a test is skipped with a reason, or fails if that was asked for.
 func TestRequire(t *testing.T) {
 	for _, c := range []struct{ setting, fatal, skip string }{
-		{"", "", "natlab cannot run here: no-"},
+		{"", "", "set CARRIER_LAB=1"},
+		{"1", "", "natlab cannot run here: no-"},
 		{"require", "CARRIER_LAB=require, and natlab cannot run here: no-", ""},
 	} {
 		t.Run(c.setting, func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("-short has a reason of its own")
-			}
 			t.Setenv("CARRIER_LAB", c.setting)
 			bare := t.TempDir()
 			for _, tool := range []string{"bash", "id", "uname"} {

@@ -34,7 +34,6 @@ type session struct {
 // A local is what belongs to one loop of the network.
 type local struct {
 	sessions map[*engine.PeerClient]*session
-	payload  []byte
 }
 
 // PeerConnect is called on the peer's loop.

@@ -92,7 +92,7 @@ func (c *circuit) forward(now time.Duration, at side, message []byte) {
 	}
 	in.received += uint64(size)
 	c.bytes += int64(size)
-	why := None
+	var why Reason
 	switch {
 	case in.received > in.allowed:
 		why = Violation
