@@ -12,6 +12,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/lab"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -19,6 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	lab.Helpers(helpers)
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
