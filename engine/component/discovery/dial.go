@@ -35,7 +35,11 @@ var errNoAddress = errors.New("discovery: this node has no address that can be d
 
 // dialFor has the message in c.room wait for a connection to a contact.
 func (c *Component) dialFor(now time.Duration, to *skad.Contact, op opcode.Opcode, question bool) {
-	d, err := c.dialTo(now, to)
+	var d *dial
+	err := error(ErrBusy)
+	if op != opcode.RouteCode || c.parcelled+len(c.room) <= parcelBytes {
+		d, err = c.dialTo(now, to)
+	}
 	if err == nil && len(d.parcels) == parcelLimit {
 		err = ErrBusy
 	}
@@ -47,6 +51,7 @@ func (c *Component) dialFor(now time.Duration, to *skad.Contact, op opcode.Opcod
 		return
 	}
 	d.parcels = append(d.parcels, parcel{op, slices.Clone(c.room), question})
+	c.parcelled += len(c.room)
 	if question {
 		c.dialled = append(c.dialled, to)
 	}
@@ -116,11 +121,11 @@ func (c *Component) dialEnded(now time.Duration, d *dial, err error) {
 			err = engine.ErrClosed
 		}
 		c.counts.DialsFailed++
-		c.forget(d)
+		waited := c.forget(d)
 		for _, f := range d.then {
 			f(nil, err)
 		}
-		if len(d.parcels) > 0 {
+		if len(waited) > 0 {
 			c.fail(d.beganAt, d.contact)
 		}
 		c.dialFreed()
@@ -129,8 +134,7 @@ func (c *Component) dialEnded(now time.Duration, d *dial, err error) {
 
 // dialDone sends what has waited for a session.
 func (c *Component) dialDone(d *dial, s *session) {
-	c.forget(d)
-	for _, x := range d.parcels {
+	for _, x := range c.forget(d) {
 		c.room = append(c.room[:0], x.bytes...)
 		c.send(s.usedAt, s, x.op, x.question)
 	}
@@ -139,10 +143,16 @@ func (c *Component) dialDone(d *dial, s *session) {
 	}
 }
 
-// forget takes a dial out. One that is under way comes back to dialEnded, which then lets the next one begin.
-func (c *Component) forget(d *dial) {
-	d.over = true
+// forget takes a dial out, and returns what has waited for it. One that is under way comes back to dialEnded, which then
+// lets the next one begin.
+func (c *Component) forget(d *dial) []parcel {
+	waited := d.parcels
+	for _, x := range waited {
+		c.parcelled -= len(x.bytes)
+	}
+	d.over, d.parcels = true, nil
 	delete(c.dials, d.contact.ID)
+	return waited
 }
 
 // dialFreed begins the next dial that waits.

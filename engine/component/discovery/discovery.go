@@ -52,6 +52,7 @@ type Component struct {
 	ours      []*session // of these, dialled for the overlay; in no order
 	dials     map[skad.ID]*dial
 	dialling  int             // of these, under way
+	parcelled int             // bytes that wait for dials
 	waiting   []*dial         // the others, in their order; may hold some that have ended
 	dialled   []*skad.Contact // whose dials have begun, to tell the core
 	failures  []failure       // likewise, in the order of their times
@@ -148,30 +149,50 @@ func (c *Component) Cleanup(*engine.Network) {
 		return
 	}
 	c.stop()
-	c.resolves.Wait()
 	done := make(chan struct{})
 	var last []store.Entry
 	end := func() {
 		defer close(done)
-		c.over = true
-		c.inbox.close()
-		c.task.Stop()
-		for _, q := range c.queries {
-			q.end(nil, ErrClosed)
-		}
-		for _, q := range c.lookups {
-			q.end(nil, ErrClosed)
-		}
-		clear(c.lookups)
-		c.queries = nil
-		if c.writer != nil {
-			last = c.batch(c.loop.Now())
-		}
+		last = c.end()
 	}
 	if c.loop.Post(end) {
 		<-done
 	}
+	c.resolves.Wait() // after end, when no more begin
 	c.closeStore(last)
+}
+
+// end tells everybody who waits, and returns what is to be kept. On the home loop.
+func (c *Component) end() (last []store.Entry) {
+	c.inbox.close()
+	for i := c.nextItem(); i != nil; i = c.nextItem() {
+		if i.kind == asked { // taken in, so it is done: somebody may wait for what comes of it
+			i.do(c.loop.Now(), c.core)
+		}
+	}
+	c.over = true
+	c.task.Stop()
+	for _, q := range c.queries {
+		q.end(nil, ErrClosed)
+	}
+	for _, q := range c.lookups {
+		q.end(nil, ErrClosed)
+	}
+	clear(c.lookups)
+	c.queries = nil
+	for _, d := range c.dials {
+		for _, f := range d.then {
+			f(nil, ErrClosed)
+		}
+	}
+	clear(c.dials)
+	for id := range c.guarded {
+		c.net.ConnMgr().Unprotect(id, guardTag)
+	}
+	if c.writer != nil {
+		last = c.batch(c.loop.Now())
+	}
+	return last
 }
 
 // View is the table as it was a moment ago: immutable, for any goroutine, without a lock. It is nil before Startup.

@@ -113,12 +113,11 @@ func (b *inbox) open() {
 	b.closed = false
 }
 
-// close drops everything, and what comes from now on.
+// close refuses what comes from now on.
 func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.filling = &batch{}
 }
 
 // batchKept is how many items and bytes of room a batch keeps for the next time; a burst is not kept.

@@ -41,9 +41,11 @@ const (
 	// the acquaintance in the core.
 	forgedLimit = 2
 
-	// dialQueueLimit bounds the contacts that wait for a dial, and parcelLimit what waits to be sent to one of them.
+	// dialQueueLimit bounds the contacts that wait for a dial, parcelLimit what waits to be sent to one of them. Routed
+	// messages are strangers' and have up to 16 KiB: they wait only while all that waits is below parcelBytes.
 	dialQueueLimit = 256
 	parcelLimit    = 16
+	parcelBytes    = 4 << 20
 
 	// lookupsLimit bounds lookups of callers at a time; the core has 32, and maintenance must not wait.
 	lookupsLimit = 24
@@ -78,6 +80,10 @@ const (
 
 	// resolveTimeout bounds asking for the addresses of a bootstrap node's name.
 	resolveTimeout = 10 * time.Second
+
+	// resolvedLimit bounds the addresses of one name that are dialled: a name server that lies must not make the node dial
+	// thousands of victims.
+	resolvedLimit = 16
 
 	// verifiedLimit is how many records are remembered as checked: those of the table ten times over, at 0.7 KB each.
 	verifiedLimit = 2048

@@ -28,6 +28,7 @@ func (c *Component) seed(now time.Duration) {
 		return
 	}
 	c.found = false
+	clear(c.seeds) // who was reached and has gone before its session was told
 	for _, s := range c.cfg.Bootstrap {
 		if t, err := engine.ParseTarget(s); err == nil {
 			c.dialSeed(t)
@@ -57,7 +58,7 @@ func (c *Component) resolve(s string) {
 		c.cfg.Logger.Warn("bootstrap address", "address", s, "err", err)
 		return
 	}
-	for _, ip := range ips {
+	for _, ip := range ips[:min(len(ips), resolvedLimit)] {
 		target := scheme + "://" + net.JoinHostPort(ip.Unmap().String(), port)
 		if named {
 			target = scheme + "://" + name + "@" + net.JoinHostPort(ip.Unmap().String(), port)

@@ -177,6 +177,9 @@ func (c *Component) Cleanup(*engine.Network) {
 			}
 		}
 		clear(c.asks)
+		for _, id := range c.neighbours {
+			c.net.ConnMgr().Unprotect(id, protectTag)
+		}
 	})
 }
 

@@ -186,6 +186,19 @@ func TestNeighbours(t *testing.T) {
 	if s := n.over.Stats(); s.Neighbours != len(neighbours) {
 		t.Errorf("counted %+v", s)
 	}
+	w.do(func() {
+		if err := n.RemoveComponent(n.over); err != nil {
+			t.Error(err)
+		}
+		if err := n.RemoveComponent(n.disc); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, other := range w.nodes {
+		if n.ConnMgr().Protected(other.ID()) {
+			t.Errorf("%v is protected by components that have gone", other.ID())
+		}
+	}
 }
 
 // Whoever has broken the rules of the broadcast often enough has no place in the overlay, and no connection.

@@ -13,6 +13,7 @@ import (
 // A recordAsk is a caller who waits for a record. Owned by the home loop.
 type recordAsk struct {
 	then func(*identity.Record, error)
+	left bool // its caller has: it must not be kept
 }
 
 // Record returns the record of a node as the node itself gives it now: its addresses, its flags. It finds the node by a
@@ -65,6 +66,9 @@ func (c *Component) Record(ctx context.Context, id identity.ID) (*identity.Recor
 // askRecord asks the node that a lookup has found.
 func (c *Component) askRecord(key skad.ID, to *skad.Contact, a *recordAsk) {
 	err := c.cfg.Discovery.Do(func(now time.Duration, core *skad.Core) {
+		if a.left {
+			return
+		}
 		if err := core.AskRecord(now, to); err != nil {
 			a.then(nil, err)
 			return
@@ -85,7 +89,9 @@ func (c *Component) recordTold(d *skad.Contact) {
 	}
 }
 
+// forgetAsk is for a caller who has waited long enough, whether the node has been asked yet or not.
 func (c *Component) forgetAsk(key skad.ID, a *recordAsk) {
+	a.left = true
 	for i, have := range c.asks[key] {
 		if have == a {
 			c.asks[key] = append(c.asks[key][:i:i], c.asks[key][i+1:]...)

@@ -13,8 +13,8 @@ const (
 	// EntryLimit bounds the entries: several full tables, of which any handful that lives is enough to come back.
 	EntryLimit = 2048
 
-	// KeptFor is how long before the newest entry one may have been seen last: most nodes that were away for a month do
-	// not come back to the same address.
+	// KeptFor is how long before the newest entry of a batch one may have been seen last: most nodes that were away for a
+	// month do not come back to the same address.
 	KeptFor = 30 * 24 * time.Hour
 )
 

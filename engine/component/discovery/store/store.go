@@ -17,8 +17,8 @@
 // follows them (check.go), because bbolt panics or runs in circles on them. Then Open says ErrDamaged, SetAside renames the
 // file, and a new one can be begun. A file of a later version is left alone: ErrNewer.
 //
-// Times are those of the wall clock, which jumps. So nothing is thrown away because of what the clock says now: the age
-// of an entry counts from the newest one in the store.
+// Times are those of the wall clock, which jumps. So the age of an entry counts from the newest one of the batch that is
+// put, and what comes from a clock that was ahead is kept, but drives nothing out.
 //
 // A Store may be used from any goroutine; its methods wait for the disk and must not be called on an event loop. Errors
 // wrap ErrDamaged, ErrNewer, ErrLocked, ErrClosed, or are those of the file system.
@@ -165,13 +165,17 @@ func nodes(tx *bbolt.Tx, f func(*bbolt.Bucket) error) error {
 }
 
 // Put adds entries, or puts them in the place of what is known of the same nodes, in one transaction; then it forgets what
-// was last seen KeptFor before the newest, and the oldest above EntryLimit. What is known longer stays known longer, and
-// scores add up.
+// was last seen KeptFor before the newest of the batch, and the oldest above EntryLimit. What is known longer stays known
+// longer, and scores add up.
 func (s *Store) Put(batch []Entry) error {
 	return s.use(func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error {
 			return nodes(tx, func(b *bbolt.Bucket) error {
+				var newest time.Time
 				for _, e := range batch {
+					if e.LastSeen.After(newest) {
+						newest = e.LastSeen
+					}
 					id := e.Record.ID()
 					if old, err := parseEntry(b.Get(id[:])); err == nil {
 						e = e.over(old)
@@ -180,14 +184,15 @@ func (s *Store) Put(batch []Entry) error {
 						return err
 					}
 				}
-				return forget(b)
+				return forget(b, newest)
 			})
 		})
 	})
 }
 
-// forget deletes what is too old, too much, or unreadable.
-func forget(b *bbolt.Bucket) error {
+// forget deletes what is too old, too much, or unreadable. What was seen after newest is from a clock that was ahead then:
+// nothing is too old because of it, and it goes first when there is too much.
+func forget(b *bbolt.Bucket, newest time.Time) error {
 	type seen struct {
 		key  []byte
 		last time.Time
@@ -195,8 +200,11 @@ func forget(b *bbolt.Bucket) error {
 	var all []seen
 	if err := b.ForEach(func(k, v []byte) error {
 		e, err := parseEntry(v)
-		if err != nil {
+		switch {
+		case err != nil:
 			e.LastSeen = time.Time{}
+		case !newest.IsZero() && e.LastSeen.After(newest): // zero: an empty batch
+			e.LastSeen = newest.Add(-KeptFor)
 		}
 		all = append(all, seen{bytes.Clone(k), e.LastSeen})
 		return nil
@@ -205,7 +213,7 @@ func forget(b *bbolt.Bucket) error {
 	}
 	slices.SortFunc(all, func(a, b seen) int { return b.last.Compare(a.last) })
 	for i, x := range all {
-		if i < EntryLimit && all[0].last.Sub(x.last) <= KeptFor {
+		if i < EntryLimit && newest.Sub(x.last) <= KeptFor {
 			continue
 		}
 		if err := b.Delete(x.key); err != nil {
