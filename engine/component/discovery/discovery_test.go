@@ -68,6 +68,7 @@ func TestAddressMap(t *testing.T) {
 	w.do(func() { // it cannot join by itself: the map refuses
 		_, _ = n.Dial(context.Background(), target(w.nodes[0]))
 	})
+	w.until("it to know somebody", func() bool { return n.View().Len() > 0 })
 	var err error
 	w.do(func() { _, err = n.FindPeer(context.Background(), good.ID()) })
 	if err == nil {
