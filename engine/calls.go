@@ -96,8 +96,7 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 	}
 	p.mu.Lock()
 	s := &p.send
-	if s.err != nil {
-		err := s.err
+	if err := p.barredLocked(op); err != nil {
 		p.mu.Unlock()
 		return err
 	}

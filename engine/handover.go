@@ -100,6 +100,8 @@ func (p *PeerClient) handOver(to *PeerClient) {
 	err := p.PingAsync(handoverProbe, func(_ time.Duration, err error) {
 		switch {
 		case p.state() != stateOpen || !p.net.pairs.awaits(to):
+		case err != nil && to.dialled: // whom it leads to has let it in, and so has nothing else
+			p.leave(&CloseError{Code: CodeReplaced, Text: "the other end has left it"})
 		case err != nil || !p.movable() || !p.moveTo(to, true):
 			to.loop.post(to.turnAway)
 		default:
@@ -134,13 +136,15 @@ func (p *PeerClient) follow(to *PeerClient, why *CloseError) {
 	}
 }
 
-// moveTo makes to the one that sends, from this moment on. With word it says goodbye behind what is queued, and does nothing
-// and reports false if that is much. On the loop.
+// moveTo makes to the one that sends, from this moment on. With word it says goodbye behind what is queued. It does nothing
+// and reports false if to has ended, or if with word much is queued. On the loop.
 func (p *PeerClient) moveTo(to *PeerClient, word bool) bool {
 	goodbye := appendGoodbye(nil, CodeReplaced, "moved to a direct connection")
 	p.mu.Lock()
 	o := p.outboundLocked()
-	if word && (o.queued > handoverQueue || o.lanes[laneBulk].Append(p.net.bufs, opcode.DisconnectCode, 0, 0, goodbye) != nil) {
+	to.mu.Lock() // the younger connection's lock after the older one's
+	if to.send.err != nil || word && (o.queued > handoverQueue || o.lanes[laneBulk].Append(p.net.bufs, opcode.DisconnectCode, 0, 0, goodbye) != nil) {
+		to.mu.Unlock()
 		p.mu.Unlock()
 		return false
 	}
@@ -154,7 +158,6 @@ func (p *PeerClient) moveTo(to *PeerClient, word bool) bool {
 	}
 	then := o.then
 	o.then = nil
-	to.mu.Lock() // the younger connection's lock after the older one's
 	to.send.open = true
 	to.send.lastID = p.send.lastID
 	watch := o.calls.open > 0

@@ -116,7 +116,7 @@ func openOnBench(n *Network, tr *benchTransport) (*PeerClient, *benchLink) {
 	p := &PeerClient{net: n, loop: n.loops[0], link: link, index: -1, id: identity.ID{9}, speaks: true, opened: true}
 	link.SetOwner(p)
 	p.life.Store(uint32(stateOpen))
-	p.send.open, p.send.allowed = true, 1<<30
+	p.send.open, p.send.granted, p.send.allowed = true, true, 1<<30
 	n.loops[0].add(p)
 	return p, link
 }

@@ -38,6 +38,7 @@ type sending struct {
 	err     error     // why nothing can be sent any more
 	open    bool      // messages may be sent; before that only control
 	dead    bool      // the link is gone
+	granted bool      // Credit has been queued: nothing may go before it
 	room    bool      // the kernel has room again, said before the flush was parked
 	flush   flushing
 	allowed uint64 // the peer's credit: bytes of frames we may have sent
@@ -120,10 +121,10 @@ func (p *PeerClient) appendLocked(ln lane, waits bool, op opcode.Opcode, flags f
 	if !credited(op) {
 		ln = laneControl
 	}
-	if s.err != nil && (ln != laneControl || moved(s.err) == nil || p.state() != stateOpen) { // who moves still grants credit
-		return s.err
+	if err := p.barredLocked(op); err != nil {
+		return err
 	}
-	if !s.open && ln != laneControl {
+	if ln != laneControl && !s.open || ln == laneControl && !p.mayPrecedeLocked(op) {
 		return ErrClosed
 	}
 	o := p.outboundLocked()
@@ -155,6 +156,21 @@ func (p *PeerClient) appendLocked(ln lane, waits bool, op opcode.Opcode, flags f
 		return nil
 	}
 	return p.appendFragments(ln, op, flags, id, payload)
+}
+
+// barredLocked says why a message of this opcode can no longer be sent here. Who moves still grants credit, and answers Pings.
+func (p *PeerClient) barredLocked(op opcode.Opcode) error {
+	if err := p.send.err; err == nil || credited(op) || moved(err) == nil || p.state() != stateOpen {
+		return err
+	}
+	return nil
+}
+
+// mayPrecedeLocked reports whether a frame that needs no credit may be sent already: the other side takes Credit for the word
+// that opens the connection, and anything before it for a fault. Over datagrams what is too early is only lost.
+func (p *PeerClient) mayPrecedeLocked(op opcode.Opcode) bool {
+	p.send.granted = p.send.granted || op == opcode.CreditCode || p.dg != nil
+	return p.send.granted
 }
 
 // appendFragments queues a message that is larger than a frame. The memory for all of it is taken first, so that it is

@@ -347,3 +347,40 @@ func TestMoveRefused(t *testing.T) {
 		}
 	})
 }
+
+// Pings need no credit. Those that are sent while a pair moves must not be the first word on the new connection, which would
+// end it with all that has been given to it: each has an outcome, and the pair moves.
+func TestMoveUnderPings(t *testing.T) {
+	w := simWorld(t, simnet.Weather{Latency: 5 * time.Millisecond})
+	_, a, b, p := pair(w, proxy.Limits{})
+	q := b.peer(a.ID())
+	asked, told := 0, 0
+	var moved *engine.PeerClient
+	if err := p.MoveTo(b.at().Addr, func(have *engine.PeerClient, err error) {
+		if moved = have; err != nil {
+			t.Errorf("move: %v", err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		for _, peer := range []*engine.PeerClient{p, q} {
+			if peer.PingAsync(0, func(time.Duration, error) { told++ }) == nil {
+				asked++
+			}
+			_ = peer.TryPing(nil) // a connection that is not open yet refuses it
+		}
+		w.sim.Run(time.Millisecond)
+	}
+	w.until("the move", func() bool { return moved != nil })
+	if moved.Relayed() || a.peer(b.ID()) != moved || !moved.Connected() {
+		t.Fatalf("a has %v, relayed %v", a.peer(b.ID()), moved.Relayed())
+	}
+	if q := b.peer(a.ID()); q == nil || q.Relayed() {
+		t.Fatalf("b has %v", q)
+	}
+	w.until("an outcome of each ping", func() bool { return told == asked })
+	if err := p.TryPing(nil); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
+)
+
+// relayedOnBench is an open relayed connection, and a direct one to the same node that awaits the responder's word.
+func relayedOnBench(t *testing.T) (n *Network, tr *benchTransport, old, fresh *PeerClient) {
+	n, tr = onBench(t)
+	old, _ = openOnBench(n, tr)
+	old.rides = true
+	if _, err := n.connMgr.Admit(old); err != nil {
+		t.Fatal(err)
+	}
+	n.connMgr.Add(old)
+	link := &benchLink{loop: tr.loop}
+	fresh = &PeerClient{net: n, loop: n.loops[0], link: link, index: -1, id: identity.ID{9}, dialled: true, greet: &greeting{}}
+	fresh.life.Store(uint32(stateConfirming))
+	link.SetOwner(fresh)
+	n.pairs.claims[old.id] = fresh
+	return n, tr, old, fresh
+}
+
+// Nothing that needs no credit goes before the Credit that opens a connection, whoever holds its PeerClient already.
+func TestNothingPrecedesCredit(t *testing.T) {
+	n, tr := onBench(t)
+	p, _ := openOnBench(n, tr)
+	p.send.granted = false
+	if err := p.TryPing(nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("a Ping: %v", err)
+	}
+	if err := p.PingAsync(0, func(time.Duration, error) {}); !errors.Is(err, ErrClosed) {
+		t.Errorf("one with an id: %v", err)
+	}
+	if p.send.out.calls.open != 0 {
+		t.Error("its call has stayed")
+	}
+	if err := p.trySend(laneControl, opcode.CreditCode, 0, 0, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.TryPing(nil); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A connection that ends just before the pair moves to it is not moved to: its calls would wait for their time-outs.
+func TestMoveToWhatHasEnded(t *testing.T) {
+	_, tr, old, fresh := relayedOnBench(t)
+	failed := error(nil)
+	if err := old.RequestRawAsync(1000, nil, 0, func(_ *ComponentContext, err error) { failed = err }); err != nil {
+		t.Fatal(err)
+	}
+	fresh.takeLeave(&CloseError{Err: ErrClosed})
+	if old.moveTo(fresh, true) {
+		t.Error("moved")
+	}
+	if err := old.TrySendRaw(1000, nil); err != nil {
+		t.Errorf("the old one: %v", err)
+	}
+	old.follow(fresh, &CloseError{Code: CodeReplaced, Remote: true})
+	tr.turns()
+	if failed == nil {
+		t.Error("the call has no outcome")
+	}
+}
+
+// The responder's word says that it has no other connection of the pair. If the old one is silent, somebody between keeps it
+// up, and it does not stand in the way of the new one.
+func TestRelayThatKeepsUpADeadConnection(t *testing.T) {
+	n, tr, old, fresh := relayedOnBench(t)
+	fresh.inbound().shut = true
+	if err := n.pairs.confirm(fresh); !errors.Is(err, errWait) {
+		t.Fatalf("confirm: %v", err)
+	}
+	tr.turns()
+	tr.loop.now += handoverProbe + time.Second
+	tr.sink.Turn(tr.loop)
+	tr.turns()
+	if old.Connected() || !fresh.Connected() {
+		t.Errorf("the old one is %v, the new one %v", old.state(), fresh.state())
+	}
+}
