@@ -12,7 +12,7 @@
 //	  the peer said why: full, evicted, timeout, internal     dialled   dialled
 //	  the peer said goodbye: shutdown, its application's code forgotten dialled
 //	  this node hung up; either side broke the protocol       forgotten dialled
-//	  replaced or duplicate: there is another connection      nothing   nothing
+//	  replaced or duplicate: there is another connection      nothing   dialled if that is not open after the wait
 //
 // Peers that had dialled this node come back by themselves; they are only dialled if they are enabled. A peer that is
 // disabled is never dialled.

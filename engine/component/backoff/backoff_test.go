@@ -201,6 +201,10 @@ func TestParted(t *testing.T) {
 		{"a breach of the protocol", func(_, _ *seat, p *engine.PeerClient) { p.Disconnect(engine.CodeProtocol, "") }, false, false},
 		{"the peer vanishes", func(a, b *seat, _ *engine.PeerClient) { b.crash(a) }, false, true},
 		{"enabled: the peer hangs up", func(a, b *seat, _ *engine.PeerClient) { q, _ := b.ConnMgr().Peer(a.ID()); q.Close() }, true, true},
+		{"another connection replaces this one", func(a, b *seat, _ *engine.PeerClient) {
+			q, _ := b.ConnMgr().Peer(a.ID())
+			q.Disconnect(engine.CodeReplaced, "")
+		}, false, false},
 		{"enabled: this node hangs up", func(_, _ *seat, p *engine.PeerClient) { p.Close() }, true, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -217,6 +221,21 @@ func TestParted(t *testing.T) {
 				t.Errorf("dialled again: %+v, want %v", s, x.again)
 			}
 		})
+	}
+}
+
+// A connection that is replaced is not missed, but if the one that replaces it never opens, an enabled peer is dialled.
+func TestReplacedByNothing(t *testing.T) {
+	_, a, b := pair(t, config())
+	if err := a.back.Enable(b.target()); err != nil {
+		t.Fatal(err)
+	}
+	q, _ := b.ConnMgr().Peer(a.ID())
+	q.Disconnect(engine.CodeReplaced, "")
+	a.until("the loss", time.Second, func() bool { return !a.connected(b) })
+	a.until("the peer to be back", 2*backoff.FirstDefault, func() bool { return a.connected(b) })
+	if s := a.back.Stats(); s.Lost != 0 || s.Dials != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -79,7 +79,13 @@ func (c *Component) PeerDisconnect(p *engine.PeerClient) {
 	}
 	how := mannerOf(reason)
 	switch {
-	case c.stopped, how == moved, l != nil && l.disabled:
+	case c.stopped, l != nil && l.disabled:
+		return
+	case how == moved:
+		if l != nil && l.enabled { // the other connection may still break before it is open
+			l.dialAt = now + c.waitLocked(l)
+			c.wakeLocked()
+		}
 		return
 	case l != nil && l.enabled:
 	case how == parted:
