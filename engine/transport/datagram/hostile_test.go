@@ -339,3 +339,25 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// A link stays in the family of addresses that it was opened in, whoever sends what from the other one: its socket cannot
+// send there.
+func TestOtherFamily(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	la, lb := w.connect(a, b)
+	at6 := netip.MustParseAddrPort("[2001:db8::1]:1000")
+	got := len(b.got)
+	a.at = at6 // the other socket of the same node
+	write(t, la, "authentic, and the newest")
+	m := make([]byte, probeSize)
+	PutHeader(m, Probe, lb.id)
+	w.send(at6, atB, m)
+	w.pass(time.Second)
+	if len(b.got) != got+1 {
+		t.Errorf("%d payloads", len(b.got)-got)
+	}
+	if w.spent[at6][1] != 0 || lb.busy != nil || lb.Path() != udp(atA) {
+		t.Errorf("%d bytes went there; path %v", w.spent[at6][1], lb.Path())
+	}
+}

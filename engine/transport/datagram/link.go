@@ -200,6 +200,9 @@ func (l *Link) familiar(from netip.AddrPort) bool {
 	return false
 }
 
+// reaches reports whether the link's socket can send there: a link stays in the family of addresses that it was opened in.
+func (l *Link) reaches(at netip.AddrPort) bool { return at.Addr().Is4() == l.remote.Addr().Is4() }
+
 // Authentic implements transport.DatagramLink.
 func (l *Link) Authentic(newest bool) {
 	m := l.mux
@@ -218,7 +221,7 @@ func (l *Link) Authentic(newest bool) {
 			m.search(l)
 		}
 	}
-	if newest && m.from != l.path() {
+	if newest && m.from != l.path() && l.reaches(m.from) {
 		m.suspect(l, m.from)
 	}
 }

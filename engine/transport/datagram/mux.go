@@ -157,8 +157,8 @@ func (m *Mux) Receive(now time.Duration, socket int, from netip.AddrPort, b []by
 	case Cookie:
 		l.cookie(now, from, b)
 	case Probe:
-		if l.trusted {
-			m.carrier.Send(socket, from, Probed, l.remoteID(), b[HeaderSize:probeSize])
+		if l.trusted && l.reaches(from) { // by the link's own socket: who has handed this on may count others
+			m.carrier.Send(int(l.socket), from, Probed, l.remoteID(), b[HeaderSize:probeSize])
 		}
 	case Probed:
 		l.probed(now, from, binary.LittleEndian.Uint64(b[HeaderSize:]))

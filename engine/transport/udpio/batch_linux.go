@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +17,10 @@ const batched = true
 type batchPort struct {
 	cfg   Config
 	epoll int
-	bell  int         // eventfd: wake rings it
+	bell  int         // eventfd: wake rings it, under ringing; -1 when it is closed
 	rung  atomic.Bool // and it has not been heard
+
+	ringing sync.Mutex
 
 	socks  atomic.Pointer[[]batchSocket] // replaced by bind, which is the loop's
 	events [16]unix.EpollEvent
@@ -201,7 +204,11 @@ func (p *batchPort) wake() {
 	if p.rung.Swap(true) {
 		return
 	}
-	_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	p.ringing.Lock()
+	defer p.ringing.Unlock()
+	if p.bell >= 0 { // else its number may be another file's by now
+		_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
 }
 
 func (p *batchPort) close() {
@@ -211,6 +218,9 @@ func (p *batchPort) close() {
 	for _, s := range *p.socks.Load() {
 		_ = unix.Close(s.fd)
 	}
-	_ = unix.Close(p.bell)
 	_ = unix.Close(p.epoll)
+	p.ringing.Lock()
+	defer p.ringing.Unlock()
+	_ = unix.Close(p.bell)
+	p.bell = -1
 }

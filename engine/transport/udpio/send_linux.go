@@ -94,7 +94,7 @@ func (p *batchPort) send(socket int, to netip.AddrPort, k datagram.Kind, id data
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	size := datagram.HeaderSize + len(body)
-	if o.closed || size > datagram.SizeLimit {
+	if o.closed || size > datagram.SizeLimit || (*p.socks.Load())[socket].six != to.Addr().Is6() {
 		return true // lost
 	}
 	if len(o.buf)+size > cap(o.buf) || len(o.runs) >= 4*sendBatch {
