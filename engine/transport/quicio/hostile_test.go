@@ -428,3 +428,22 @@ func TestHostileReader(t *testing.T) {
 		t.Errorf("%d links closed", len(w.closed))
 	}
 }
+
+// Who proves a key and then opens no stream is counted as one in the handshake, so that no address takes all links.
+func TestHostileSilence(t *testing.T) {
+	tr, w, at := serve(t, Config{Loops: 1, Handshakes: 4})
+	var conns []*quic.Conn
+	for range 12 {
+		if conn, err := attack(t, at, goodTLS(t), &quic.Config{EnableDatagrams: true}); err == nil {
+			conns = append(conns, conn)
+		}
+	}
+	if n := tr.links.Load(); len(conns) == 0 || n > 4 {
+		t.Errorf("%d connections without a stream hold %d links", len(conns), n)
+	}
+	for _, conn := range conns {
+		_ = conn.CloseWithError(0, "")
+	}
+	w.until(t, "all of them to be let go", func() bool { return len(w.refused) >= 12 })
+	alive(t, at, w)
+}

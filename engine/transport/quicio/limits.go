@@ -8,8 +8,8 @@ const (
 	// gigabyte.
 	defaultLinks = 4096
 
-	// defaultHandshakes bounds connections that are still in TLS's handshake, each about 60 kB and a millisecond of
-	// arithmetic. Above a quarter of it strangers have to show first that they receive at their address (Retry).
+	// defaultHandshakes bounds connections that are still in TLS's handshake, or have not opened their stream: each about 60 kB
+	// and a millisecond of arithmetic. Above a quarter of it strangers have to show first that they receive at their address (Retry).
 	defaultHandshakes = 512
 
 	// defaultHandshakesPerIP keeps one address from taking all of them.

@@ -31,9 +31,6 @@ func (t *Transport) accept(s *socket) {
 		if err != nil {
 			return
 		}
-		if leave, ok := conn.Context().Value(visitor{}).(func()); ok {
-			leave()
-		}
 		if !t.takeSlot() {
 			t.sink.Refused(addrOf(conn.RemoteAddr()), ErrLimit)
 			_ = conn.CloseWithError(codeFull, "")
@@ -67,6 +64,9 @@ func (t *Transport) accepted(conn *quic.Conn) {
 		_ = conn.CloseWithError(codeSpeak, "")
 		t.sink.Refused(addrOf(conn.RemoteAddr()), fmt.Errorf("quicio: %w", err))
 		return
+	}
+	if leave, ok := conn.Context().Value(visitor{}).(func()); ok { // the Sink counts it from here on
+		leave()
 	}
 	l.run(nil)
 }

@@ -38,7 +38,7 @@ var (
 type Config struct {
 	Loops           int   // event loops; 0 means GOMAXPROCS
 	LinkLimit       int   // links, accepted and dialled; 0 means 4096
-	Handshakes      int   // inbound connections in their handshake; 0 means 512
+	Handshakes      int   // inbound connections without a stream yet; 0 means 512
 	HandshakesPerIP int   // of them, from one address; 0 means 64. Loopback addresses are exempt
 	DialLimit       int   // dials under way; more wait. 0 means 256
 	WindowMemory    int64 // what the receive windows of all links may grow by, in bytes; 0 means 256 MiB
