@@ -95,10 +95,16 @@ func (p *PeerClient) receiveUnreliable(b []byte) {
 		err = messageFault(f.Op, framing.ErrMessageTooLarge)
 	case len(r.receivers) == 0:
 		l.received.unhandled++
+	case p.receipt.received-p.receipt.consumed > uint64(p.net.cfg.ReceiveWindow):
+		l.received.dropped++
 	default:
 		l.received.messages++
 		p.touch()
+		l.held = n // what a component keeps of it counts as held until it is handled: see Offload
+		p.receipt.consumed -= uint64(n)
 		err = p.dispatch(r, f)
+		p.consume(l.held)
+		l.held = 0
 	}
 	if err != nil {
 		p.end(err)

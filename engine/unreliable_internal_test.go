@@ -110,3 +110,41 @@ func TestUnprovenLinks(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// keeper is a component that keeps what it gets, as Offload does while its workers are busy.
+type keeper struct {
+	Component
+	got, held int
+}
+
+func (c *keeper) Receive(ctx *ComponentContext) error {
+	c.got++
+	c.held += ctx.peer.loop.held
+	ctx.peer.loop.held = 0
+	return nil
+}
+
+// Datagrams cost no credit, but what components keep of them is bounded by the window all the same, and comes back to it.
+func TestUnreliableIsHeldWithinTheWindow(t *testing.T) {
+	n, tr := onBench(t)
+	c := &keeper{}
+	n.table.Store(newTable(n.registry, []*slot{{component: c, everyOp: true}}, &n.opcodes, nil))
+	n.loops[0].table = n.table.Load()
+	p, link := openOnBench(n, tr)
+	flood := func() {
+		for sent := 0; sent < 3*n.cfg.ReceiveWindow; sent += 1000 {
+			n.sinks[0].Unreliable(link, frameOf(1000, 0, 0, make([]byte, 1000-framing.FrameHeaderSize)))
+		}
+	}
+	flood()
+	if c.held < n.cfg.ReceiveWindow || c.held > n.cfg.ReceiveWindow+1000 {
+		t.Errorf("%d bytes are held, the window is %d", c.held, n.cfg.ReceiveWindow)
+	}
+	before := c.got
+	p.consume(c.held)
+	c.held = 0
+	flood()
+	if c.got != 2*before || !p.Connected() {
+		t.Errorf("%d datagrams after the first %d were handled: %v", c.got-before, before, p.CloseReason())
+	}
+}
