@@ -72,18 +72,47 @@ func (p *PeerClient) datagram(b []byte) {
 	p.heardAt.Store(int64(p.loop.now))
 	d.link.Authentic(newest)
 	p.touch()
-	if p.receipt.received-p.receipt.consumed > uint64(p.net.cfg.ReceiveWindow) {
-		p.loop.received.dropped++
-		return
-	}
 	messages := p.receipt.received
-	p.frames(plain)
+	p.frames(p.affordable(plain))
 	if p.receipt.received != messages {
 		d.owed++
 	}
 	if gap := newest && d.window.Next > before+1; d.owed >= receiptEvery || (gap && d.owed > 0) {
 		p.sendReceipt()
 	}
+}
+
+// affordable is what there is room for of a record's frames. Behind a gate that holds back as much as a peer may have here:
+// nothing. Where components hold that much: what costs no credit, as a component may be waiting to send, and so for a receipt.
+func (p *PeerClient) affordable(plain []byte) []byte {
+	window := p.net.cfg.ReceiveWindow
+	switch {
+	case p.in.gated() && len(p.in.plain)+len(plain) > window:
+		plain = nil
+	case p.receipt.received-p.receipt.consumed > uint64(window):
+		plain = uncreditedOf(plain)
+	default:
+		return plain
+	}
+	p.loop.received.dropped++
+	return plain
+}
+
+// uncreditedOf moves the frames that cost no credit to the front of plain. What is no frame stays, for delivery to find.
+func uncreditedOf(plain []byte) []byte {
+	var f framing.Frame
+	kept := plain[:0]
+	for len(plain) > 0 {
+		n, err := f.Next(plain)
+		if err != nil {
+			return append(kept, plain...)
+		}
+		if !credited(f.Op) {
+			kept = append(kept, plain[:n]...)
+		}
+		plain = plain[n:]
+	}
+	return kept
 }
 
 // greetedAgain takes a handshake message, perhaps one that has come before.
@@ -182,6 +211,7 @@ func (p *PeerClient) askReceipt(time.Duration) {
 		d.link.Stalled()
 	}
 	p.sendReceipt()
+	p.sendReceipt() // the first may have news for a peer that sends much itself; the second has none, and is answered
 	p.loop.wheel.Set(&d.again, p.loop.now+min(stallAfter<<d.tries, stallMax))
 }
 

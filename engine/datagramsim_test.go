@@ -264,3 +264,33 @@ func TestDatagramFlow(t *testing.T) {
 	}
 	_ = b
 }
+
+// A sender whose window has got lost as a whole asks what came, and is answered by a peer that always has something to say
+// itself, to which the question is news.
+func TestDatagramOutageWhileThePeerSends(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: 5 * time.Millisecond})
+	seen, heard := &witness{}, &witness{}
+	a, b := w.node(overDatagrams(w, nil), withWitness(heard)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	q := seen.peer(0)
+	talk := func(d time.Duration) { // b says something every millisecond
+		for range d / time.Millisecond {
+			_ = q.TrySendRaw(opNote, []byte("and another thing"))
+			w.pass(time.Millisecond)
+		}
+	}
+	talk(time.Second)
+	w.sim.InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool { return from.Addr() != a.Addrs()[0].Addr() })
+	for range 200 {
+		if err := p.TrySendRaw(opNote, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk(200 * time.Millisecond)
+	w.sim.InterceptDatagrams(nil)
+	talk(3 * time.Second)
+	if _, _, notes := seen.count(); notes < 100 {
+		t.Errorf("%d of 200 notes have come 3 s after the outage", notes)
+	}
+}
