@@ -90,6 +90,10 @@ const (
 	// queue doubles, up to SendBuffer, when it proves too short (deepenLocked).
 	sendBufferFirst = 64 << 10
 
+	// roomAgain is when a sender that has found no memory tries again: nobody tells when there is some, and each try costs
+	// about a microsecond.
+	roomAgain = 5 * time.Millisecond
+
 	// greetEvery is how often a handshake message over datagrams is sent until it is answered, and goodbye. It does not
 	// double: see transport/datagram.
 	greetEvery = 200 * time.Millisecond

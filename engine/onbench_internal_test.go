@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -176,5 +177,38 @@ func TestStreamMemory(t *testing.T) {
 	}
 	if kept := cap(s.buf); kept > 4*len(part) {
 		t.Errorf("%d bytes of memory for %d unread ones", kept, len(part))
+	}
+}
+
+// Who waits for room while the node's memory is short tries again now and then, and does not keep the loop busy.
+func TestOnRoomWithoutMemory(t *testing.T) {
+	n, tr := onBench(t)
+	p, _ := openOnBench(n, tr)
+	if err := n.bufs.Reserve(int(n.bufs.Limit() - n.bufs.Lent())); err != nil {
+		t.Fatal(err)
+	}
+	tries, sent := 0, false
+	var try func()
+	try = func() {
+		tries++
+		err := p.TrySendRaw(1000, make([]byte, 100))
+		if sent = err == nil; errors.Is(err, ErrSendBufferFull) && tries < 1000 {
+			p.OnRoom(try)
+		}
+	}
+	try()
+	for range 10 {
+		tr.turns()
+		tr.loop.now += roomAgain
+		tr.sink.Turn(tr.loop)
+	}
+	if tries < 5 || tries > 11 || sent {
+		t.Errorf("%d tries in %v, sent %v", tries, 10*roomAgain, sent)
+	}
+	n.bufs.Release(1 << 20)
+	tr.loop.now += roomAgain
+	tr.sink.Turn(tr.loop)
+	if !sent {
+		t.Error("memory has come back, and nothing was sent")
 	}
 }

@@ -330,21 +330,26 @@ func (o *outbound) wakeLocked(limit int) (then []func()) {
 }
 
 // OnRoom has then called on the peer's loop, once, when the send buffer is half empty or the connection has ended: for those
-// who have got ErrSendBufferFull and must not wait. Any goroutine. How many ask is for the callers to bound.
+// who have got ErrSendBufferFull and must not wait. If it is half empty already, it was memory that was short (Config.Memory),
+// or the message is large: then is called a little later, so that trying again and again costs little. Any goroutine. How
+// many ask is for the callers to bound.
 func (p *PeerClient) OnRoom(then func()) {
 	if to := p.latest(); to != p {
 		to.OnRoom(func() { p.postAll([]func(){then}) })
 		return
 	}
 	p.mu.Lock()
-	o := p.send.out
-	waits := o != nil && p.send.err == nil && o.queued > p.net.cfg.SendBuffer/2
+	o, ended := p.send.out, p.send.err != nil
+	waits := o != nil && !ended && o.queued > p.net.cfg.SendBuffer/2
 	if waits {
 		o.then = append(o.then, then)
 	}
 	p.mu.Unlock()
-	if !waits {
+	switch {
+	case ended:
 		p.postAll([]func(){then})
+	case !waits:
+		p.Loop().After(roomAgain, then)
 	}
 }
 
