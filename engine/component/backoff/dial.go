@@ -202,6 +202,12 @@ func (c *Component) turn() {
 // dial tries one address of a peer; another one each time.
 func (c *Component) dial(l *lost) {
 	c.mu.Lock()
+	if l.disabled { // since turn has chosen it
+		l.dialling = false
+		c.dialling--
+		c.mu.Unlock()
+		return
+	}
 	to := engine.Target{ID: l.id, Addr: l.addrs[l.failures%len(l.addrs)]}
 	c.mu.Unlock()
 	if err := c.net.DialAsync(to, func(_ *engine.PeerClient, err error) { c.dialled(l, err) }); err != nil {
