@@ -33,7 +33,8 @@ type Gate struct {
 
 // LockOnReceive sets a gate: the next message of one of these opcodes is handed to Gate.Receive, to nobody else, and from
 // then on no message of this peer is delivered until Gate.Unlock. It returns when the gate stands, so that what the peer
-// sends in answer to what is sent after it cannot slip through. A peer has one gate at a time: ErrBusy.
+// sends in answer to what is sent after it cannot slip through. A peer has one gate at a time: ErrBusy;
+// it has none while the pair moves to another connection (MoveTo).
 //
 // A gate that is locked for longer than Config.GateTimeout disconnects the peer with ErrGateTimeout; the end of the
 // connection ends the gate.
@@ -64,8 +65,8 @@ func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*
 }
 
 func (p *PeerClient) setGate(g *Gate) error {
-	if p.state() != stateOpen {
-		return p.closeError()
+	if err := p.mayBind(); err != nil {
+		return err
 	}
 	in := p.inbound()
 	if in.gate != nil {

@@ -90,6 +90,18 @@ func (p *PeerClient) movable() bool {
 	return p.in == nil || p.in.gate == nil && p.in.stream == nil
 }
 
+// mayBind says why a gate or a stream cannot be bound to this connection: it has ended, or the pair is moving to another, over
+// which what they are for would come. On the loop.
+func (p *PeerClient) mayBind() error {
+	switch {
+	case p.state() != stateOpen:
+		return p.closeError()
+	case p.latest() != p:
+		return ErrBusy
+	}
+	return nil
+}
+
 // handOver empties an open connection in favour of a better one, which waits for that. The way must be short: what is on it
 // already, in the relay's queues and the carrier's, goes before the goodbye, and the one that waits cannot wait for long. So
 // a Ping has to come back first. On the loop.

@@ -85,3 +85,21 @@ func TestRelayThatKeepsUpADeadConnection(t *testing.T) {
 		t.Errorf("the old one is %v, the new one %v", old.state(), fresh.state())
 	}
 }
+
+// A gate or a stream on a connection that the pair is leaving would miss what comes over the next one.
+func TestNothingIsBoundToWhatIsLeft(t *testing.T) {
+	_, _, old, fresh := relayedOnBench(t)
+	if !old.moveTo(fresh, true) {
+		t.Fatal("not moved")
+	}
+	if err := old.setGate(&Gate{peer: old}); !errors.Is(err, ErrBusy) {
+		t.Errorf("a gate: %v", err)
+	}
+	if _, err := old.openStream(); !errors.Is(err, ErrBusy) {
+		t.Errorf("a stream: %v", err)
+	}
+	old.takeLeave(&CloseError{Code: CodeReplaced})
+	if err := old.setGate(&Gate{peer: old}); !errors.Is(err, ErrClosed) {
+		t.Errorf("a gate afterwards: %v", err)
+	}
+}

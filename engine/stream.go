@@ -37,7 +37,7 @@ var _ net.Conn = (*Stream)(nil)
 
 // Stream returns the stream with this peer, opening it on this side if it is not. Bytes that come before anybody has
 // called Stream are dropped: open it in PeerConnect, or before the peer is told to write. ErrClosed if the connection has
-// ended.
+// ended, ErrBusy if the pair is moving to another (MoveTo): that one's PeerConnect is the place.
 func (p *PeerClient) Stream() (*Stream, error) {
 	if p.loop.here() {
 		return p.openStream()
@@ -62,8 +62,8 @@ func (p *PeerClient) Stream() (*Stream, error) {
 }
 
 func (p *PeerClient) openStream() (*Stream, error) {
-	if p.state() != stateOpen {
-		return nil, p.closeError()
+	if err := p.mayBind(); err != nil {
+		return nil, err
 	}
 	if p.dg != nil {
 		return nil, ErrUnreliable
