@@ -255,6 +255,24 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// A caller who has left before the lookup ended leaves nothing behind, although the node that is found never answers.
+func TestRecordOfTheDead(t *testing.T) {
+	w := simWorld(t, 4)
+	w.swarm(20, 0)
+	a, b := w.nodes[3], w.nodes[11]
+	b.dead = true
+	b.host.Vanish()
+	var err error
+	w.do(func() { _, err = a.over.Record(cancelled(), b.ID()) })
+	if err == nil {
+		t.Error("the record of a dead node")
+	}
+	w.rest(10 * time.Second)
+	if n := a.over.Asked(); n != 0 {
+		t.Errorf("%d nodes are still asked", n)
+	}
+}
+
 func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
