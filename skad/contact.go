@@ -150,8 +150,10 @@ func dialable(ip netip.Addr, scope Scope) bool {
 	return scope == Private || public(ip)
 }
 
-// public reports whether ip can belong to somebody on the Internet.
+// public reports whether ip can belong to somebody on the Internet. An IPv6 address that carries an IPv4 address is as
+// public as that: a NAT64 in front of this node would lead it to its neighbours.
 func public(ip netip.Addr) bool {
+	ip = carried(ip)
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
 		return false
 	}
@@ -174,6 +176,7 @@ var special = [...]netip.Prefix{
 	netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved
 	netip.MustParsePrefix("100::/64"),        // discard
+	netip.MustParsePrefix("64:ff9b:1::/48"),  // a network's own NAT64
 	netip.MustParsePrefix("2001:db8::/32"),   // documentation
 	netip.MustParsePrefix("3fff::/20"),       // documentation
 }
@@ -189,20 +192,23 @@ func groupOf(ip netip.Addr, scope Scope) uint64 {
 	if scope == Private && !public(ip) {
 		return 0
 	}
-	ip = ip.Unmap()
+	ip = carried(ip)
 	if ip.Is4() {
-		return groupOf4(ip.As4())
+		b := ip.As4()
+		return 4<<56 | uint64(b[0])<<16 | uint64(b[1])<<8 | uint64(b[2])
 	}
 	b := ip.As16()
-	switch {
-	case sixToFour.Contains(ip):
-		return groupOf4([4]byte(b[2:6]))
-	case nat64.Contains(ip):
-		return groupOf4([4]byte(b[12:16]))
-	}
 	return 6<<56 | uint64(b[0])<<40 | uint64(b[1])<<32 | uint64(b[2])<<24 | uint64(b[3])<<16 | uint64(b[4])<<8 | uint64(b[5])
 }
 
-func groupOf4(b [4]byte) uint64 {
-	return 4<<56 | uint64(b[0])<<16 | uint64(b[1])<<8 | uint64(b[2])
+// carried is the IPv4 address in an IPv6 address that carries one, and ip itself otherwise.
+func carried(ip netip.Addr) netip.Addr {
+	switch b := ip.As16(); {
+	case ip.Is4():
+	case sixToFour.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	case nat64.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[12:16]))
+	}
+	return ip.Unmap()
 }

@@ -17,6 +17,7 @@ func TestPublicAddresses(t *testing.T) {
 		"10.0.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "127.0.0.1": false, "169.254.1.1": false, "100.64.0.1": false,
 		"0.1.2.3": false, "192.0.2.1": false, "198.51.100.1": false, "203.0.113.1": false, "198.18.0.1": false, "240.0.0.1": false,
 		"255.255.255.255": false, "224.0.0.1": false, "192.0.0.8": false, "::1": false, "fe80::1": false, "fc00::1": false, "2001:db8::1": false, "ff02::1": false, "100::1": false,
+		"::ffff:10.0.0.1": false, "64:ff9b::10.0.0.1": false, "64:ff9b::127.0.0.1": false, "64:ff9b:1::8.8.8.8": false, "2002:c0a8:101::1": false, "2002:7f00:1::1": false,
 	} {
 		if got := dialable(netip.MustParseAddr(s), Public); got != want {
 			t.Errorf("%s: public %v, want %v", s, got, want)
