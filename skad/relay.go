@@ -1,9 +1,11 @@
 package skad
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -83,15 +85,16 @@ func (c *Core) Hand(now time.Duration, m *Message, to *Contact) error {
 // routed takes a message from the hop before.
 func (c *Core) routed(from Peer, m *Message) {
 	ack := Message{Op: opcode.RouteAckCode, Nonce: m.Nonce}
+	mark := copyMark(m)
 	switch {
-	case c.seenBefore(copyMark(m)):
+	case c.seenBefore(mark):
 		c.count(Seen) // the ack to the first may have been lost
 	case c.relayed >= relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit || c.relayedFor(from.Contact) >= relayPeerLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
 		c.count(Busy)
 		ack.Refused = true
 	default:
 		c.send(from.Contact, ack)
-		c.remember(copyMark(m))
+		c.remember(mark)
 		next := *m
 		next.Contacts = nil
 		if next.TTL == 0 {
@@ -227,11 +230,24 @@ func (c *Core) deliver(m *Message, from *Contact) {
 	c.emit(Action{Kind: ActionDeliver, To: from, Message: out})
 }
 
-// Marks are what is remembered of routed messages: 64 bits made of their number and what else tells them apart. An
-// origin that draws the number of somebody else's message on purpose suppresses its own.
-func messageMark(m *Message) uint64         { return mix(m.Route ^ mix(m.Origin[0]^m.Origin[3])) }
-func copyMark(m *Message) uint64            { return mix(messageMark(m) + uint64(m.Copy) + 1) }
-func hopMark(m *Message, d *Contact) uint64 { return mix(messageMark(m) ^ mix(d.ID[0]^d.ID[3])) }
+// Marks are what is remembered of routed messages: 64 bits of a hash over all that makes a message this one. A hop that has
+// read a copy must not be able to make another message with the same mark, or it could send that ahead, and the genuine
+// copies, which go other ways, would pass for seen.
+func messageMark(m *Message) uint64 {
+	payload := identity.Hash(m.Payload)
+	var room [8 + 32 + 32 + 32]byte
+	b := binary.BigEndian.AppendUint64(room[:0], m.Route)
+	for _, part := range [...][32]byte{m.Origin.Identity(), m.Key.Identity(), payload} {
+		b = append(b, part[:]...)
+	}
+	sum := identity.Hash(b)
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+func copyMark(m *Message) uint64 { return mix(messageMark(m) + uint64(m.Copy) + 1) }
+
+// hopMark is for an own message, whose number nobody else draws.
+func hopMark(m *Message, d *Contact) uint64 { return mix(mix(m.Route) ^ mix(d.ID[0]^d.ID[3])) }
 
 // mix is the finalizer of SplitMix64.
 func mix(x uint64) uint64 {

@@ -237,6 +237,32 @@ func TestHop(t *testing.T) {
 }
 
 // TestRouteArguments: limits are errors, and a message for ourselves stays at home.
+// A hop that has read a copy cannot keep the others out: a message of the same origin and number that says something else,
+// or goes elsewhere, is another one.
+func TestForgedCopySuppressesNothing(t *testing.T) {
+	c := newCore(t, 1, nil)
+	from := Peer{Contact: fakeContact(randomID(newRand(2)), 1)}
+	genuine := Message{Op: opcode.RouteCode, Nonce: 1, Route: 7, Origin: randomID(newRand(3)), Key: c.self.ID, Payload: []byte("genuine")}
+	forged, elsewhere := genuine, genuine
+	forged.Payload, forged.Nonce = []byte("forged!"), 2
+	elsewhere.Key, elsewhere.Nonce = randomID(newRand(4)), 3
+	for _, m := range []Message{forged, elsewhere, genuine, genuine} {
+		c.Receive(0, from, &m)
+	}
+	got := map[string]int{}
+	for _, a := range drain(c) {
+		if a.Kind == ActionDeliver && a.Message.Key == c.self.ID {
+			got[string(a.Message.Payload)]++
+		}
+	}
+	if got["genuine"] != 1 || got["forged!"] != 1 {
+		t.Errorf("delivered %v", got)
+	}
+	if n := testing.AllocsPerRun(100, func() { messageMark(&genuine) }); n != 0 && !raceEnabled {
+		t.Errorf("a mark costs %v allocations", n)
+	}
+}
+
 func TestRouteArguments(t *testing.T) {
 	c := newCore(t, 1, nil)
 	for _, tt := range []struct{ size, copies int }{{RoutePayloadLimit + 1, 1}, {0, RouteCopyLimit + 1}} {
