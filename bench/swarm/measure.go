@@ -218,14 +218,26 @@ func (s *swarm) idle(ctx context.Context, r *Result) error {
 		}
 		return sum
 	}
+	if err := s.wait(ctx, "rest", s.cfg.Rest); err != nil {
+		return err
+	}
 	before, began := sent(), time.Now()
-	for passed := time.Duration(0); passed < s.cfg.Idle; passed = time.Since(began) {
-		s.cfg.Progress("idle", int(passed/time.Second), int(s.cfg.Idle/time.Second))
-		if err := pause(ctx, min(time.Second, s.cfg.Idle-passed)); err != nil {
+	if err := s.wait(ctx, "idle", s.cfg.Idle); err != nil {
+		return err
+	}
+	r.UpkeepBytes = float64(sent()-before) / time.Since(began).Seconds() / float64(len(s.alive()))
+	return nil
+}
+
+// wait lets time pass.
+func (s *swarm) wait(ctx context.Context, phase string, span time.Duration) error {
+	began := time.Now()
+	for passed := time.Duration(0); passed < span; passed = time.Since(began) {
+		s.cfg.Progress(phase, int(passed/time.Second), int(span/time.Second))
+		if err := pause(ctx, min(time.Second, span-passed)); err != nil {
 			return err
 		}
 	}
-	r.UpkeepBytes = float64(sent()-before) / time.Since(began).Seconds() / float64(len(s.alive()))
 	return nil
 }
 

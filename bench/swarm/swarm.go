@@ -40,6 +40,7 @@ type Config struct {
 	Payload    int           // bytes of a broadcast; 0 means 256
 	Kill       float64       // part of the nodes that are killed at the same moment, 0 to 1
 	Idle       time.Duration // how long maintenance is measured; 0 means 15 s
+	Rest       time.Duration // how long before that the nodes are left alone; newcomers look around again for two minutes
 	Seed       uint64        // of identities, keys and choices; 0 means 1
 	Loops      int           // event loops shared by all; 0 means one per core
 	Joining    int           // nodes that join at the same time; 0 means 8
@@ -82,7 +83,7 @@ func (c Config) withDefaults() (Config, error) {
 	for _, f := range []struct {
 		v        *time.Duration
 		standard time.Duration
-	}{{&c.Idle, 15 * time.Second}, {&c.Patience, time.Minute}} {
+	}{{&c.Idle, 15 * time.Second}, {&c.Rest, 0}, {&c.Patience, time.Minute}} {
 		if *f.v == 0 {
 			*f.v = f.standard
 		}

@@ -24,6 +24,7 @@ type swarmCommand struct {
 	Payload    int           `help:"Bytes of a broadcast." default:"256"`
 	Kill       share         `help:"Part of the nodes that are killed at the same moment: 20% or 0.2." default:"20%"`
 	Idle       time.Duration `help:"How long the traffic of idle nodes is measured." default:"15s"`
+	Rest       time.Duration `help:"How long nodes are left alone before that: who has joined looks around again for two minutes."`
 	Loops      int           `help:"Event loops; 0: one for each core."`
 	Seed       uint64        `help:"Of identities, keys and choices." default:"1"`
 	Simulate   bool          `help:"Run the simulator with the same parameters, and show its figures beside."`
@@ -62,7 +63,7 @@ func (s *share) UnmarshalText(text []byte) error {
 func (c *swarmCommand) Run(a *app) error {
 	p := newSimProgress(a, c.Quiet)
 	r, err := swarm.Run(a.ctx, swarm.Config{Nodes: c.Nodes, Lookups: c.Lookups, Broadcasts: c.Broadcasts, Payload: c.Payload,
-		Kill: float64(c.Kill), Idle: c.Idle, Loops: c.Loops, Seed: c.Seed, Progress: p.tick})
+		Kill: float64(c.Kill), Idle: c.Idle, Rest: c.Rest, Loops: c.Loops, Seed: c.Seed, Progress: p.tick})
 	p.clear()
 	if errors.Is(err, context.Canceled) {
 		return errInterrupted

@@ -1,7 +1,6 @@
 package unixtransport
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -60,7 +59,7 @@ func (t *Transport) run(conn net.Conn, local, remote transport.Addr, tag any) bo
 	t.loop.Post(func() { t.sink.Opened(l, tag) })
 	err := l.read()
 	l.CloseWrite()                        // before Closed: who is told of that finds no room any more
-	t.loop.Post(func() { l.closed(err) }) // io.EOF is what the contract calls it, too
+	t.loop.Post(func() { l.closed(err) }) // io.EOF is what the contract calls an orderly end, too
 	_ = l.conn.SetWriteDeadline(time.Now().Add(lingerTimeout))
 	<-l.done
 	_ = l.conn.Close()
@@ -97,7 +96,7 @@ func (l *link) closed(err error) {
 		return
 	}
 	l.over = true
-	if err != io.EOF && l.closing.Load() {
+	if l.closing.Load() { // whatever the reader has met since then
 		err = nil
 	}
 	l.t.sink.Closed(l, err)
