@@ -380,7 +380,7 @@ func TestNetworkChange(t *testing.T) {
 		sim.Run(time.Minute)
 		b = start(t, sim, 2, 2, nil)
 		sim.Run(time.Minute)
-		if s := a.back.Stats(); s.Dials != 0 || looks.Load() < 20 || looks.Load() > 25 {
+		if s := a.back.Stats(); s.Dials != 0 || looks.Load() < 100 || looks.Load() > 125 {
 			t.Errorf("%d looks in two minutes: %+v", looks.Load(), s)
 		}
 		here.Store(&other)

@@ -24,8 +24,8 @@ const (
 	PeersDefault = 4096
 
 	// WatchDefault is how often the machine's own addresses are looked at, while anybody is waited for. Looking takes some
-	// tens of microseconds, off the loops.
-	WatchDefault = 5 * time.Second
+	// tens of microseconds, off the loops; a second is what a person calls at once.
+	WatchDefault = time.Second
 )
 
 const (
