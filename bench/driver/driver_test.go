@@ -56,6 +56,11 @@ func TestScenarios(t *testing.T) {
 			for _, c := range runs {
 				c.Duration, c.Warmup = 50*time.Millisecond, 20*time.Millisecond
 				result := runLocal(t, d, c)
+				if d.Name() == "quic" && c.Scenario == load.Connect {
+					// A client of plain QUIC is done half a round trip before its server, and closes at once: nothing of the
+					// handshake tells it to wait.
+					delete(result.Errors, "unfinished_there")
+				}
 				if result.Failed() {
 					t.Errorf("%s, %d connections, %d bytes: errors %v", c.Scenario, c.Conns, c.Size, result.Errors)
 				}

@@ -128,6 +128,10 @@ func TestMigration(t *testing.T) {
 	if now := addrOf(far.(*link).conn.RemoteAddr()); now == remote {
 		t.Errorf("the connection is still at %v", now)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	mine.mu.Lock()
+	defer mine.mu.Unlock()
 	if len(w.closed)+len(mine.closed) > 0 || len(w.links) != 1 {
 		t.Errorf("closed: %v, %v; %d links", w.closed, mine.closed, len(w.links))
 	}
