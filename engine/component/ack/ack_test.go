@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
@@ -45,7 +46,7 @@ func TestStorm(t *testing.T) {
 	if testing.Short() || raceBuild {
 		n /= 100
 	}
-	sim, a, b := pair(t, simnet.Weather{Latency: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.2, Cut: 0.05, ResetAfter: 5 * time.Second},
+	w, a, b := pair(t, simnet.Weather{Latency: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.2, Cut: 0.05, ResetAfter: 5 * time.Second},
 		ack.Config{GiveUp: time.Hour})
 	got := newAccount()
 	next, broken := uint32(0), 0
@@ -56,21 +57,21 @@ func TestStorm(t *testing.T) {
 	}
 	for round := 0; got.settled() < n; round++ {
 		feed()
-		sim.Run(20 * time.Millisecond)
+		w.Pass(20 * time.Millisecond)
 		if p, ok := a.ConnMgr().Peer(b.ID()); !ok {
 			_ = a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {})
-			sim.Run(time.Second)
+			w.Pass(time.Second)
 		} else if round%97 == 96 {
 			p.Disconnect(engine.CodeApplication, "chance")
 			broken++
 		}
 		if round%211 == 210 {
-			sim.Partition([]netip.Addr{a.host.Addr()})
-			sim.Run(8 * time.Second) // longer than ResetAfter: the connection breaks
-			sim.Heal()
+			w.Net().Partition([]netip.Addr{a.addr()})
+			w.Pass(8 * time.Second) // longer than ResetAfter: the connection breaks
+			w.Net().Heal()
 			broken++
 		}
-		if sim.Now() > 24*time.Hour {
+		if w.Net().Now() > 24*time.Hour {
 			t.Fatalf("after a day %d of %d are settled: %+v", got.settled(), n, a.acks.Stats())
 		}
 	}
@@ -80,18 +81,18 @@ func TestStorm(t *testing.T) {
 	if broken < 1 || s.Resent == 0 || b.acks.Stats().Duplicates == 0 {
 		t.Errorf("a dull run: broken %d times, %d sent again, %d duplicates", broken, s.Resent, b.acks.Stats().Duplicates)
 	}
-	t.Logf("%d messages in %v of virtual time, broken %d times, %d sent again, %d came twice", n, sim.Now(), broken, s.Resent, b.acks.Stats().Duplicates)
+	t.Logf("%d messages in %v of virtual time, broken %d times, %d sent again, %d came twice", n, w.Net().Now(), broken, s.Resent, b.acks.Stats().Duplicates)
 }
 
 // What the receiver refuses is handed to it again, later and later, until it takes it; what comes behind does not wait.
 func TestRefused(t *testing.T) {
-	sim, a, b := pair(t, simnet.Weather{}, ack.Config{})
+	w, a, b := pair(t, simnet.Weather{}, ack.Config{})
 	var tries []time.Duration
 	b.notes.answer = func(n uint32) error {
 		if n != 3 {
 			return nil
 		}
-		tries = append(tries, sim.Now())
+		tries = append(tries, w.Net().Now())
 		if len(tries) < 4 {
 			return errors.New("not yet")
 		}
@@ -133,9 +134,9 @@ func TestGivenUp(t *testing.T) {
 		t.Errorf("beyond the window: %v, want ErrFull", err)
 	}
 	a.until("those that are taken", time.Second, func() bool { return got.fine == ack.WindowLimit-100 })
-	began := a.sim.Now()
+	began := a.w.Net().Now()
 	a.until("the others to be given up", time.Minute, func() bool { return got.failed == 100 })
-	if took := a.sim.Now() - began; took < 8*time.Second || took > 11*time.Second {
+	if took := a.w.Net().Now() - began; took < 8*time.Second || took > 11*time.Second {
 		t.Errorf("given up after %v", took)
 	}
 	if got.errs[ack.ErrGivenUp.Error()] != 100 {
@@ -153,21 +154,21 @@ func TestGivenUp(t *testing.T) {
 
 // Without a connection messages wait for one, in the order they were sent; a peer that never comes has them given up.
 func TestNotConnected(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a, b := start(t, sim, 1, 1, &ack.Config{}), start(t, sim, 2, 1, &ack.Config{})
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a, b := start(w, 1, &ack.Config{}), start(w, 2, &ack.Config{})
 	got, lost := newAccount(), newAccount()
 	for i := range uint32(100) {
 		a.send(b.ID(), i, 10, got)
 		a.send(identity.ID{9}, i, 10, lost)
 	}
-	sim.Run(time.Minute)
+	w.Pass(time.Minute)
 	if s := a.acks.Stats(); s.Waiting != 200 || s.Memory == 0 || s.Outboxes != 2 || got.settled()+lost.settled() != 0 {
 		t.Errorf("after a minute: %+v", s)
 	}
 	a.dial(b)
 	a.until("all", time.Second, func() bool { return got.fine == 100 })
 	a.until("the lost to be given up", time.Minute+time.Second, func() bool { return lost.failed == 100 })
-	sim.Run(time.Second)
+	w.Pass(time.Second)
 	a.balanced(200, 100, 100)
 	b.once(100)
 	if !slices.IsSorted(b.notes.order) {
@@ -184,7 +185,7 @@ func TestNotConnected(t *testing.T) {
 // A new connection of the same two processes: the receiver knows what it has taken, also where the news of it was lost, and
 // an epoch that has ended does not confuse it.
 func TestReconnect(t *testing.T) {
-	sim, a, b := pair(t, simnet.Weather{Latency: 10 * time.Millisecond}, ack.Config{})
+	w, a, b := pair(t, simnet.Weather{Latency: 10 * time.Millisecond}, ack.Config{})
 	got := newAccount()
 	next := uint32(0)
 	for round := range 20 {
@@ -192,12 +193,12 @@ func TestReconnect(t *testing.T) {
 			a.send(b.ID(), next, 1000, got)
 			next++
 		}
-		sim.Run(time.Duration(round) * 2 * time.Millisecond) // on the way there, or back
+		w.Pass(time.Duration(round) * 2 * time.Millisecond) // on the way there, or back
 		p, ok := a.ConnMgr().Peer(b.ID())
 		if !ok {
 			t.Fatal("not connected")
 		}
-		sim.Partition([]netip.Addr{a.host.Addr()}) // so that the acknowledgements are lost
+		w.Net().Partition([]netip.Addr{a.addr()}) // so that the acknowledgements are lost
 		p.Close()
 		b.until("the end", time.Hour, func() bool {
 			if q, ok := b.ConnMgr().Peer(a.ID()); ok {
@@ -205,7 +206,7 @@ func TestReconnect(t *testing.T) {
 			}
 			return a.Stats().Peers+b.Stats().Peers == 0
 		})
-		sim.Heal()
+		w.Net().Heal()
 		a.dial(b)
 		a.until("all", time.Minute, func() bool { return got.fine == int(next) })
 		if round%3 == 0 { // nothing waits: the epoch ends here
@@ -227,14 +228,14 @@ func TestReconnect(t *testing.T) {
 
 // A sender that restarts begins anew and is not taken for its former self.
 func TestSenderRestarts(t *testing.T) {
-	sim, a, b := pair(t, simnet.Weather{}, ack.Config{})
+	w, a, b := pair(t, simnet.Weather{}, ack.Config{})
 	got := newAccount()
 	for i := range uint32(10) {
 		a.send(b.ID(), i, 10, got)
 	}
 	a.until("all", time.Second, func() bool { return got.fine == 10 })
 	a.crash()
-	a = start(t, sim, 1, 2, &ack.Config{})
+	a = start(w, 1, &ack.Config{})
 	a.dial(b)
 	for i := range uint32(10) {
 		a.send(b.ID(), 10+i, 10, got) // the same numbers and the same epoch as before
@@ -245,7 +246,7 @@ func TestSenderRestarts(t *testing.T) {
 
 // A receiver that restarts has forgotten what it took: what waits is handed to its new self, and nothing is lost.
 func TestReceiverRestarts(t *testing.T) {
-	sim, a, b := pair(t, simnet.Weather{}, ack.Config{})
+	w, a, b := pair(t, simnet.Weather{}, ack.Config{})
 	b.notes.answer = func(n uint32) error {
 		if n%2 == 1 {
 			return errors.New("I am about to crash")
@@ -258,7 +259,7 @@ func TestReceiverRestarts(t *testing.T) {
 	}
 	a.until("half of them", time.Second, func() bool { return got.fine == 5 })
 	b.crash()
-	b = start(t, sim, 2, 2, &ack.Config{})
+	b = start(w, 2, &ack.Config{})
 	a.until("the end", time.Hour, func() bool { return a.Stats().Peers == 0 })
 	a.dial(b)
 	a.until("all", time.Second, func() bool { return got.fine == 10 })
@@ -268,9 +269,9 @@ func TestReceiverRestarts(t *testing.T) {
 
 // The call that waits: fine, withdrawn with its context, with room awaited, and never on a loop.
 func TestSendAck(t *testing.T) {
-	sim, a, b := pair(t, simnet.Weather{}, ack.Config{PeerMemory: 3000})
+	w, a, b := pair(t, simnet.Weather{}, ack.Config{PeerMemory: 3000})
 	ctx := context.Background()
-	a.do(func() {
+	a.w.Do(func() {
 		if err := a.acks.SendAckRaw(ctx, b.ID(), opNote, numbered(0, 10)); err != nil {
 			t.Error(err)
 		}
@@ -278,7 +279,7 @@ func TestSendAck(t *testing.T) {
 	b.notes.answer = func(uint32) error { return errors.New("no") }
 	cancelled, cancel := context.WithCancelCause(ctx)
 	enough := errors.New("enough")
-	a.do(func() {
+	a.w.Do(func() {
 		done := make(chan error)
 		go func() { done <- a.acks.SendAckRaw(cancelled, b.ID(), opNote, numbered(1, 2000)) }()
 		for a.acks.Stats().Waiting == 0 {
@@ -295,7 +296,7 @@ func TestSendAck(t *testing.T) {
 	})
 	a.balanced(2, 1, 1)
 	b.notes.answer = nil
-	a.do(func() { // the second waits until the first has gone
+	a.w.Do(func() { // the second waits until the first has gone
 		done := make(chan error, 8)
 		for i := range uint32(8) {
 			go func() { done <- a.acks.SendAckRaw(ctx, b.ID(), opNote, numbered(2+i, 2000)) }()
@@ -310,7 +311,7 @@ func TestSendAck(t *testing.T) {
 	b.once(9)
 	var onLoop error
 	a.HomeLoop().Post(func() { onLoop = a.acks.SendAckRaw(ctx, b.ID(), opNote, nil) })
-	sim.Run(time.Second)
+	w.Pass(time.Second)
 	if !errors.Is(onLoop, engine.ErrOnLoop) {
 		t.Errorf("on a loop: %v", onLoop)
 	}
@@ -318,8 +319,8 @@ func TestSendAck(t *testing.T) {
 
 // All outboxes together keep to Memory.
 func TestMemory(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, 1, &ack.Config{Memory: 100_000, GiveUp: 30 * time.Second})
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, 1, &ack.Config{Memory: 100_000, GiveUp: 30 * time.Second})
 	got := newAccount()
 	accepted := 0
 	for i := range uint32(1000) {
@@ -333,7 +334,7 @@ func TestMemory(t *testing.T) {
 	if s := a.acks.Stats(); s.Memory > 100_000 || accepted < 50 || accepted > 200 {
 		t.Errorf("%d messages accepted, %d bytes", accepted, s.Memory)
 	}
-	sim.Run(40 * time.Second)
+	w.Pass(40 * time.Second)
 	if s := a.acks.Stats(); s.Memory != 0 || s.Outboxes != 0 || got.failed != accepted {
 		t.Errorf("after they were given up: %+v", s)
 	}
@@ -404,12 +405,12 @@ func TestCallbackPanics(t *testing.T) {
 
 // The component can be added to a network that runs, on either side, and taken out again.
 func TestAddedLate(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a, b := start(t, sim, 1, 1, &ack.Config{}), start(t, sim, 2, 1, nil)
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a, b := start(w, 1, &ack.Config{}), start(w, 2, nil)
 	a.dial(b)
 	got := newAccount()
 	a.send(b.ID(), 0, 10, got)
-	sim.Run(500 * time.Millisecond)
+	w.Pass(500 * time.Millisecond)
 	if got.settled() != 0 || b.Stats().Unhandled == 0 {
 		t.Errorf("a node without the component: %d settled, %d unhandled", got.settled(), b.Stats().Unhandled)
 	}
@@ -418,13 +419,13 @@ func TestAddedLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.do(func() { err = b.AddComponent(b.acks) })
+	b.w.Do(func() { err = b.AddComponent(b.acks) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.until("the message", 3*time.Second, func() bool { return got.fine == 1 })
 	b.once(1)
-	b.do(func() { err = b.RemoveComponent(b.acks) })
+	b.w.Do(func() { err = b.RemoveComponent(b.acks) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +433,7 @@ func TestAddedLate(t *testing.T) {
 		t.Errorf("taken out: %v", err)
 	}
 	a.send(b.ID(), 1, 10, got)
-	sim.Run(3 * time.Second)
+	w.Pass(3 * time.Second)
 	if s := a.acks.Stats(); s.Waiting != 1 || len(b.notes.order) != 1 {
 		t.Errorf("to a node that has the component no more: %+v", s)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -19,12 +20,12 @@ func response(kind byte, epoch, base uint32, bits ...byte) []byte {
 }
 
 // besieged is an honest node with the component and a peer that sends what it likes.
-func besieged(t *testing.T) (sim *simnet.Net, a, evil *seat, p *engine.PeerClient) {
-	sim = simnet.New(1, simnet.Weather{})
-	a, evil = start(t, sim, 1, 1, &ack.Config{}), start(t, sim, 2, 1, nil)
+func besieged(t *testing.T) (w *enginetest.World, a, evil *seat, p *engine.PeerClient) {
+	w = enginetest.Sim(t, 1, simnet.Weather{})
+	a, evil = start(w, 1, &ack.Config{}), start(w, 2, nil)
 	a.dial(evil)
 	p, _ = evil.ConnMgr().Peer(a.ID())
-	return sim, a, evil, p
+	return w, a, evil, p
 }
 
 // A peer that acknowledges what was not sent is at fault, counted and disconnected, and what waits for it goes on waiting.
@@ -47,16 +48,16 @@ func TestAcksWhatWasNotSent(t *testing.T) {
 		{"all that was sent", response(2, 1, 3), nil, 3},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			sim, a, evil, p := besieged(t)
+			w, a, evil, p := besieged(t)
 			got := newAccount()
 			for i := range uint32(3) {
 				a.send(evil.ID(), i, 10, got)
 			}
-			sim.Run(100 * time.Millisecond)
+			w.Pass(100 * time.Millisecond)
 			if err := p.TrySendRaw(opcode.AckResponseCode, x.wire); err != nil {
 				t.Fatal(err)
 			}
-			sim.Run(100 * time.Millisecond)
+			w.Pass(100 * time.Millisecond)
 			s := a.acks.Stats()
 			if got.fine != x.fine || s.Waiting != int64(3-x.fine) || got.failed != 0 {
 				t.Errorf("%d fine, want %d: %+v", got.fine, x.fine, s)
@@ -77,11 +78,11 @@ func TestAcksWhatWasNotSent(t *testing.T) {
 
 // Before anything was sent to it every acknowledgement of a peer is a lie.
 func TestAcksNothing(t *testing.T) {
-	sim, a, _, p := besieged(t)
+	w, a, _, p := besieged(t)
 	if err := p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 0)); err != nil {
 		t.Fatal(err)
 	}
-	sim.Run(time.Second)
+	w.Pass(time.Second)
 	if s := a.acks.Stats(); s.Faults != 1 || p.Connected() {
 		t.Errorf("%+v", s)
 	}
@@ -89,10 +90,10 @@ func TestAcksNothing(t *testing.T) {
 
 // An acknowledgement of an epoch that has ended is late, and no fault.
 func TestLateAck(t *testing.T) {
-	sim, a, evil, p := besieged(t)
+	w, a, evil, p := besieged(t)
 	got := newAccount()
 	a.send(evil.ID(), 0, 10, got)
-	sim.Run(time.Second / 2)
+	w.Pass(time.Second / 2)
 	_ = p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 1))
 	a.until("the acknowledgement", time.Second, func() bool { return got.fine == 1 })
 	p.Close()
@@ -101,7 +102,7 @@ func TestLateAck(t *testing.T) {
 	p, _ = evil.ConnMgr().Peer(a.ID())
 	a.send(evil.ID(), 1, 10, got)
 	_ = p.TrySendRaw(opcode.AckResponseCode, response(2, 1, 1))
-	sim.Run(time.Second / 2)
+	w.Pass(time.Second / 2)
 	if s := a.acks.Stats(); s.Late != 1 || s.Faults != 0 || got.fine != 1 {
 		t.Errorf("%+v", s)
 	}
@@ -109,7 +110,7 @@ func TestLateAck(t *testing.T) {
 
 // Messages without a Begin are dropped and counted; numbers without sense cost the honest side nothing but their window.
 func TestHostileSender(t *testing.T) {
-	sim, a, _, p := besieged(t)
+	w, a, _, p := besieged(t)
 	send := func(id uint32) {
 		t.Helper()
 		if err := p.TrySendAckable(opNote, id%engine.AckIDs, numbered(id, 4)); err != nil {
@@ -117,7 +118,7 @@ func TestHostileSender(t *testing.T) {
 		}
 	}
 	send(1)
-	sim.Run(time.Millisecond * 50)
+	w.Pass(time.Millisecond * 50)
 	if s := a.acks.Stats(); s.Unbegun != 1 || len(a.notes.order) != 0 || s.Inboxes != 0 {
 		t.Errorf("without a Begin: %+v", s)
 	}
@@ -127,9 +128,9 @@ func TestHostileSender(t *testing.T) {
 			_ = p.TrySendRaw(opcode.AckResponseCode, response(1, 1+dice.Uint32N(3), dice.Uint32N(engine.AckIDs)))
 		}
 		send(dice.Uint32())
-		sim.Run(time.Millisecond)
+		w.Pass(time.Millisecond)
 	}
-	sim.Run(time.Second)
+	w.Pass(time.Second)
 	if s := a.acks.Stats(); s.Inboxes != 1 || s.Faults != 0 || !p.Connected() || s.Delivered+s.Duplicates+s.Unbegun != 3001 {
 		t.Errorf("after nonsense: %+v", s)
 	}
@@ -140,10 +141,10 @@ func TestHostileSender(t *testing.T) {
 
 // Senders that come and go are remembered for a while, and no more of them than Inboxes.
 func TestInboxesAreBounded(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, 1, &ack.Config{Inboxes: 5, Remember: time.Minute})
-	for i := range byte(10) {
-		x := start(t, sim, 10+i, 1, &ack.Config{})
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, 1, &ack.Config{Inboxes: 5, Remember: time.Minute})
+	for i := range 10 {
+		x := start(w, 10+i, &ack.Config{})
 		got := newAccount()
 		x.dial(a)
 		x.send(a.ID(), uint32(i), 10, got)
@@ -153,7 +154,7 @@ func TestInboxesAreBounded(t *testing.T) {
 	if s := a.acks.Stats(); s.Inboxes != 5 {
 		t.Errorf("%d senders are remembered, want 5", s.Inboxes)
 	}
-	sim.Run(70 * time.Second)
+	w.Pass(70 * time.Second)
 	if s := a.acks.Stats(); s.Inboxes != 0 {
 		t.Errorf("after a minute %d are remembered", s.Inboxes)
 	}

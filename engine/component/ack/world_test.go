@@ -1,19 +1,15 @@
 package ack_test
 
 import (
-	"context"
 	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/lab"
-	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -21,24 +17,17 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.Helpers(helpers)
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),
-	)
+	enginetest.VerifyMain(m)
 }
 
 const opNote opcode.Opcode = 1000
 
-// A seat is one life of an identity at 10.0.0.n, in virtual time.
+// A seat is one life of a simulated node.
 type seat struct {
 	*engine.Network
-	t     *testing.T
-	sim   *simnet.Net
-	host  *simnet.Host
+	w     *enginetest.World
 	acks  *ack.Component // nil: it has none
 	notes *notes
-	dead  bool
 }
 
 // notes are what a node was handed, by the number in the first four bytes.
@@ -63,100 +52,44 @@ func (c *notes) Receive(ctx *engine.ComponentContext) error {
 	return engine.ErrIntercepted
 }
 
-// start begins a life. cfg nil: without the component.
-func start(t *testing.T, sim *simnet.Net, n byte, life byte, cfg *ack.Config) *seat {
-	t.Helper()
-	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	x := &seat{t: t, sim: sim, host: sim.Host(addr), notes: &notes{seen: map[uint32]int{}}}
-	x.Network, err = engine.New(engine.Config{
-		Transport: x.host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n, life}),
-		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x.AddComponent(x.notes); err != nil {
-		t.Fatal(err)
-	}
+// start begins a life of node n. cfg nil: without the component.
+func start(w *enginetest.World, n int, cfg *ack.Config) *seat {
+	w.Helper()
+	x := &seat{w: w, notes: &notes{seen: map[uint32]int{}}}
+	components := []engine.ComponentInterface{x.notes}
 	if cfg != nil {
+		var err error
 		if x.acks, err = ack.New(*cfg); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		if err := x.AddComponent(x.acks); err != nil {
-			t.Fatal(err)
-		}
+		components = append(components, x.acks)
 	}
-	if err := x.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(x.stop)
+	x.Network = w.Start(w.ConfigOf(n), components...)
 	return x
 }
 
-func (x *seat) stop() {
-	if x.dead {
-		return
-	}
-	x.dead = true
-	x.do(func() { _ = x.Shutdown(context.Background()) })
-}
+func (x *seat) stop()  { x.w.Stop(x.Network) }
+func (x *seat) crash() { x.w.Crash(x.Network) }
 
-// crash ends the node's life without a word.
-func (x *seat) crash() {
-	x.host.Crash()
-	x.dead = true
-}
+func (x *seat) addr() netip.Addr { return x.w.Host(x.Network).Addr() }
 
-// do makes a call that waits, while virtual time goes on, not faster than real time.
-func (x *seat) do(f func()) {
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	step := time.NewTicker(100 * time.Microsecond)
-	defer step.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-step.C:
-			x.sim.Run(100 * time.Microsecond)
-		}
-	}
-}
-
+// until lets at most limit of virtual time pass.
 func (x *seat) until(what string, limit time.Duration, cond func() bool) {
-	x.t.Helper()
-	if !x.sim.RunUntil(cond, limit) {
-		x.t.Fatalf("waited %v of virtual time in vain: %s", limit, what)
+	x.w.Helper()
+	if !x.w.Net().RunUntil(cond, limit) {
+		x.w.Fatalf("waited %v of virtual time in vain: %s", limit, what)
 	}
 }
 
 // dial connects to y and returns the connection as x sees it.
-func (x *seat) dial(y *seat) *engine.PeerClient {
-	x.t.Helper()
-	var peer *engine.PeerClient
-	over := false
-	err := x.DialAsync(engine.Target{Addr: y.Addrs()[0], ID: y.ID()}, func(p *engine.PeerClient, err error) { peer, over = p, true })
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.until("the dial to end", time.Minute, func() bool { return over })
-	if peer == nil {
-		x.t.Fatal("not connected")
-	}
-	x.until("both to be connected", time.Minute, func() bool { _, ok := y.ConnMgr().Peer(x.ID()); return ok })
-	return peer
-}
+func (x *seat) dial(y *seat) *engine.PeerClient { return x.w.Dial(x.Network, y.Network) }
 
 // pair is two nodes with the component, connected.
-func pair(t *testing.T, weather simnet.Weather, cfg ack.Config) (sim *simnet.Net, a, b *seat) {
-	sim = simnet.New(1, weather)
-	a, b = start(t, sim, 1, 1, &cfg), start(t, sim, 2, 1, &cfg)
+func pair(t *testing.T, weather simnet.Weather, cfg ack.Config) (w *enginetest.World, a, b *seat) {
+	w = enginetest.Sim(t, 1, weather)
+	a, b = start(w, 1, &cfg), start(w, 2, &cfg)
 	a.dial(b)
-	return sim, a, b
+	return w, a, b
 }
 
 func numbered(n uint32, size int) []byte {
@@ -191,25 +124,25 @@ func (a *account) settled() int { return a.fine + a.failed }
 
 // send sends a numbered message and fails the test if it is not accepted.
 func (x *seat) send(to identity.ID, n uint32, size int, a *account) {
-	x.t.Helper()
+	x.w.Helper()
 	if err := x.acks.SendAckRawAsync(to, opNote, numbered(n, size), a.note(n)); err != nil {
-		x.t.Fatalf("message %d: %v", n, err)
+		x.w.Fatalf("message %d: %v", n, err)
 	}
 }
 
 // balanced checks the books of a node whose messages have all been settled.
 func (x *seat) balanced(sent, acked, failed int) {
-	x.t.Helper()
+	x.w.Helper()
 	s := x.acks.Stats()
 	if s.Sent != int64(sent) || s.Acked != int64(acked) || s.Failed != int64(failed) || s.Waiting != 0 || s.Memory != 0 {
-		x.t.Errorf("the books say %+v, want %d sent, %d acked, %d failed, nothing waiting", s, sent, acked, failed)
+		x.w.Errorf("the books say %+v, want %d sent, %d acked, %d failed, nothing waiting", s, sent, acked, failed)
 	}
 }
 
 // once checks that numbers 0 to n-1 were handed to the node once each.
 func (x *seat) once(n int) {
-	x.t.Helper()
+	x.w.Helper()
 	if len(x.notes.seen) != n || len(x.notes.order) != n {
-		x.t.Errorf("%d messages were handed over, %d different ones, want %d once each", len(x.notes.order), len(x.notes.seen), n)
+		x.w.Errorf("%d messages were handed over, %d different ones, want %d once each", len(x.notes.order), len(x.notes.seen), n)
 	}
 }

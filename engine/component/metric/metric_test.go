@@ -3,81 +3,30 @@ package metric_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/metric"
-	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// A seat is a node at 10.0.0.n, in virtual time.
+// A seat is a simulated node with the component.
 type seat struct {
 	*engine.Network
-	t      testing.TB
-	sim    *simnet.Net
-	host   *simnet.Host
+	w      *enginetest.World
 	metric *metric.Component
 }
 
-func start(t testing.TB, sim *simnet.Net, n byte, comps ...engine.ComponentInterface) *seat {
-	t.Helper()
-	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	x := &seat{t: t, sim: sim, host: sim.Host(addr)}
-	x.Network, err = engine.New(engine.Config{
-		Transport: x.host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n}),
-		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range comps {
-		if err := x.AddComponent(c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	x.metric, _ = engine.ComponentOf[*metric.Component](x.Network)
-	if err := x.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		done := make(chan struct{})
-		go func() { defer close(done); _ = x.Shutdown(context.Background()) }()
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				x.sim.Run(time.Millisecond)
-			}
-		}
-	})
-	return x
-}
-
-// do makes a call that waits, while virtual time goes on, not faster than real time.
-func (x *seat) do(f func()) {
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	step := time.NewTicker(100 * time.Microsecond)
-	defer step.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-step.C:
-			x.sim.Run(100 * time.Microsecond)
-		}
-	}
+func start(w *enginetest.World, comps ...engine.ComponentInterface) *seat {
+	w.Helper()
+	n := w.Node(comps...)
+	c, _ := engine.ComponentOf[*metric.Component](n)
+	return &seat{Network: n, w: w, metric: c}
 }
 
 func component(t testing.TB, cfg metric.Config) *metric.Component {
@@ -89,31 +38,16 @@ func component(t testing.TB, cfg metric.Config) *metric.Component {
 	return c
 }
 
-func (x *seat) dial(y *seat) *engine.PeerClient {
-	x.t.Helper()
-	if err := x.DialAsync(engine.Target{Addr: y.Addrs()[0], ID: y.ID()}, func(*engine.PeerClient, error) {}); err != nil {
-		x.t.Fatal(err)
-	}
-	open := func() bool {
-		_, here := x.ConnMgr().Peer(y.ID())
-		_, there := y.ConnMgr().Peer(x.ID())
-		return here && there
-	}
-	if !x.sim.RunUntil(open, time.Minute) {
-		x.t.Fatal("not connected")
-	}
-	p, _ := x.ConnMgr().Peer(y.ID())
-	return p
-}
+func (x *seat) dial(y *seat) *engine.PeerClient { return x.w.Dial(x.Network, y.Network) }
 
 // peers are what the component tells, by peer.
 func (x *seat) peers(limit int) map[identity.ID]metric.Peer {
-	x.t.Helper()
+	x.w.Helper()
 	all := map[identity.ID]metric.Peer{}
-	x.do(func() {
+	x.w.Do(func() {
 		told, err := x.metric.Peers(context.Background(), limit)
 		if err != nil {
-			x.t.Error(err)
+			x.w.Error(err)
 		}
 		for _, p := range told {
 			all[p.Client.ID()] = p
@@ -135,11 +69,11 @@ func TestAsked(t *testing.T) {
 			3 * time.Millisecond, 20 * time.Millisecond},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			sim := simnet.New(1, x.weather)
-			a := start(t, sim, 1, component(t, metric.Config{Every: time.Second}))
-			b := start(t, sim, 2, component(t, metric.Config{}))
+			w := enginetest.Sim(t, 1, x.weather)
+			a := start(w, component(t, metric.Config{Every: time.Second}))
+			b := start(w, component(t, metric.Config{}))
 			a.dial(b)
-			sim.Run(100 * time.Second)
+			w.Pass(100 * time.Second)
 			p := a.peers(10)[b.ID()]
 			if p.Asked < 90 || p.Asked > 105 || p.Lost != 0 {
 				t.Errorf("asked %d times in 100 s, %d lost", p.Asked, p.Lost)
@@ -162,13 +96,13 @@ func TestAsked(t *testing.T) {
 
 // Questions to a peer that is cut off are lost.
 func TestLost(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, component(t, metric.Config{Every: time.Second, Timeout: 2 * time.Second}))
-	b := start(t, sim, 2, component(t, metric.Config{}))
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, component(t, metric.Config{Every: time.Second, Timeout: 2 * time.Second}))
+	b := start(w, component(t, metric.Config{}))
 	a.dial(b)
-	sim.Run(10 * time.Second)
-	sim.Partition([]netip.Addr{a.host.Addr()})
-	sim.Run(20 * time.Second)
+	w.Pass(10 * time.Second)
+	w.Net().Partition([]netip.Addr{w.Host(a.Network).Addr()})
+	w.Pass(20 * time.Second)
 	p := a.peers(10)[b.ID()]
 	if p.Lost < 6 || p.Lost > 10 || p.Asked-p.Lost < 9 { // one at a time, two seconds each
 		t.Errorf("%d of %d lost", p.Lost, p.Asked)
@@ -176,20 +110,20 @@ func TestLost(t *testing.T) {
 	if s := a.metric.Stats(); s.Lost != p.Lost || s.Malformed != 0 {
 		t.Errorf("%+v", s)
 	}
-	sim.Heal()
+	w.Net().Heal()
 }
 
 // Bytes that go each way are known of every peer, and their rate of those that are asked.
 func TestRates(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, component(t, metric.Config{Every: time.Second}))
-	b := start(t, sim, 2, component(t, metric.Config{}))
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, component(t, metric.Config{Every: time.Second}))
+	b := start(w, component(t, metric.Config{}))
 	p := a.dial(b)
 	for range 100 {
 		if err := p.TrySendRaw(1000, make([]byte, 988)); err != nil { // a thousand bytes with the frame's header
 			t.Fatal(err)
 		}
-		sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 	}
 	got := a.peers(10)[b.ID()]
 	if got.RateOut < 9_500 || got.RateOut > 10_600 || got.RateIn > 100 {
@@ -205,17 +139,17 @@ func TestRates(t *testing.T) {
 
 // Peers of a loop are asked one after the other and not all at once; those that go are forgotten.
 func TestManyPeers(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, component(t, metric.Config{Every: 10 * time.Second}))
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, component(t, metric.Config{Every: 10 * time.Second}))
 	const peers = 60
-	for i := range byte(peers) {
-		start(t, sim, 10+i, component(t, metric.Config{})).dial(a)
+	for range peers {
+		start(w, component(t, metric.Config{})).dial(a)
 	}
-	sim.Run(20 * time.Second)
+	w.Pass(20 * time.Second)
 	before, most := a.metric.Stats().Asked, int64(0)
 	for range 100 { // 10 s, in tenths
 		was := a.metric.Stats().Asked
-		sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 		most = max(most, a.metric.Stats().Asked-was)
 	}
 	if asked := a.metric.Stats().Asked - before; asked < peers*8/10 || asked > peers*12/10 || most > 6 {
@@ -230,9 +164,9 @@ func TestManyPeers(t *testing.T) {
 	for p := range a.ConnMgr().Peers() {
 		p.Close()
 	}
-	sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	before = a.metric.Stats().Asked
-	sim.Run(time.Minute)
+	w.Pass(time.Minute)
 	if a.metric.Stats().Asked != before || len(a.peers(1000)) != 0 {
 		t.Error("peers that have gone are asked")
 	}
@@ -241,11 +175,11 @@ func TestManyPeers(t *testing.T) {
 // Throughput is what the path carries.
 func TestMeasure(t *testing.T) {
 	const rate = 2 << 20
-	sim := simnet.New(1, simnet.Weather{Latency: 5 * time.Millisecond, Rate: rate})
-	a := start(t, sim, 1, component(t, metric.Config{}))
-	b := start(t, sim, 2, component(t, metric.Config{}))
+	w := enginetest.Sim(t, 1, simnet.Weather{Latency: 5 * time.Millisecond, Rate: rate})
+	a := start(w, component(t, metric.Config{}))
+	b := start(w, component(t, metric.Config{}))
 	p := a.dial(b)
-	a.do(func() {
+	w.Do(func() {
 		if err := askOnce(a.metric, p); err != nil {
 			t.Error(err)
 		}
@@ -259,7 +193,7 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("measuring with %d bytes is accepted", bad)
 		}
 	}
-	a.do(func() {
+	w.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
 		if _, err := a.metric.Measure(ctx, p, 16<<20); !errors.Is(err, context.DeadlineExceeded) {
@@ -294,15 +228,15 @@ func TestLiar(t *testing.T) {
 		answer []byte
 		lost   bool
 	}{{nil, true}, {[]byte{0, 0, 0}, true}, {[]byte{1, 0, 0, 0}, true}, {[]byte{0, 0, 0, 0}, false}, {[]byte{0, 0, 0, 0, 9}, false}} {
-		sim := simnet.New(1, simnet.Weather{})
-		a, b := start(t, sim, 1, component(t, metric.Config{})), start(t, sim, 2, &liar{answer: x.answer})
+		w := enginetest.Sim(t, 1, simnet.Weather{})
+		a, b := start(w, component(t, metric.Config{})), start(w, &liar{answer: x.answer})
 		p := a.dial(b)
 		var got error
 		called := false
 		if err := a.metric.AskAsync(p, func(_ time.Duration, err error) { got, called = err, true }); err != nil {
 			t.Fatal(err)
 		}
-		sim.Run(time.Second)
+		w.Pass(time.Second)
 		s := a.metric.Stats()
 		if !called || errors.Is(got, metric.ErrMalformed) != x.lost || (s.Malformed == 1) != x.lost || (p.RTT() == 0) != x.lost {
 			t.Errorf("answer %x: %v, %+v, round trip %v", x.answer, got, s, p.RTT())
@@ -312,8 +246,8 @@ func TestLiar(t *testing.T) {
 
 // What is no question is not answered, and a flood of questions is answered as far as the asker reads.
 func TestHostileAsker(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a, b := start(t, sim, 1, component(t, metric.Config{})), start(t, sim, 2)
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a, b := start(w, component(t, metric.Config{})), start(w)
 	b.dial(a)
 	p, _ := b.ConnMgr().Peer(a.ID())
 	for _, op := range []opcode.Opcode{opcode.MetricRequestCode, opcode.MetricResponseCode} {
@@ -321,16 +255,16 @@ func TestHostileAsker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sim.Run(time.Second)
+	w.Pass(time.Second)
 	if s := a.Stats().Components["metric.Component"]; s.Errors != 2 || a.metric.Stats().Served != 0 {
 		t.Errorf("%+v, %+v", s, a.metric.Stats())
 	}
 	answered := 0
 	for range 2000 {
 		_ = p.RequestRawAsync(opcode.MetricRequestCode, make([]byte, 64<<10), time.Second, func(_ *engine.ComponentContext, err error) { answered++ })
-		sim.Run(100 * time.Microsecond)
+		w.Pass(100 * time.Microsecond)
 	}
-	sim.Run(2 * time.Second)
+	w.Pass(2 * time.Second)
 	if held := a.Stats().BufferBytes; held > 1<<20 || answered == 0 || !p.Connected() {
 		t.Errorf("%d bytes are held, %d questions ended", held, answered)
 	}

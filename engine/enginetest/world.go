@@ -1,0 +1,151 @@
+// Package enginetest runs whole nodes in a test: simulated, in virtual time and from one seed, or live on loopback. A scenario
+// written once runs in both, and what a component does after an hour of silence takes a moment to see:
+//
+//	w := enginetest.Sim(t, 1, simnet.Weather{Latency: 20 * time.Millisecond})
+//	a, b := w.Node(mine), w.Node(theirs)
+//	w.Dial(a, b)
+//	w.Pass(time.Hour)
+//
+// Live shows that it works, a simulation shows when it does not: lost packets, parted networks, hosts that vanish. Fails and
+// Fatals go to the test; a simulation that failed says how to replay it.
+package enginetest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/handshake/identity"
+)
+
+const (
+	patience     = time.Minute      // of waits; see World.Patience
+	farewell     = 30 * time.Second // a node's shutdown at the end of a test, real time
+	step         = time.Millisecond // of virtual time at most, between two chances of a call that waits
+	look         = time.Millisecond // between two looks at a live world
+	port         = 4001             // where simulated nodes listen
+	maxSimulated = 1<<16 - 2        // addresses 10.0.0.1 to 10.0.255.254
+)
+
+// A World is where a scenario runs. It belongs to the test's goroutine; the engine's callbacks come from inside its calls when
+// it is simulated, and from the nodes' loops when it is live.
+type World struct {
+	testing.TB
+
+	// Patience bounds every wait, in virtual time or real: one minute, if it is not changed.
+	Patience time.Duration
+
+	sim   *simnet.Net // nil: live
+	seed  uint64
+	made  int               // new nodes so far, and so the number of the last one
+	lives uint64            // configurations of all kinds, and so what the next one's randomness follows from
+	nodes []*engine.Network // those that are shut down at the end, in the order of their start
+	hosts map[*engine.Network]*simnet.Host
+}
+
+// Sim is a simulated world. All that happens in it follows from seed and weather, as long as the test itself asks no clock and
+// starts no goroutine.
+func Sim(t testing.TB, seed uint64, weather simnet.Weather) *World {
+	w := &World{TB: t, Patience: patience, sim: simnet.New(seed, weather), seed: seed, hosts: map[*engine.Network]*simnet.Host{}}
+	t.Cleanup(func() {
+		w.end()
+		if t.Failed() {
+			t.Logf("replay: seed %d, weather %+v", seed, weather)
+		}
+	})
+	return w
+}
+
+// Live is a world of real sockets: TCP on 127.0.0.1.
+func Live(t testing.TB) *World {
+	w := &World{TB: t, Patience: patience}
+	t.Cleanup(w.end)
+	return w
+}
+
+// Both runs a scenario simulated, in fair weather, and live.
+func Both(t *testing.T, scenario func(w *World)) {
+	t.Run("simnet", func(t *testing.T) { scenario(Sim(t, 1, simnet.Weather{})) })
+	t.Run("live", func(t *testing.T) { scenario(Live(t)) })
+}
+
+// Net is the simulated network, whose weather changes and which parts; nil for a live world.
+func (w *World) Net() *simnet.Net { return w.sim }
+
+// Host is the simulated host of a node, which crashes, vanishes and moves; nil in a live world.
+func (w *World) Host(n *engine.Network) *simnet.Host { return w.hosts[n] }
+
+// Key is the identity of node number n, from 1. Every world has the same ones; they have cost no work.
+func (w *World) Key(n int) *identity.Identity {
+	w.Helper()
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(n))
+	id, err := identity.FromSeed(context.Background(), seed, identity.Puzzle{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return id
+}
+
+// Config is the configuration of the world's next node: its identity, its transport and where it listens. Change what matters,
+// then Start it. Options are of a simulated host; a live world has none.
+func (w *World) Config(opts ...simnet.HostOption) engine.Config {
+	w.made++
+	return w.ConfigOf(w.made, opts...)
+}
+
+// ConfigOf is the configuration of node number n, from 1: of one that comes back under the address and the identity that it had.
+func (w *World) ConfigOf(n int, opts ...simnet.HostOption) engine.Config {
+	w.Helper()
+	w.lives++
+	cfg := engine.Config{Identity: w.Key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
+	if w.sim == nil {
+		cfg.Transport = gnetio.New(gnetio.Config{Loops: 1 + n%2})
+		cfg.HandshakeWorkers = 1
+		cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
+		return cfg
+	}
+	if n > maxSimulated {
+		w.Fatalf("node %d: a world has room for %d", n, maxSimulated)
+	}
+	addr := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
+	cfg.Transport = w.sim.Host(addr, opts...)
+	cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, port)}}
+	cfg.Rand = newDice(w.seed, w.lives)
+	return cfg
+}
+
+// Start makes a node of cfg with these components, and starts it. It ends with the test.
+func (w *World) Start(cfg engine.Config, components ...engine.ComponentInterface) *engine.Network {
+	w.Helper()
+	n, err := engine.New(cfg)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, c := range components {
+		if err := n.AddComponent(c); err != nil {
+			w.Fatal(err)
+		}
+	}
+	if err := n.Start(context.Background()); err != nil {
+		w.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	if host, ok := cfg.Transport.(*simnet.Host); ok {
+		w.hosts[n] = host
+	}
+	return n
+}
+
+// Node starts the world's next node with these components.
+func (w *World) Node(components ...engine.ComponentInterface) *engine.Network {
+	w.Helper()
+	return w.Start(w.Config(), components...)
+}
