@@ -179,7 +179,7 @@ func (c *choice) next() {
 	c.tries = append(c.tries, t)
 	c.running++
 	var err error
-	t.waiter, t.dial, err = c.net.dials.join(Target{Addr: t.at, ID: c.id}, false, func(p *PeerClient, err error) {
+	t.waiter, t.dial, err = c.net.dials.join(Target{Addr: t.at, ID: c.id}, toConnect, c.net.cfg.DialTimeout, func(p *PeerClient, err error) {
 		l.post(func() { c.tried(t, p, err) })
 	})
 	if err != nil {

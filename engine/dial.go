@@ -13,23 +13,40 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// Path: Dial -> [dial] -> transport -> open.go. Several dials to one target at the same time are one dial.
+// Path: Dial, Probe -> [dial] -> transport -> open.go. Several dials to one target at the same time are one dial.
 
 // dials are the dials under way. Everything in it and in each dialing is under mu, except what dialing says.
 type dials struct {
 	net *Network
 
 	mu      sync.Mutex
-	byKey   map[Target]*dialing
+	byKey   map[dialKey]*dialing
 	active  int
 	queue   []*dialing // wait for one of Config.Dials to end
 	stopped bool
+}
+
+// A dialPurpose is what a dial is for.
+type dialPurpose uint8
+
+const (
+	toConnect dialPurpose = iota // an open connection will do
+	toReplace                    // a connection beside the open one, which gives way to it
+	toProbe                      // to see who answers, and no more: see Probe
+)
+
+// A dialKey tells dials apart: those that are equal are one. A probe is none that others could join.
+type dialKey struct {
+	Target
+	probe bool
 }
 
 // A dialing is one dial: it may take several connections, since a refusal as duplicate is tried again.
 type dialing struct {
 	net     *Network
 	target  Target
+	probe   bool          // ends as soon as the other side is proven
+	limit   time.Duration // for the whole dial
 	expect  identity.ID
 	via     transport.Transport // serves the target's protocol
 	waiters []*dialWaiter
@@ -49,7 +66,7 @@ type dialWaiter struct {
 
 func (s *dials) init(n *Network) {
 	s.net = n
-	s.byKey = map[Target]*dialing{}
+	s.byKey = map[dialKey]*dialing{}
 }
 
 // home is the loop that keeps the timers of what belongs to no peer.
@@ -72,7 +89,7 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 		err  error
 	}
 	result := make(chan outcome, 1)
-	w, d, err := n.dials.join(t, false, func(p *PeerClient, err error) { result <- outcome{p, err} })
+	w, d, err := n.dials.join(t, toConnect, n.cfg.DialTimeout, func(p *PeerClient, err error) { result <- outcome{p, err} })
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +113,7 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 // DialAsync is Dial with a callback, called exactly once on one of the loops. It never waits and may be called on a loop.
 // If it fails itself, then is not called.
 func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
-	_, _, err := n.dials.join(t, false, func(p *PeerClient, err error) {
+	_, _, err := n.dials.join(t, toConnect, n.cfg.DialTimeout, func(p *PeerClient, err error) {
 		l := n.home()
 		if p != nil {
 			l = p.loop
@@ -106,9 +123,30 @@ func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
 	return err
 }
 
-// join adds a waiter to the dial of t, starting one if there is none. An open connection answers at once, unless another is
-// wanted.
-func (s *dials) join(t Target, another bool, then func(*PeerClient, error)) (*dialWaiter, *dialing, error) {
+// Probe dials t and tells whether the node with t.ID answers there: then is called with nil once it has proven that, else
+// with why not, exactly once, on the home loop. The connection ends with the proof. It does not become a peer and takes no
+// peer's place, at either end, whether the two are connected or not; no component hears of it, and the other side does not
+// learn who has dialled. It takes at most timeout, and a place among Config.Dials.
+//
+// It never waits and may be called on a loop. If it fails itself, then is not called. Errors are those of Dial, ErrNeedsID
+// without an ID, and ErrNoTransport for an address of a relay, where it is the relay that answers.
+func (n *Network) Probe(t Target, timeout time.Duration, then func(error)) error {
+	switch {
+	case t.ID.IsZero():
+		return fmt.Errorf("engine: probe %v: %w", t, ErrNeedsID)
+	case t.Addr.Proto == transport.Relay:
+		return fmt.Errorf("engine: probe %v: %w", t, ErrNoTransport)
+	}
+	_, _, err := n.dials.join(t, toProbe, timeout, func(_ *PeerClient, err error) {
+		l := n.home()
+		l.post(func() { l.guard(n.callbacks, func() { then(err) }) })
+	})
+	return err
+}
+
+// join adds a waiter to the dial of t, starting one if there is none, with limit for the whole of it. An open connection
+// answers at once where that is what the dial is for.
+func (s *dials) join(t Target, purpose dialPurpose, limit time.Duration, then func(*PeerClient, error)) (*dialWaiter, *dialing, error) {
 	n := s.net
 	switch {
 	case !n.running():
@@ -118,7 +156,7 @@ func (s *dials) join(t Target, another bool, then func(*PeerClient, error)) (*di
 	case t.ID == n.id:
 		return nil, nil, ErrSelfDial
 	}
-	if p := n.openTo(t); p != nil && !another {
+	if p := n.openTo(t); p != nil && purpose == toConnect {
 		then(p, nil)
 		return nil, nil, nil
 	}
@@ -135,16 +173,17 @@ func (s *dials) join(t Target, another bool, then func(*PeerClient, error)) (*di
 		s.mu.Unlock()
 		return nil, nil, ErrClosed
 	}
-	d := s.byKey[t]
+	key := dialKey{t, purpose == toProbe}
+	d := s.byKey[key]
 	fresh := d == nil
 	if fresh && len(s.queue) >= dialQueueLimit {
 		s.mu.Unlock()
 		return nil, nil, &LimitError{"dials", dialQueueLimit}
 	}
 	if fresh {
-		d = &dialing{net: n, target: t, expect: t.ID, via: via}
+		d = &dialing{net: n, target: t, probe: key.probe, limit: limit, expect: t.ID, via: via}
 		d.ctx, d.cancel = context.WithCancel(context.Background())
-		s.byKey[t] = d
+		s.byKey[key] = d
 	}
 	d.waiters = append(d.waiters, w)
 	start := fresh && s.active < n.cfg.Dials
@@ -193,7 +232,7 @@ func (d *dialing) begin() {
 	over := d.over
 	d.net.dials.mu.Unlock()
 	if !over {
-		l.wheel.Set(&d.timer, l.now+d.net.cfg.DialTimeout)
+		l.wheel.Set(&d.timer, l.now+d.limit)
 	}
 }
 
@@ -207,6 +246,8 @@ func (d *dialing) connected(p *PeerClient) {
 		p.leave(&CloseError{Err: context.Canceled})
 	}
 }
+
+func (d *dialing) key() dialKey { return dialKey{d.target, d.probe} }
 
 // succeeded: the peer is open.
 func (d *dialing) succeeded(p *PeerClient) {
@@ -273,8 +314,8 @@ func (d *dialing) finish(p *PeerClient, err error) {
 		return
 	}
 	d.over = true
-	if s.byKey[d.target] == d {
-		delete(s.byKey, d.target)
+	if s.byKey[d.key()] == d {
+		delete(s.byKey, d.key())
 	}
 	waiters, half := d.waiters, d.peer
 	d.waiters, d.peer = nil, nil
@@ -307,8 +348,8 @@ func (s *dials) abandon(d *dialing, w *dialWaiter) {
 	s.mu.Lock()
 	d.waiters = slices.DeleteFunc(d.waiters, func(have *dialWaiter) bool { return have == w })
 	last := len(d.waiters) == 0
-	if last && s.byKey[d.target] == d {
-		delete(s.byKey, d.target) // nobody may join what is about to end
+	if last && s.byKey[d.key()] == d {
+		delete(s.byKey, d.key()) // nobody may join what is about to end
 	}
 	s.mu.Unlock()
 	if last {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
@@ -38,13 +39,13 @@ func TestJoinAsTheLastGivesUp(t *testing.T) {
 	n, tr := onBench(t)
 	target := Target{Addr: (&benchLink{}).Remote()}
 	for range 2000 {
-		w, d, err := n.dials.join(target, false, func(*PeerClient, error) {})
+		w, d, err := n.dials.join(target, toConnect, time.Minute, func(*PeerClient, error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
 		gone := make(chan struct{})
 		go func() { n.dials.abandon(d, w); close(gone) }()
-		_, joined, err := n.dials.join(target, false, func(_ *PeerClient, err error) {
+		_, joined, err := n.dials.join(target, toConnect, time.Minute, func(_ *PeerClient, err error) {
 			if errors.Is(err, context.Canceled) {
 				t.Error("the one who joined was given up, too")
 			}

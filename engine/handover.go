@@ -74,7 +74,7 @@ func (p *PeerClient) MoveTo(addr transport.Addr, then func(*PeerClient, error)) 
 		case !p.movable():
 			answer(p, ErrBusy)
 		default:
-			if _, _, err := p.net.dials.join(Target{Addr: addr, ID: p.id}, true, answer); err != nil {
+			if _, _, err := p.net.dials.join(Target{Addr: addr, ID: p.id}, toReplace, p.net.cfg.DialTimeout, answer); err != nil {
 				answer(nil, err)
 			}
 		}

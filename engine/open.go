@@ -184,6 +184,11 @@ func (p *PeerClient) writeGreeting(out []byte) {
 
 // proven: the handshake is done and the other side is who it says. out is the last message, if we are the initiator.
 func (p *PeerClient) proven(r handshake.Result, out []byte) {
+	if d := p.greet.dial; d != nil && d.probe { // that is all that was asked; the other side hears no more
+		d.finish(nil, nil)
+		p.leave(&CloseError{})
+		return
+	}
 	p.id, p.key, p.instance = r.ID, r.Remote.PublicKey, r.Params.Instance
 	p.inflates = r.Params.Compression&compressS2 != 0
 	if p.greet.linked != nil { // the link has sealed from the beginning, and the record is of the key it has proven
