@@ -32,6 +32,10 @@ type Bench struct {
 	// measured here, until ctx ends. Only storm needs it.
 	Beside func(ctx context.Context) (*Result, error)
 
+	// Fleet holds so many connections to Addr from another process until ctx ends, then asks on some of them. Only hold with
+	// Dialers needs it.
+	Fleet func(ctx context.Context, conns int) (*Result, error)
+
 	// Watch, if set, is told now and then how far the run is. It is called from a goroutine of the run, one call at a time.
 	Watch      func(Tick)
 	WatchEvery time.Duration // 0: 1 s
@@ -42,6 +46,7 @@ type Bench struct {
 	pattern *Pattern
 	result  *Result
 	conns   []Conn
+	fleet   *fleet   // nil: the connections are this process's
 	before  [2]Usage // settled, before the first connection: ours, the server's
 	began   time.Time
 	busy    Processors // when the measured part began

@@ -36,6 +36,7 @@ func Scenarios() []string {
 type Config struct {
 	Scenario   string
 	Conns      int           // connections; 0: 1. In connect and storm: dials under way at once
+	Dialers    int           // dialling processes that share the connections of hold; 0: the run's own dials
 	Inflight   int           // requests under way on each connection; 0: 1, in a stream down 16
 	Size       int           // bytes of a message or request; 0: 64, in a stream 64 KiB
 	Sizes      []SizeShare   // several sizes and their shares, in place of Size; empty: one size
@@ -115,6 +116,7 @@ func (c Config) problems() (p complaints) {
 	sized := func(n int) bool { return n >= HeaderSize && n <= SizeLimit }
 	p.add(!slices.Contains(Scenarios(), c.Scenario), "no scenario %q: want one of %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	p.add(c.Conns < 0, "%d connections", c.Conns)
+	p.add(c.Dialers < 0 || c.Dialers > dialersLimit, "%d dialling processes: want at most %d", c.Dialers, dialersLimit)
 	p.add(c.Inflight < 0, "%d requests in flight", c.Inflight)
 	p.add(!sized(c.Size), "size %d: want %d to %d bytes, the header every message carries included", c.Size, HeaderSize, SizeLimit)
 	p.add(!sized(c.BulkSize), "bulk size %d: want %d to %d bytes", c.BulkSize, HeaderSize, SizeLimit)
@@ -148,6 +150,8 @@ func (c Config) combinations() (p complaints) {
 	p.add(planned && is(Hold), "%s has no rate: nothing happens in it", c.Scenario)
 	p.add(planned && c.Scenario == Stream && c.Direction == Both, "a stream both ways has no rate: it is a closed loop")
 	p.add(c.Rate > 0 && len(c.Stages) > 0, "a rate and stages: want one of them")
+	p.add(c.Dialers > 0 && !is(Hold), "%s has no dialling processes of its own", c.Scenario)
+	p.add(c.Dialers > c.Conns, "%d dialling processes for %d connections", c.Dialers, c.Conns)
 	p.add(c.Poisson && !planned, "Poisson arrivals need a rate")
 	p.add(c.Inflight > 1 && (is(OneWay, FanOut, Connect, Churn, Hold) || c.Scenario == Stream && c.Direction == Up),
 		"%s has no requests, so none in flight", c.Scenario)

@@ -8,6 +8,7 @@ import (
 // configJSON is how a Config stands in a result: spans in seconds, as every other span there.
 type configJSON struct {
 	Conns           int         `json:"conns"`
+	Dialers         int         `json:"dialers,omitempty"`
 	Inflight        int         `json:"inflight"`
 	Size            int         `json:"size"`
 	Sizes           []SizeShare `json:"sizes,omitempty"`
@@ -30,7 +31,7 @@ type stageJSON struct {
 // MarshalJSON implements json.Marshaler. The scenario is not part of it: it stands in the Result.
 func (c Config) MarshalJSON() ([]byte, error) {
 	j := configJSON{
-		c.Conns, c.Inflight, c.Size, c.Sizes, c.AnswerSize, c.BulkSize, c.Direction,
+		c.Conns, c.Dialers, c.Inflight, c.Size, c.Sizes, c.AnswerSize, c.BulkSize, c.Direction,
 		c.Duration.Seconds(), c.Warmup.Seconds(), c.Rate, nil, c.Poisson,
 	}
 	for _, s := range c.Stages {
@@ -47,7 +48,7 @@ func (c *Config) UnmarshalJSON(b []byte) error {
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	*c = Config{
-		Conns: j.Conns, Inflight: j.Inflight, Size: j.Size, Sizes: j.Sizes, AnswerSize: j.AnswerSize, BulkSize: j.BulkSize,
+		Conns: j.Conns, Dialers: j.Dialers, Inflight: j.Inflight, Size: j.Size, Sizes: j.Sizes, AnswerSize: j.AnswerSize, BulkSize: j.BulkSize,
 		Direction: j.Direction, Duration: seconds(j.DurationSeconds), Warmup: seconds(j.WarmupSeconds), Rate: j.Rate, Poisson: j.Poisson,
 	}
 	for _, s := range j.Stages {

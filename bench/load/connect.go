@@ -2,8 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,76 +79,5 @@ func (b *Bench) finishedThere(dialled, failed uint64) error {
 		b.result.fault("unfinished_there", dialled-there)
 	}
 	b.result.fault("undialled", max(there, dialled+failed)-(dialled+failed))
-	return nil
-}
-
-// hold opens connections, leaves them alone, and reads what they cost the serving side.
-func (b *Bench) hold(ctx context.Context) error {
-	begun := time.Now()
-	if err := b.dial(ctx, b.Config.Conns); err != nil {
-		return err
-	}
-	b.result.HandshakesPerSecond = float64(b.Config.Conns) / time.Since(begun).Seconds()
-	if b.Server != nil {
-		ok, err := b.eventually(func(c Counts) bool { return c.Opened-c.Closed >= uint64(b.Config.Conns) })
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errors.New("load: the serving side has fewer connections than were dialled")
-		}
-	}
-	if b.Config.Warmup > 0 { // what a connection keeps at hand for its first seconds goes
-		b.rest(ctx, "warm-up", b.Config.Warmup)
-	}
-	start, _, err := b.usage()
-	if err != nil {
-		return err
-	}
-	p := b.rest(ctx, Hold, b.Config.Duration)
-	b.result.Seconds = time.Since(p.start).Seconds()
-	end, s, err := b.usage()
-	if err != nil {
-		return err
-	}
-	b.result.fault("closed_early", s.Counts.Closed)
-	if b.Server != nil {
-		b.result.figure("server_idle_cpu_percent", 100*(end[1].CPUSeconds-start[1].CPUSeconds)/b.result.Seconds)
-	}
-	if err := b.sides(start, end); err != nil {
-		return err
-	}
-	return b.probe(ctx)
-}
-
-// rest does nothing for a while.
-func (b *Bench) rest(ctx context.Context, name string, d time.Duration) *part {
-	p := b.begin(ctx, name, d)
-	<-p.stop
-	p.end()
-	return p
-}
-
-// probe makes one request on some of the connections: what does not answer was not held.
-func (b *Bench) probe(ctx context.Context) error {
-	conns := b.sample(probeLimit)
-	one := &Bench{Config: b.Config, pattern: b.pattern}
-	callers := one.callers(conns)
-	p := b.begin(ctx, "asking", 0)
-	var workers sync.WaitGroup
-	for _, c := range callers {
-		workers.Go(func() { c.call(b.pattern) })
-	}
-	waiting := time.AfterFunc(b.patience(), b.closeAll)
-	workers.Wait()
-	waiting.Stop()
-	p.end()
-	for _, c := range callers {
-		b.result.Messages += c.answered
-		if c.answered == 0 {
-			b.result.fault("no_answer", 1)
-		}
-	}
-	b.result.figure("asked", float64(len(callers)))
 	return nil
 }

@@ -14,6 +14,12 @@ const (
 	// trips of loopback and below any server's cap on half-open handshakes.
 	dialsLimit = 64
 
+	// fleetEvery is how often the serving side is asked how many connections it has. 100 ms: a look takes about 0.3 ms.
+	fleetEvery = 100 * time.Millisecond
+
+	// dialersLimit bounds the dialling processes. 64: more than processors that would run them.
+	dialersLimit = 64
+
 	// waitLimit is how long a run waits for what should have happened already: the last message to arrive, workers to come
 	// back from a call. 10 s: a busy machine drains a full megabyte for a thousand connections in less.
 	waitLimit = 10 * time.Second

@@ -90,14 +90,18 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 		defer func() { _ = child.Close() }() // it has said all it had to say
 		r.Addr, r.Server = child.Ready.Address, child
 	}
-	dialer, err := r.Driver.NewDialer(r.Config.Shape())
+	shape := r.Config.Shape()
+	if r.Config.Dialers > 0 {
+		shape.Conns = 1 // other processes dial
+	}
+	dialer, err := r.Driver.NewDialer(shape)
 	if err != nil {
 		return nil, err
 	}
 	defer dialer.Close()
 	bench := load.Bench{
 		Config: r.Config, Driver: r.Driver.Name(), Dialer: dialer, Addr: r.Addr, Server: r.Server,
-		Beside: r.storm, Watch: r.Watch, WatchEvery: r.WatchEvery,
+		Beside: r.storm, Fleet: r.fleet, Watch: r.Watch, WatchEvery: r.WatchEvery,
 	}
 	return bench.Run(ctx)
 }
@@ -112,4 +116,14 @@ func (r *Run) storm(ctx context.Context) (*load.Result, error) {
 		return nil, err
 	}
 	return Result(ctx, r.Self(append(Arguments(storm, r.Driver.Name(), ""), "--quiet", "--target", r.Addr)...))
+}
+
+// fleetLimit ends a dialling process that nobody ends.
+const fleetLimit = 24 * time.Hour
+
+// fleet holds connections to the serving side, from another process, until ctx ends.
+func (r *Run) fleet(ctx context.Context, conns int) (*load.Result, error) {
+	c := r.Config
+	c.Conns, c.Dialers, c.Duration, c.Warmup = conns, 0, fleetLimit, 0
+	return Result(ctx, r.Self(append(Arguments(c, r.Driver.Name(), ""), "--quiet", "--target", r.Addr)...))
 }

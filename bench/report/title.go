@@ -20,6 +20,9 @@ func Title(c load.Config) string {
 		add("%d dials at once", c.Conns)
 	default:
 		add("%s", Plural(c.Conns, "connection"))
+		if c.Dialers > 0 {
+			add("from %d processes", c.Dialers)
+		}
 	}
 	if c.Inflight > 1 || c.Scenario == load.RPC {
 		add("%d in flight on each", c.Inflight)

@@ -122,18 +122,21 @@ func (c *churnCommand) Run(a *app) error {
 
 type holdCommand struct {
 	loadFlags
-	Conns int `aliases:"peers" help:"Connections." default:"1000"`
+	Conns   int `aliases:"peers" help:"Connections." default:"1000"`
+	Dialers int `help:"Dialling processes that share the connections; 0: this one dials." default:"0" placeholder:"N"`
 }
 
 func (holdCommand) Help() string {
 	return `Memory is read after two collections and after free pages went back to the system. Then 50 of the connections, picked at
-random, must still answer. Both processes need a file descriptor for each connection: see 'ulimit -n'.
+random, must still answer; with --dialers, 50 of each process's. Both sides need a file descriptor for each connection, but
+over UDP: see 'ulimit -n'.
 
-  p2pbench hold --conns 10000 --duration 10s`
+  p2pbench hold --conns 10000 --duration 10s
+  p2pbench hold --transport udp --conns 200000 --dialers 4 --warmup 1m --duration 1m   takes minutes, and 10 GB`
 }
 
 func (c *holdCommand) Run(a *app) error {
-	return a.scenario(&c.loadFlags, load.Config{Scenario: load.Hold, Conns: c.Conns})
+	return a.scenario(&c.loadFlags, load.Config{Scenario: load.Hold, Conns: c.Conns, Dialers: c.Dialers})
 }
 
 type fanoutCommand struct {
