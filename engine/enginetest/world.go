@@ -95,7 +95,7 @@ func (w *World) Key(n int) *identity.Identity {
 }
 
 // Config is the configuration of the world's next node: its identity, its transport and where it listens. Change what matters,
-// then Start it. Options are of a simulated host; a live world has none.
+// then make it with New. Options are of a simulated host; a live world has none.
 func (w *World) Config(opts ...simnet.HostOption) engine.Config {
 	w.made++
 	return w.ConfigOf(w.made, opts...)
@@ -122,8 +122,8 @@ func (w *World) ConfigOf(n int, opts ...simnet.HostOption) engine.Config {
 	return cfg
 }
 
-// Start makes a node of cfg with these components, and starts it. It ends with the test.
-func (w *World) Start(cfg engine.Config, components ...engine.ComponentInterface) *engine.Network {
+// New makes a node of cfg with these components, to which the test can add more before it Starts it.
+func (w *World) New(cfg engine.Config, components ...engine.ComponentInterface) *engine.Network {
 	w.Helper()
 	n, err := engine.New(cfg)
 	if err != nil {
@@ -134,18 +134,24 @@ func (w *World) Start(cfg engine.Config, components ...engine.ComponentInterface
 			w.Fatal(err)
 		}
 	}
-	if err := n.Start(context.Background()); err != nil {
-		w.Fatal(err)
-	}
-	w.nodes = append(w.nodes, n)
 	if host, ok := cfg.Transport.(*simnet.Host); ok {
 		w.hosts[n] = host
 	}
 	return n
 }
 
+// Start starts a node, which ends with the test.
+func (w *World) Start(n *engine.Network) *engine.Network {
+	w.Helper()
+	if err := n.Start(context.Background()); err != nil {
+		w.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
 // Node starts the world's next node with these components.
 func (w *World) Node(components ...engine.ComponentInterface) *engine.Network {
 	w.Helper()
-	return w.Start(w.Config(), components...)
+	return w.Start(w.New(w.Config(), components...))
 }

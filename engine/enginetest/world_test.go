@@ -78,7 +78,7 @@ func TestSecondLife(t *testing.T) {
 	a, b := w.Node(), w.Node()
 	first := w.Dial(a, b)
 	w.Crash(b)
-	again := w.Start(w.ConfigOf(2))
+	again := w.Start(w.New(w.ConfigOf(2)))
 	if again.ID() != b.ID() || again.Addrs()[0] != b.Addrs()[0] {
 		t.Fatalf("came back as %v at %v", again.ID(), again.Addrs())
 	}

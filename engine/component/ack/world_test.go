@@ -64,7 +64,7 @@ func start(w *enginetest.World, n int, cfg *ack.Config) *seat {
 		}
 		components = append(components, x.acks)
 	}
-	x.Network = w.Start(w.ConfigOf(n), components...)
+	x.Network = w.Start(w.New(w.ConfigOf(n), components...))
 	return x
 }
 

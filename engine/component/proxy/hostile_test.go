@@ -61,7 +61,7 @@ func (w *world) ask(p *engine.PeerClient, b []byte) (proxy.Reason, uint32) {
 	}); err != nil {
 		w.Fatal(err)
 	}
-	w.until("an answer", func() bool { return done })
+	w.Until("an answer", func() bool { return done })
 	if failed != nil || len(got) != 9 {
 		w.Fatalf("answer %x, %v", got, failed)
 	}
@@ -169,7 +169,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("the relay counts %+v", s)
 	}
 	p.Close()
-	w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
+	w.Until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
 	w.dial(b, a.through(r)) // there is room again
 }
 
@@ -198,7 +198,7 @@ func TestRelayLoops(t *testing.T) {
 	// Two nodes that are each other's relay: a circuit through one to the other is one to the relay itself, and ends there.
 	x := w.relay(proxy.Limits{})
 	y := w.node(plan{proxy: proxy.Config{Serve: true, Relays: []engine.Target{x.at()}}})
-	w.until("the reservation", func() bool { return len(y.proxy.Addrs()) == 1 })
+	w.Until("the reservation", func() bool { return len(y.proxy.Addrs()) == 1 })
 	if got, _ := w.ask(x.peer(y.ID()), msg(connect, x.ID())); got != proxy.Self {
 		t.Errorf("a circuit from a relay to itself: %v", got)
 	}
@@ -242,7 +242,7 @@ func TestMalformed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.until("the end", func() bool { return !p.Connected() })
+			w.Until("the end", func() bool { return !p.Connected() })
 			var closed *engine.CloseError
 			if !errors.As(p.CloseReason(), &closed) || !closed.Remote || closed.Code != engine.CodeProtocol && closed.Code != engine.CodeLimit {
 				t.Errorf("closed with %v", p.CloseReason())
@@ -293,7 +293,7 @@ func TestAbuse(t *testing.T) {
 		send(thief, msg(endDown, n, byte(0)))
 	}
 	send(from, msg(up, number^1, "the other side's number"))
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if s := r.proxy.Stats(); there.data != 0 || len(there.ends) != 0 || s.Stray != 26 || s.Circuits != 1 {
 		t.Fatalf("a thief's bytes: %d came, ends %v, %+v", there.data, there.ends, s)
 	}
@@ -302,16 +302,16 @@ func TestAbuse(t *testing.T) {
 	for range 55 {       // more than any buffer on the way and the window together
 		send(from, msg(up, number, strings.Repeat("x", 16000)))
 	}
-	w.until("the caller's end", func() bool { return len(at.ends) == 1 })
-	w.sim.Heal()
-	w.until("the other end", func() bool { return len(there.ends) == 1 })
+	w.Until("the caller's end", func() bool { return len(at.ends) == 1 })
+	w.Net().Heal()
+	w.Until("the other end", func() bool { return len(there.ends) == 1 })
 	if there.ends[0] != proxy.Violation || at.ends[0] != proxy.Violation || r.proxy.Stats().Violations != 1 {
 		t.Errorf("ended with %v and %v, %+v", at.ends, there.ends, r.proxy.Stats())
 	}
-	w.until("the circuit to be forgotten", func() bool { return r.proxy.Stats().Circuits == 0 })
+	w.Until("the circuit to be forgotten", func() bool { return r.proxy.Stats().Circuits == 0 })
 	send(from, msg(endUp, number, byte(0)))
 	send(to, msg(endUp, there.invited[0], byte(0)))
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if !from.Connected() || !to.Connected() || r.proxy.Stats().Ended != 1 {
 		t.Errorf("connected %v %v, %+v", from.Connected(), to.Connected(), r.proxy.Stats())
 	}
@@ -329,7 +329,7 @@ func TestQuotas(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.until("the end", func() bool { return !p.Connected() && a.peer(b.ID()) == nil })
+		w.Until("the end", func() bool { return !p.Connected() && a.peer(b.ID()) == nil })
 		if got := reason(p.CloseReason()); got != proxy.Quota {
 			t.Errorf("ended with %v", p.CloseReason())
 		}
@@ -347,14 +347,14 @@ func TestQuotas(t *testing.T) {
 		a, b := w.hidden(r), w.hidden(r)
 		a.seen.quiet = true
 		p := w.dial(b, a.through(r))
-		began := w.sim.Now()
+		began := w.Net().Now()
 		for range 50 {
 			if err := p.TrySendRaw(opNote, make([]byte, size/64)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.until("the bytes", func() bool { _, got := a.seen.got(); return got == size/64*50 })
-		took := (w.sim.Now() - began).Seconds()
+		w.Until("the bytes", func() bool { _, got := a.seen.got(); return got == size/64*50 })
+		took := (w.Net().Now() - began).Seconds()
 		if got := float64(size/64*50) / took; got > 1.3*rate || got < 0.7*rate {
 			t.Errorf("%.0f bytes a second, allowed are %d", got, rate)
 		}
@@ -364,9 +364,9 @@ func TestQuotas(t *testing.T) {
 		r := w.relay(proxy.Limits{Duration: 10 * time.Second})
 		a, b := w.hidden(r), w.hidden(r)
 		p := w.dial(b, a.through(r))
-		began := w.sim.Now()
-		w.until("the end", func() bool { return !p.Connected() })
-		if took := w.sim.Now() - began; took < 9*time.Second || took > 12*time.Second || reason(p.CloseReason()) != proxy.Expired {
+		began := w.Net().Now()
+		w.Until("the end", func() bool { return !p.Connected() })
+		if took := w.Net().Now() - began; took < 9*time.Second || took > 12*time.Second || reason(p.CloseReason()) != proxy.Expired {
 			t.Errorf("ended after %v with %v", took, p.CloseReason())
 		}
 	})
@@ -378,7 +378,7 @@ func TestQuotas(t *testing.T) {
 		if got, seconds := w.ask(w.dial(lazy, r.at()), msg(reserve, uint32(1<<31))); got != proxy.None || seconds != 20 {
 			t.Fatalf("%v for %d s", got, seconds)
 		}
-		w.sim.Run(time.Minute)
+		w.Pass(time.Minute)
 		b := w.node(plan{})
 		if _, err := w.tryDial(b, lazy.through(r)); reason(err) != proxy.Unknown {
 			t.Errorf("a reservation that was not renewed: %v", err)
@@ -409,9 +409,9 @@ func TestQuotas(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.until("the caller's end", func() bool { return len(at.ends) == 1 })
-		w.sim.Heal()
-		w.until("the other end", func() bool { return len(there.ends) == 1 })
+		w.Until("the caller's end", func() bool { return len(at.ends) == 1 })
+		w.Net().Heal()
+		w.Until("the other end", func() bool { return len(there.ends) == 1 })
 		if at.ends[0] != proxy.Busy || there.ends[0] != proxy.Busy || r.proxy.Stats().Waiting != 0 {
 			t.Errorf("ended with %v and %v, %+v", at.ends, there.ends, r.proxy.Stats())
 		}
@@ -426,7 +426,7 @@ func (w *world) cutOff(n *node) {
 			others = append(others, m.host.Addr())
 		}
 	}
-	w.sim.Partition([]netip.Addr{n.host.Addr()}, others)
+	w.Net().Partition([]netip.Addr{n.host.Addr()}, others)
 }
 
 // A tamperer is a relay's dark side: it sees every message before the relay passes it on.
@@ -507,12 +507,12 @@ func TestEvilRelay(t *testing.T) {
 					if p.TrySendRaw(opNote, []byte(note)) == nil {
 						sent = append(sent, note)
 					}
-					w.sim.Run(20 * time.Millisecond)
+					w.Pass(20 * time.Millisecond)
 				}
 				if err == nil {
-					w.until("the end", func() bool { return !p.Connected() })
+					w.Until("the end", func() bool { return !p.Connected() })
 				}
-				w.until("the other end", func() bool { return a.peer(b.ID()) == nil })
+				w.Until("the other end", func() bool { return a.peer(b.ID()) == nil })
 				notes, _ := a.seen.got()
 				if len(notes) > len(sent) || !slices.Equal(notes, sent[:len(notes)]) {
 					t.Errorf("delivered %q of %q", notes, sent)
@@ -530,7 +530,7 @@ func TestEvilInvitations(t *testing.T) {
 	w := sim(t)
 	r := w.relay(proxy.Limits{})
 	a := w.node(plan{proxy: proxy.Config{Relays: []engine.Target{r.at()}}})
-	w.until("the reservation", func() bool { return len(a.proxy.Addrs()) == 1 })
+	w.Until("the reservation", func() bool { return len(a.proxy.Addrs()) == 1 })
 	evil, _ := w.puppet()
 	p := w.dial(evil, a.at())
 	if got, _ := w.ask(p, msg(invite, uint32(1), uint32(1<<20), identity.ID{1})); got != proxy.Declined {
@@ -559,7 +559,7 @@ func TestEvilInvitations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("the link to end", func() bool { return a.proxy.Stats().Links == 0 })
+	w.Until("the link to end", func() bool { return a.proxy.Stats().Links == 0 })
 	if !trusted.Connected() || !p.Connected() {
 		t.Error("a connection was lost over it")
 	}
@@ -582,13 +582,13 @@ func TestInvitationFlood(t *testing.T) {
 	bad, _ := w.puppet()
 	p := w.dial(bad, r.at())
 	full := 0
-	began := w.sim.Now()
+	began := w.Net().Now()
 	for range 300 {
 		if got, _ := w.ask(p, msg(connect, victim.ID())); got == proxy.Full {
 			full++
 		}
 	}
-	if most := 66 + int((w.sim.Now()-began)/(100*time.Millisecond)); len(v.invited) > most || len(v.invited)+full != 300 {
+	if most := 66 + int((w.Net().Now()-began)/(100*time.Millisecond)); len(v.invited) > most || len(v.invited)+full != 300 {
 		t.Errorf("%d invitations, at most %d; %d refused", len(v.invited), most, full)
 	}
 	w.dial(w.node(plan{}), r.at())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
@@ -21,11 +22,11 @@ func TestFailOver(t *testing.T) {
 		t.Fatalf("reachable at %v", got)
 	}
 	p := w.dial(b, a.through(first))
-	first.host.Crash()
-	began := w.sim.Now()
-	w.until("both ends to know", func() bool { return !p.Connected() && a.peer(b.ID()) == nil })
-	w.until("another reservation", func() bool { at := a.proxy.Addrs(); return len(at) == 1 && at[0] == a.through(second).Addr })
-	if took := w.sim.Now() - began; took > 3*time.Second {
+	w.Crash(first.Network)
+	began := w.Net().Now()
+	w.Until("both ends to know", func() bool { return !p.Connected() && a.peer(b.ID()) == nil })
+	w.Until("another reservation", func() bool { at := a.proxy.Addrs(); return len(at) == 1 && at[0] == a.through(second).Addr })
+	if took := w.Net().Now() - began; took > 3*time.Second {
 		t.Errorf("without a relay for %v", took)
 	}
 	if addrs := a.Record().Addrs; len(addrs) != 1 || addrs[0] != a.through(second).Addr {
@@ -34,7 +35,6 @@ func TestFailOver(t *testing.T) {
 	if q := w.dial(b, a.through(second)); !q.Connected() {
 		t.Error("not connected")
 	}
-	w.nodes = w.nodes[1:] // first is dead
 }
 
 // Refusals are not the end: a relay without room is asked again, later and later, and its neighbour at once.
@@ -48,15 +48,15 @@ func TestRefusedReservation(t *testing.T) {
 		t.Errorf("reachable at %v", got)
 	}
 	both := w.node(plan{proxy: proxy.Config{Relays: []engine.Target{full.at(), other.at()}, Reservations: 2}})
-	w.until("the one reservation there is", func() bool { return len(both.proxy.Addrs()) == 1 })
-	w.sim.Run(time.Minute)
+	w.Until("the one reservation there is", func() bool { return len(both.proxy.Addrs()) == 1 })
+	w.Pass(time.Minute)
 	before := full.proxy.Stats().Refused
-	w.sim.Run(time.Minute)
+	w.Pass(time.Minute)
 	if again := full.proxy.Stats().Refused - before; again > 3 {
 		t.Errorf("asked %d times in a minute", again)
 	}
 	holder.ConnMgr().Peers()(func(p *engine.PeerClient) bool { p.Close(); return false })
-	w.until("the room to be taken", func() bool {
+	w.Until("the room to be taken", func() bool {
 		return len(both.proxy.Addrs()) == 2 || len(holder.proxy.Addrs()) == 1 && full.proxy.Stats().Reservations == 1
 	})
 }
@@ -96,14 +96,14 @@ func TestSlowReader(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.sim.Run(2 * time.Millisecond)
+		w.Pass(2 * time.Millisecond)
 	}
-	w.until("the good one's bytes", func() bool { _, got := good.seen.got(); return got == 600*4<<10 })
+	w.Until("the good one's bytes", func() bool { _, got := good.seen.got(); return got == 600*4<<10 })
 	if waiting := r.proxy.Stats().Waiting; waiting == 0 || waiting > window+16<<10 {
 		t.Errorf("%d bytes wait at the relay, want some and at most the window", waiting)
 	}
-	w.sim.Heal()
-	w.until("the slow one's bytes", func() bool { _, got := slow.seen.got(); return got == 50*16<<10 })
+	w.Net().Heal()
+	w.Until("the slow one's bytes", func() bool { _, got := slow.seen.got(); return got == 50*16<<10 })
 	if s := r.proxy.Stats(); s.Waiting != 0 || s.Violations != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -140,8 +140,7 @@ func TestConfig(t *testing.T) {
 	if _, err := p.Transport().Start(nil, []transport.Addr{addr("relay://10.0.0.1:4001")}); !errors.Is(err, proxy.ErrListen) {
 		t.Errorf("listening on a relay's address: %v", err)
 	}
-	w := &world{TB: t}
-	t.Cleanup(w.stop)
+	w := &world{World: enginetest.Live(t)}
 	r := w.relay(proxy.Limits{})
 	a := w.hidden(r)
 	lonely := w.node(plan{dumb: true}) // the transport without the component
@@ -156,17 +155,17 @@ func TestShutdowns(t *testing.T) {
 		r := w.relay(proxy.Limits{})
 		a, b, c := w.hidden(r), w.hidden(r), w.hidden(r)
 		p, q := w.dial(b, a.through(r)), w.dial(c, a.through(r))
-		w.until("a to see both", func() bool { return a.peer(b.ID()) != nil && a.peer(c.ID()) != nil })
+		w.Until("a to see both", func() bool { return a.peer(b.ID()) != nil && a.peer(c.ID()) != nil })
 		fromB := a.peer(b.ID())
 		end := func(n *node) {
-			w.do(func() {
+			w.Do(func() {
 				if err := n.Shutdown(w.Context()); err != nil {
 					t.Errorf("shutdown: %v", err)
 				}
 			})
 		}
 		end(b)
-		w.until("one circuit less", func() bool { return r.proxy.Stats().Circuits == 1 && a.peer(b.ID()) == nil })
+		w.Until("one circuit less", func() bool { return r.proxy.Stats().Circuits == 1 && a.peer(b.ID()) == nil })
 		var closed *engine.CloseError
 		if !errors.As(fromB.CloseReason(), &closed) || closed.Code != engine.CodeShutdown || !closed.Remote {
 			t.Errorf("b's goodbye: %v", fromB.CloseReason())
@@ -175,7 +174,7 @@ func TestShutdowns(t *testing.T) {
 			t.Errorf("connected: %v %v", p.Connected(), q.Connected())
 		}
 		end(r)
-		w.until("the rest to end", func() bool { return !q.Connected() && a.proxy.Stats().Links == 0 && c.proxy.Stats().Links == 0 })
+		w.Until("the rest to end", func() bool { return !q.Connected() && a.proxy.Stats().Links == 0 && c.proxy.Stats().Links == 0 })
 		if s := r.proxy.Stats(); s.Circuits != 0 || s.Reservations != 0 {
 			t.Errorf("the relay holds %+v", s)
 		}

@@ -37,7 +37,7 @@ func TestPairMemory(t *testing.T) {
 		w.dial(n, r.at())
 		ends = append(ends, end{p, n})
 	}
-	w.sim.Run(1e9)
+	w.Pass(1e9)
 	before := heap()
 	for i := range pairs {
 		from, to := ends[2*i].node.peer(r.ID()), ends[2*i+1].node
@@ -50,7 +50,7 @@ func TestPairMemory(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	w.sim.Run(1e9) // what is used no more cools down
+	w.Pass(1e9) // what is used no more cools down
 	each := int(heap()-before) / pairs
 	t.Logf("%d bytes for each pair besides its connections", each)
 	if s := r.proxy.Stats(); s.Circuits != pairs || s.Reservations != 2*pairs {
@@ -77,7 +77,7 @@ func TestForwardAllocs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.sim.Run(100e6)
+		w.Pass(100e6)
 	}
 	for range 100 {
 		pass()

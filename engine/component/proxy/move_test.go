@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -21,9 +22,9 @@ func pair(w *world, limits proxy.Limits) (r, a, b *node, p *engine.PeerClient) {
 	r = w.relay(limits)
 	a = w.node(plan{proxy: proxy.Config{KeepRelayed: true}})
 	b = w.node(plan{proxy: proxy.Config{KeepRelayed: true, Relays: []engine.Target{r.at()}}})
-	w.until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
+	w.Until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
 	p = w.dial(a, b.through(r))
-	w.until("b to see a", func() bool { return b.peer(a.ID()) != nil })
+	w.Until("b to see a", func() bool { return b.peer(a.ID()) != nil })
 	return r, a, b, p
 }
 
@@ -91,13 +92,13 @@ func TestMove(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				w.sim.Run(time.Millisecond)
+				w.Pass(time.Millisecond)
 			}
-			w.until("the move", func() bool { return moved != nil })
+			w.Until("the move", func() bool { return moved != nil })
 			if moved.Relayed() || a.peer(b.ID()) != moved || !moved.Connected() {
 				t.Fatalf("a has %v, relayed %v", moved.RemoteAddr(), moved.Relayed())
 			}
-			w.until("all answers", asked.done)
+			w.Until("all answers", asked.done)
 			if len(asked.wrong) > 0 || asked.right < 100 {
 				t.Errorf("%d answers, wrong: %q", asked.right, asked.wrong)
 			}
@@ -112,7 +113,7 @@ func TestMove(t *testing.T) {
 					}
 					return of
 				}
-				w.until("the messages of "+from, func() bool { return len(next()) >= messages })
+				w.Until("the messages of "+from, func() bool { return len(next()) >= messages })
 				for i, note := range next() {
 					if !strings.HasPrefix(note, fmt.Sprintf("%s %d ", from, i)) {
 						t.Fatalf("message %d of %s is %.20q", i, from, note)
@@ -136,18 +137,17 @@ func TestMove(t *testing.T) {
 			if !errors.As(p.CloseReason(), &closed) || closed.Code != engine.CodeReplaced {
 				t.Errorf("the old connection ended with %v", p.CloseReason())
 			}
-			w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
+			w.Until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
 		})
 	}
 }
 
 // Calls that wait, on goroutines, do not notice the move either: Send, Request and Receive go on at the other connection.
 func TestMoveUnderWaitingCalls(t *testing.T) {
-	w := &world{TB: t}
-	t.Cleanup(w.stop)
+	w := &world{World: enginetest.Live(t)}
 	_, a, b, p := pair(w, proxy.Limits{})
 	b.seen.quiet = true
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	stop := make(chan struct{})
 	var work sync.WaitGroup
@@ -185,7 +185,7 @@ func TestMoveUnderWaitingCalls(t *testing.T) {
 		_, err := p.Receive(ctx, opTold)
 		told <- err
 	})
-	w.until("traffic", func() bool { _, got := b.seen.got(); return got > 1<<20 })
+	w.Until("traffic", func() bool { _, got := b.seen.got(); return got > 1<<20 })
 	moved := make(chan *engine.PeerClient, 1)
 	try := func() {
 		if err := p.MoveTo(b.at().Addr, func(have *engine.PeerClient, err error) {
@@ -210,7 +210,7 @@ func TestMoveUnderWaitingCalls(t *testing.T) {
 	}
 	close(stop)
 	work.Wait()
-	w.until("all that was sent", func() bool { _, got := b.seen.got(); return got >= sent })
+	w.Until("all that was sent", func() bool { _, got := b.seen.got(); return got >= sent })
 }
 
 // Left to themselves, both ends look for a direct way: the one that finds it moves the pair, once.
@@ -219,17 +219,17 @@ func TestStraighten(t *testing.T) {
 		r := w.relay(proxy.Limits{})
 		a := w.node(plan{})
 		b := w.node(plan{proxy: proxy.Config{Relays: []engine.Target{r.at()}}})
-		w.until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
+		w.Until("the reservation", func() bool { return len(b.proxy.Addrs()) == 1 })
 		p := w.dial(a, b.through(r))
 		if !p.Relayed() {
 			t.Fatal("not relayed")
 		}
-		w.until("the move", func() bool {
+		w.Until("the move", func() bool {
 			q := a.peer(b.ID())
 			return q != nil && !q.Relayed() && b.peer(a.ID()) != nil && !b.peer(a.ID()).Relayed()
 		})
-		w.until("it to be counted", func() bool { return a.proxy.Stats().Moved+b.proxy.Stats().Moved > 0 })
-		w.until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
+		w.Until("it to be counted", func() bool { return a.proxy.Stats().Moved+b.proxy.Stats().Moved > 0 })
+		w.Until("the circuit to end", func() bool { return r.proxy.Stats().Circuits == 0 })
 		if n := a.proxy.Stats().Moved + b.proxy.Stats().Moved; n != 1 {
 			t.Errorf("moved %d times", n)
 		}
@@ -245,7 +245,7 @@ func TestMoveRefused(t *testing.T) {
 		if err := p.MoveTo(to.Addr, func(p *engine.PeerClient, err error) { have, failed, done = p, err, true }); err != nil {
 			return nil, err
 		}
-		w.until("an outcome", func() bool { return done })
+		w.Until("an outcome", func() bool { return done })
 		return have, failed
 	}
 	stream := func(w *world, p *engine.PeerClient) {
@@ -254,7 +254,7 @@ func TestMoveRefused(t *testing.T) {
 				w.Error(err)
 			}
 		})
-		w.sim.Run(time.Millisecond)
+		w.Pass(time.Millisecond)
 	}
 	t.Run("a stream here", func(t *testing.T) {
 		w := sim(t)
@@ -285,7 +285,7 @@ func TestMoveRefused(t *testing.T) {
 			t.Errorf("moved to oneself: %v, connected %v", err, p.Connected())
 		}
 		p.Close()
-		w.until("the end", func() bool { return !p.Connected() })
+		w.Until("the end", func() bool { return !p.Connected() })
 		if _, err := move(w, p, b.at()); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("moved what has ended: %v", err)
 		}
@@ -302,8 +302,8 @@ func TestMoveRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.until("both outcomes", func() bool { return done == 2 })
-		w.until("one direct connection", func() bool {
+		w.Until("both outcomes", func() bool { return done == 2 })
+		w.Until("one direct connection", func() bool {
 			x, y := a.peer(b.ID()), b.peer(a.ID())
 			return x != nil && y != nil && !x.Relayed() && !y.Relayed()
 		})
@@ -321,8 +321,8 @@ func TestMoveRefused(t *testing.T) {
 		if have, err := move(w, p, b.at()); err != nil || have != p || !p.Connected() || !q.Connected() {
 			t.Errorf("%v, connected %v %v", err, p.Connected(), q.Connected())
 		}
-		w.until("all of it", func() bool { _, got := a.seen.got(); return got == 50*16<<10 })
-		w.sim.Run(10 * time.Second)
+		w.Until("all of it", func() bool { _, got := a.seen.got(); return got == 50*16<<10 })
+		w.Pass(10 * time.Second)
 		if !p.Connected() || !q.Connected() {
 			t.Errorf("connected %v %v afterwards", p.Connected(), q.Connected())
 		}
@@ -330,7 +330,7 @@ func TestMoveRefused(t *testing.T) {
 	t.Run("the new connection breaks in the middle", func(t *testing.T) {
 		w := sim(t)
 		_, a, b, p := pair(w, proxy.Limits{})
-		w.sim.Intercept(func(from, to transport.Addr, bytes []byte) []byte {
+		w.Net().Intercept(func(from, to transport.Addr, bytes []byte) []byte {
 			if from.Addr() == a.host.Addr() && to.Addr() == b.host.Addr() && len(bytes) < 300 { // the handshake's last message
 				return nil
 			}
@@ -341,7 +341,7 @@ func TestMoveRefused(t *testing.T) {
 		}
 		var asked outcomes
 		asked.ask(p, "still there?")
-		w.until("an answer", asked.done)
+		w.Until("an answer", asked.done)
 		if asked.right != 1 {
 			t.Errorf("the relayed connection: %v", asked.wrong)
 		}
@@ -370,16 +370,16 @@ func TestMoveUnderPings(t *testing.T) {
 			}
 			_ = peer.TryPing(nil) // a connection that is not open yet refuses it
 		}
-		w.sim.Run(time.Millisecond)
+		w.Pass(time.Millisecond)
 	}
-	w.until("the move", func() bool { return moved != nil })
+	w.Until("the move", func() bool { return moved != nil })
 	if moved.Relayed() || a.peer(b.ID()) != moved || !moved.Connected() {
 		t.Fatalf("a has %v, relayed %v", a.peer(b.ID()), moved.Relayed())
 	}
 	if q := b.peer(a.ID()); q == nil || q.Relayed() {
 		t.Fatalf("b has %v", q)
 	}
-	w.until("an outcome of each ping", func() bool { return told == asked })
+	w.Until("an outcome of each ping", func() bool { return told == asked })
 	if err := p.TryPing(nil); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}

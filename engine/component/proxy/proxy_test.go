@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -19,14 +20,14 @@ func TestRelayed(t *testing.T) {
 		if p.ID() != a.ID() || !p.Relayed() || p.RemoteAddr() != a.through(r).Addr {
 			t.Errorf("b is connected to %v at %v, relayed %v", p.ID(), p.RemoteAddr(), p.Relayed())
 		}
-		w.until("a to see b", func() bool { return a.peer(b.ID()) != nil })
+		w.Until("a to see b", func() bool { return a.peer(b.ID()) != nil })
 		if q := a.peer(b.ID()); !q.Relayed() || q.ID() != b.ID() {
 			t.Errorf("a is connected to %v, relayed %v", q.ID(), q.Relayed())
 		}
 		for _, size := range []int{0, 1, 100, 16 << 10, 64 << 10, 1 << 20} {
 			body := bytes.Repeat([]byte{byte(size)}, size)
-			w.do(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
+			w.Do(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 				defer cancel()
 				if _, got, err := p.RequestRaw(ctx, opAsk, body, nil); err != nil || !bytes.Equal(got, body) {
 					t.Errorf("%d bytes: %d came back, %v", size, len(got), err)
@@ -49,7 +50,7 @@ func TestRelayed(t *testing.T) {
 			t.Errorf("a's record names %v", addrs)
 		}
 		p.Close()
-		w.until("the circuit to end", func() bool {
+		w.Until("the circuit to end", func() bool {
 			return a.peer(b.ID()) == nil && r.proxy.Stats().Circuits == 0 && a.proxy.Stats().Links == 0 && b.proxy.Stats().Links == 0
 		})
 		if s := r.proxy.Stats(); s.Ended != 1 || s.Stray > 2 {

@@ -1,21 +1,15 @@
 package proxy_test
 
 import (
-	"context"
-	"encoding/binary"
-	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/lab"
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -23,17 +17,12 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.Helpers(helpers)
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),
-	)
+	enginetest.VerifyMain(m)
 }
 
-// A world is where nodes and their relays live: simulated, in virtual time, or live, over loopback sockets.
+// A world is where nodes and their relays live.
 type world struct {
-	testing.TB
-	sim   *simnet.Net // nil: live
+	*enginetest.World
 	nodes []*node
 }
 
@@ -45,75 +34,15 @@ type node struct {
 	host  *simnet.Host
 }
 
-const patience = 30 * time.Second
-
 func worlds(t *testing.T, scenario func(w *world)) {
 	t.Run("simnet", func(t *testing.T) { scenario(simWorld(t, simnet.Weather{Latency: 10 * time.Millisecond})) })
-	t.Run("live", func(t *testing.T) {
-		w := &world{TB: t}
-		t.Cleanup(w.stop)
-		scenario(w)
-	})
+	t.Run("live", func(t *testing.T) { scenario(&world{World: enginetest.Live(t)}) })
 }
 
 func simWorld(t testing.TB, weather simnet.Weather) *world {
-	w := &world{TB: t, sim: simnet.New(1, weather)}
-	t.Cleanup(w.stop)
+	w := &world{World: enginetest.Sim(t, 1, weather)}
+	w.Patience = 20 * time.Minute
 	return w
-}
-
-func (w *world) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for _, n := range w.nodes {
-		w.do(func() {
-			if err := n.Shutdown(ctx); err != nil {
-				w.Errorf("shutdown: %v", err)
-			}
-		})
-	}
-	w.nodes = nil
-}
-
-// until drives the world until cond holds.
-func (w *world) until(what string, cond func() bool) {
-	w.Helper()
-	if w.sim != nil {
-		if !w.sim.RunUntil(cond, 20*time.Minute) {
-			w.Fatalf("in vain: %s", what)
-		}
-		return
-	}
-	giveUp := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-giveUp:
-			w.Fatalf("in vain: %s", what)
-		}
-	}
-}
-
-// do makes a call that waits.
-func (w *world) do(f func()) {
-	if w.sim == nil {
-		f()
-		return
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	clock := time.NewTicker(100 * time.Microsecond)
-	defer clock.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-clock.C:
-			w.sim.Run(100 * time.Microsecond)
-		}
-	}
 }
 
 // A plan is what is special about a node.
@@ -126,60 +55,28 @@ type plan struct {
 
 func (w *world) node(p plan) *node {
 	w.Helper()
-	i := len(w.nodes)
-	id, err := identity.FromSeed(w.Context(), [32]byte{byte(i + 1), byte((i + 1) >> 8)}, identity.Puzzle{})
-	if err != nil {
-		w.Fatal(err)
-	}
 	n := &node{seen: &witness{}}
+	var err error
 	if n.proxy, err = proxy.New(p.proxy); err != nil {
 		w.Fatal(err)
 	}
-	cfg := engine.Config{Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, MoreTransports: []transport.Transport{n.proxy.Transport()}}
-	if w.sim == nil {
-		cfg.Transport = gnetio.New(gnetio.Config{})
-		cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
-	} else {
-		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
-		n.host = w.sim.Host(addr)
-		cfg.Transport, cfg.Listen = n.host, []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
-		var key [32]byte
-		binary.LittleEndian.PutUint64(key[:], uint64(i))
-		cfg.Rand = &dice{src: rand.NewChaCha8(key)}
-	}
+	cfg := w.Config()
+	cfg.MoreTransports = []transport.Transport{n.proxy.Transport()}
 	if p.engine != nil {
 		p.engine(&cfg)
 	}
-	if n.Network, err = engine.New(cfg); err != nil {
-		w.Fatal(err)
+	components := []engine.ComponentInterface{n.proxy, n.seen}
+	if p.dumb {
+		components = components[1:]
 	}
-	if !p.dumb {
-		if err := n.AddComponent(n.proxy); err != nil {
-			w.Fatal(err)
-		}
-	}
-	if err := n.AddComponent(n.seen); err != nil {
-		w.Fatal(err)
-	}
+	n.Network = w.New(cfg, components...)
+	n.host = w.Host(n.Network)
 	if p.setup != nil {
 		p.setup(n)
 	}
-	if err := n.Start(context.Background()); err != nil {
-		w.Fatal(err)
-	}
+	w.Start(n.Network)
 	w.nodes = append(w.nodes, n)
 	return n
-}
-
-type dice struct {
-	mu  sync.Mutex
-	src *rand.ChaCha8
-}
-
-func (d *dice) Read(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.src.Read(b)
 }
 
 // at is how n is dialled directly, through how it is dialled through relay r.
@@ -208,7 +105,7 @@ func (w *world) hiddenAs(p plan, relays ...*node) *node {
 		}
 	}
 	n := w.node(p)
-	w.until("the reservation", func() bool { return len(n.proxy.Addrs()) == max(1, p.proxy.Reservations) })
+	w.Until("the reservation", func() bool { return len(n.proxy.Addrs()) == max(1, p.proxy.Reservations) })
 	return n
 }
 
@@ -217,23 +114,9 @@ func (w *world) relay(l proxy.Limits) *node {
 	return w.node(plan{proxy: proxy.Config{Serve: true, Limits: l}})
 }
 
-// tryDial dials and waits for the outcome.
 func (w *world) tryDial(from *node, t engine.Target) (*engine.PeerClient, error) {
 	w.Helper()
-	var mu sync.Mutex
-	var peer *engine.PeerClient
-	var failed error
-	done := false
-	put := func(p *engine.PeerClient, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		peer, failed, done = p, err, true
-	}
-	if err := from.DialAsync(t, put); err != nil {
-		return nil, err
-	}
-	w.until("the dial to end", func() bool { mu.Lock(); defer mu.Unlock(); return done })
-	return peer, failed
+	return w.TryDial(from.Network, t)
 }
 
 func (w *world) dial(from *node, t engine.Target) *engine.PeerClient {
