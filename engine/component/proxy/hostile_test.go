@@ -68,13 +68,14 @@ func (w *world) ask(p *engine.PeerClient, b []byte) (proxy.Reason, uint32) {
 	return proxy.Reason(got[0]), binary.LittleEndian.Uint32(got[1:])
 }
 
-// A puppet is a node without the component that answers invitations with yes and writes down what comes.
+// A puppet is a node without the component that answers invitations with yes, or with no, and writes down what comes.
 type puppet struct {
 	engine.Component
-	invited []uint32 // numbers of circuits
-	data    int
-	ends    []proxy.Reason
-	rooms   []uint64
+	declines bool
+	invited  []uint32 // numbers of circuits
+	data     int
+	ends     []proxy.Reason
+	rooms    []uint64
 }
 
 func (p *puppet) Opcodes() []opcode.Opcode { return []opcode.Opcode{opcode.ProxyRequestCode} }
@@ -84,7 +85,11 @@ func (p *puppet) Receive(ctx *engine.ComponentContext) error {
 	switch b[0] {
 	case invite:
 		p.invited = append(p.invited, binary.LittleEndian.Uint32(b[1:]))
-		return ctx.ReplyRaw(opcode.ProxyResponseCode, make([]byte, 9))
+		answer := make([]byte, 9)
+		if p.declines {
+			answer[0] = byte(proxy.Declined)
+		}
+		return ctx.ReplyRaw(opcode.ProxyResponseCode, answer)
 	case down:
 		p.data += len(b) - 5
 	case endDown:
@@ -578,6 +583,7 @@ func TestInvitationFlood(t *testing.T) {
 	w := sim(t)
 	r := w.relay(proxy.Limits{CircuitsPerNode: 1000})
 	victim, v := w.puppet()
+	v.declines = true
 	w.ask(w.dial(victim, r.at()), msg(reserve, uint32(60)))
 	bad, _ := w.puppet()
 	p := w.dial(bad, r.at())
@@ -591,9 +597,43 @@ func TestInvitationFlood(t *testing.T) {
 	if most := 66 + int((w.Net().Now()-began)/(100*time.Millisecond)); len(v.invited) > most || len(v.invited)+full != 300 {
 		t.Errorf("%d invitations, at most %d; %d refused", len(v.invited), most, full)
 	}
-	w.dial(w.node(plan{}), r.at())
+	v.declines = false
 	good, _ := w.puppet()
 	if got, _ := w.ask(w.dial(good, r.at()), msg(connect, victim.ID())); got != proxy.None {
 		t.Errorf("somebody else's circuit: %v", got)
+	}
+}
+
+// One dialler cannot take all the room of a reservation, and has room for another node.
+func TestCircuitsOfAPair(t *testing.T) {
+	w := sim(t)
+	r := w.relay(proxy.Limits{CircuitsPerNode: 5})
+	reserved := func() (*node, *puppet) {
+		n, p := w.puppet()
+		w.ask(w.dial(n, r.at()), msg(reserve, uint32(60)))
+		return n, p
+	}
+	one, v := reserved()
+	other, _ := reserved()
+	greedy, _ := w.puppet()
+	p := w.dial(greedy, r.at())
+	for i := range 6 {
+		want := proxy.None
+		if i >= 4 {
+			want = proxy.Full
+		}
+		if got, _ := w.ask(p, msg(connect, one.ID())); got != want {
+			t.Errorf("circuit %d of a pair: %v, want %v", i+1, got, want)
+		}
+	}
+	if len(v.invited) != 4 {
+		t.Errorf("%d invitations", len(v.invited))
+	}
+	if got, _ := w.ask(p, msg(connect, other.ID())); got != proxy.None {
+		t.Errorf("a circuit to another node: %v", got)
+	}
+	late, _ := w.puppet()
+	if got, _ := w.ask(w.dial(late, r.at()), msg(connect, one.ID())); got != proxy.None {
+		t.Errorf("another node's circuit: %v", got)
 	}
 }

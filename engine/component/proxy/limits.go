@@ -51,6 +51,10 @@ const (
 	askEvery = 100 * time.Millisecond
 	askAhead = 64
 
+	// pairLimit bounds the circuits from one node to another: they need one, and make a second before the relay has heard of
+	// the first one's end. Without it one dialler could take all the room of a reservation.
+	pairLimit = 4
+
 	// endTimeout is how long a circuit of which one end has ended waits for the other.
 	endTimeout = 5 * time.Second
 

@@ -190,7 +190,7 @@ func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
 		return nil, Full
 	}
 	from, target := s.visitorLocked(p), s.visitorLocked(have.peer)
-	if !from.mayAsk(now) || from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode {
+	if !from.mayAsk(now) || from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode || from.circuitsTo(have.peer) >= pairLimit {
 		s.tidyLocked(p)
 		s.tidyLocked(have.peer)
 		return nil, Full
@@ -212,6 +212,16 @@ func (s *relay) visitorLocked(p *engine.PeerClient) *visitor {
 		s.byPeer[p] = v
 	}
 	return v
+}
+
+// circuitsTo counts the circuits that v has dialled to p.
+func (v *visitor) circuitsTo(p *engine.PeerClient) (n int) {
+	for c, at := range v.legs {
+		if at == caller && c.legs[callee].peer == p {
+			n++
+		}
+	}
+	return n
 }
 
 // tidyLocked forgets a visitor without circuits.
