@@ -31,6 +31,10 @@ func TestCompute(t *testing.T) {
 	if errors.Is(onLoop, engine.ErrOnLoop) {
 		t.Error("computed on a loop")
 	}
+	if !n.Compute(func() { panic("test") }) {
+		t.Fatal("refused")
+	}
+	w.until("the panic to be counted", func() bool { return n.Stats().Panics == 1 })
 	w.stop()
 	if n.Compute(func() {}) {
 		t.Error("taken after Shutdown")

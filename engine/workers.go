@@ -35,9 +35,10 @@ func offloaded(o transport.Offloader) *workers { return &workers{offload: o} }
 
 // Compute has task run on the workers that compute handshakes: for a component's arithmetic that would hold a loop, such
 // as checking signatures. It reports false if too much is waiting already, or the network does not run; then the
-// component does without. task must not wait for anything. Any goroutine.
+// component does without. task must not wait for anything; a panic in it is counted and logged, as in a component's
+// callbacks. Any goroutine.
 func (n *Network) Compute(task func()) bool {
-	return n.running() && n.workers.try(task)
+	return n.running() && n.workers.try(func() { n.guard(n.callbacks, task) })
 }
 
 // run never unlocks its thread: it ends with the goroutine, and its low priority with it.
