@@ -2,6 +2,7 @@ package natmap
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -113,6 +114,17 @@ func (k *keeper) look() {
 	}
 }
 
+// call asks the gateway. What it answers is read by libraries; an answer that one of them panics at is nonsense, not the
+// node's end.
+func call(ctx context.Context, d dialect, act Action) (r Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = Result{Action: act, Err: fmt.Errorf("%w: %v", ErrNonsense, p)}
+		}
+	}()
+	return d.do(ctx, act)
+}
+
 // step starts the calls that the machine wants made and tells what has happened.
 func (k *keeper) step(calls context.Context) {
 	for act, ok := k.m.Next(); ok; act, ok = k.m.Next() {
@@ -124,7 +136,7 @@ func (k *keeper) step(calls context.Context) {
 			d = k.dial(act.Gateway)[act.Via]
 		}
 		k.underWay++
-		go func() { k.results <- d.do(calls, act) }()
+		go func() { k.results <- call(calls, d, act) }()
 	}
 	k.changed(k.m.report(k.problem)) // first: who hears of an event may look
 	for e, ok := k.m.NextEvent(); ok; e, ok = k.m.NextEvent() {

@@ -2,6 +2,7 @@ package natmap
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -203,6 +204,18 @@ func TestKeeperMoves(t *testing.T) {
 			t.Errorf("left behind: %q", left)
 		}
 	})
+}
+
+// panicky is a library that cannot stand what the gateway says.
+type panicky struct{}
+
+func (panicky) do(context.Context, Action) Result { panic("index out of range") }
+
+func TestCallPanics(t *testing.T) {
+	act := Action{Via: UPnP, Verb: Map, Port: tcp4001}
+	if r := call(t.Context(), panicky{}, act); !errors.Is(r.Err, ErrNonsense) || r.Action.Via != UPnP || r.Action.Verb != Map || r.Action.Port != tcp4001 {
+		t.Errorf("%+v", r)
+	}
 }
 
 // Which ports of which listening addresses are mapped.
