@@ -64,6 +64,7 @@ var floors = map[string]floor{
 	"engine/component/broadcast":       {5, nil},
 	"engine/component/overlay":         {5, nil},
 	"engine/component/addressmap":      {5, nil},
+	"engine/component/reach":           {5, nil},
 	"engine/enginetest":                {5, []string{"go.uber.org/goleak"}}, // for tests
 
 	// 6: ready nodes.

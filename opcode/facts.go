@@ -45,6 +45,8 @@ var facts = [...]Facts{
 	RouteCode:              {RouteCode, "Route", "component/discovery", frameLimit, true, true},
 	RouteAckCode:           {RouteAckCode, "RouteAck", "component/discovery", hopLimit, true, true},
 	RecordCode:             {RecordCode, "Record", "component/discovery", recordLimit, true, true},
+	DialBackRequestCode:    {DialBackRequestCode, "DialBackRequest", "component/reach", dialBackLimit, true, true},
+	DialBackResponseCode:   {DialBackResponseCode, "DialBackResponse", "component/reach", dialBackLimit, true, true},
 }
 
 // FactsOf returns the facts of a library code; false for numbers that are not assigned and for application codes.

@@ -51,6 +51,9 @@ const (
 	// hopLimit: a message id, the ID of the node that took the message over, and its verdict.
 	hopLimit = 256
 
+	// dialBackLimit: a number and one address, or a verdict; asked by anybody, so kept small.
+	dialBackLimit = 64
+
 	// recordLimit: a few signed node records of less than 1 KiB.
 	recordLimit = 4 << 10
 )

@@ -143,6 +143,9 @@ func usable(addrs []transport.Addr, scope Scope) []transport.Addr {
 	return list
 }
 
+// Dialable reports whether an address may be dialled in this scope: those that no stranger should have named are not.
+func (s Scope) Dialable(ip netip.Addr) bool { return dialable(ip, s) }
+
 func dialable(ip netip.Addr, scope Scope) bool {
 	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
 		return false
