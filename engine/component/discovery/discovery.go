@@ -49,6 +49,7 @@ type Component struct {
 	work      *batch           // being worked off
 	idle      *batch           // to be filled next
 	sessions  map[skad.ID]*session
+	untold    []*session // of these, to be told that the node is a client or a server now; may hold some that have ended
 	ours      []*session // of these, dialled for the overlay; in no order
 	dials     map[skad.ID]*dial
 	dialling  int             // of these, under way

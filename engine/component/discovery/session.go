@@ -10,8 +10,9 @@ import (
 
 // A session is an open connection as the overlay sees it.
 type session struct {
-	// Fixed by PeerConnect.
-	peer    *engine.PeerClient
+	peer *engine.PeerClient // fixed by PeerConnect
+
+	// Made by PeerConnect, then owned by the home loop: the peer may show a newer record. Its ID stays.
 	contact *skad.Contact
 	reached bool // skad.Peer.Reached
 
@@ -43,10 +44,16 @@ func (c *Component) PeerConnect(p *engine.PeerClient) {
 		return // a component that was added late: the record is too old to be remembered
 	}
 	contact := skad.NewContact(*rec, c.cfg.Overlay.Scope)
-	s := &session{peer: p, contact: contact, tokens: requestsBurst, filledAt: p.Loop().Now()}
-	s.reached = p.Dialled() || contact.Lists(p.RemoteAddr().Addr())
+	s := &session{peer: p, tokens: requestsBurst, filledAt: p.Loop().Now()}
+	s.shows(contact)
 	c.local[p.Loop().Index()].sessions[p] = s
 	c.tell(item{kind: up, session: s})
+}
+
+// shows takes a record of the peer.
+func (s *session) shows(d *skad.Contact) {
+	s.contact = d
+	s.reached = s.peer.Dialled() || d.Lists(s.peer.RemoteAddr().Addr())
 }
 
 // PeerDisconnect is called on the peer's loop.

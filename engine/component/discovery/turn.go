@@ -76,8 +76,14 @@ func (c *Component) step(now time.Duration) bool {
 		return true
 	}
 	if rec := c.net.Record(); rec != c.record {
-		c.record = rec
-		c.core.SetSelf(now, skad.NewContact(*rec, c.cfg.Overlay.Scope))
+		c.renew(now, rec)
+		return true
+	}
+	if n := len(c.untold); n > 0 {
+		s := c.untold[n-1]
+		c.untold[n-1] = nil
+		c.untold = c.untold[:n-1]
+		c.introduce(now, s)
 		return true
 	}
 	switch {
@@ -129,6 +135,7 @@ func (c *Component) take(now time.Duration, i *item) {
 			return
 		}
 		s.usedAt = now
+		c.renewed(s, &i.message)
 		c.core.Receive(now, skad.Peer{Contact: s.contact, Reached: s.reached}, &i.message)
 	case up:
 		c.connected(now, i.session)

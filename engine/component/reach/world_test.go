@@ -153,7 +153,9 @@ func (w *world) dial(from, to *node) *engine.PeerClient {
 	w.Helper()
 	var p *engine.PeerClient
 	var err error
-	w.do(func() { p, err = from.Dial(context.Background(), engine.Target{Addr: to.Addrs()[0], ID: to.ID()}.String()) })
+	w.do(func() {
+		p, err = from.Dial(context.Background(), engine.Target{Addr: to.Addrs()[0], ID: to.ID()}.String())
+	})
 	if err != nil {
 		w.Fatal(err)
 	}
