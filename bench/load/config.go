@@ -32,6 +32,9 @@ func Scenarios() []string {
 	return []string{OneWay, RPC, Stream, Connect, Churn, Hold, FanOut, Mixed, Storm, Slow, Soak}
 }
 
+// NoWarmup is a Config's Warmup of a run without one.
+const NoWarmup time.Duration = -1
+
 // A Config says what to run. The zero value of a field other than Scenario means what its comment says.
 type Config struct {
 	Scenario   string
@@ -44,7 +47,7 @@ type Config struct {
 	BulkSize   int           // bytes of a message of the bulk stream in mixed; 0: 64 KiB
 	Direction  string        // of a stream: Up, Down or Both; "": Up
 	Duration   time.Duration // of each measured part; 0: 2 s, or as long as the stages
-	Warmup     time.Duration // before the clock starts; negative: none; 0: 500 ms
+	Warmup     time.Duration // before the clock starts; NoWarmup: none; 0: 500 ms
 	Rate       float64       // messages, requests, dials or rounds a second in all; 0: closed loop
 	Stages     []Stage       // a rate that changes, in place of Rate; empty: it does not
 	Poisson    bool          // planned times are a Poisson process's, as of many strangers; false: evenly spaced
@@ -98,7 +101,7 @@ func (c Config) WithDefaults() (Config, error) {
 		}
 	}
 	c.Duration = cmp.Or(c.Duration, 2*time.Second)
-	c.Warmup = max(cmp.Or(c.Warmup, 500*time.Millisecond), 0)
+	c.Warmup = max(cmp.Or(c.Warmup, 500*time.Millisecond), NoWarmup)
 	return c, errors.Join(append(c.problems(), c.combinations()...)...)
 }
 

@@ -18,8 +18,16 @@ func TestConfig(t *testing.T) {
 	if err != nil || !cmp.Equal(c, want) {
 		t.Errorf("%+v, %v; want %+v", c, err, want)
 	}
-	if c, _ := (Config{Scenario: RPC, Warmup: -1}).WithDefaults(); c.Warmup != 0 {
-		t.Errorf("warm-up %v, want none", c.Warmup)
+	// None stays none through defaults, which are applied more than once, and through JSON, where it is 0.
+	c, _ = Config{Scenario: RPC, Warmup: -time.Hour, Duration: 300 * time.Millisecond}.WithDefaults()
+	b, jsonErr := json.Marshal(c)
+	var read Config
+	if jsonErr = errors.Join(jsonErr, json.Unmarshal(b, &read)); jsonErr != nil {
+		t.Fatal(jsonErr)
+	}
+	read.Scenario = RPC
+	if again, _ := read.WithDefaults(); again.Warmup != NoWarmup || !cmp.Equal(again, c) || !strings.Contains(string(b), `"warmup_seconds":0,`) {
+		t.Errorf("warm-up %v of %s, want none", again.Warmup, b)
 	}
 	for _, test := range []struct {
 		config   Config
@@ -118,7 +126,7 @@ func TestResultRoundTrip(t *testing.T) {
 
 // What follows from the counts: rates, CPU for each million of both sides, memory for each connection, allocations for each message.
 func TestDerived(t *testing.T) {
-	before := Usage{RSSBytes: 1000, HeapBytes: 500}
+	before := Usage{RSSBytes: 1000, HeapBytes: 500, Goroutines: 4}
 	start := Usage{CPUSeconds: 1, Mallocs: 100}
 	end := Usage{CPUSeconds: 3, Mallocs: 300}
 	after := Usage{RSSBytes: 3000, HeapBytes: 400, Goroutines: 9}
@@ -126,7 +134,7 @@ func TestDerived(t *testing.T) {
 	r.Client = sideOf(before, start, end, after, r.Messages, 10)
 	*r.Server = Side{CPUSeconds: 1}
 	r.derive()
-	want := Side{CPUSeconds: 2, RSSBytes: 3000, HeapBytes: 400, Goroutines: 9, HeapPerConn: -10, RSSPerConn: 200, AllocsPerMessage: 0.2}
+	want := Side{CPUSeconds: 2, RSSBytes: 3000, HeapBytes: 400, Goroutines: 9, HeapPerConn: -10, RSSPerConn: 200, GoroutinesPerConn: 0.5, AllocsPerMessage: 0.2}
 	if r.Client != want {
 		t.Errorf("side %+v, want %+v", r.Client, want)
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -32,7 +33,7 @@ type stageJSON struct {
 func (c Config) MarshalJSON() ([]byte, error) {
 	j := configJSON{
 		c.Conns, c.Dialers, c.Inflight, c.Size, c.Sizes, c.AnswerSize, c.BulkSize, c.Direction,
-		c.Duration.Seconds(), c.Warmup.Seconds(), c.Rate, nil, c.Poisson,
+		c.Duration.Seconds(), max(c.Warmup, 0).Seconds(), c.Rate, nil, c.Poisson,
 	}
 	for _, s := range c.Stages {
 		j.Stages = append(j.Stages, stageJSON{s.For.Seconds(), s.From, s.To})
@@ -46,10 +47,13 @@ func (c *Config) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	seconds := func(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 	*c = Config{
 		Conns: j.Conns, Dialers: j.Dialers, Inflight: j.Inflight, Size: j.Size, Sizes: j.Sizes, AnswerSize: j.AnswerSize, BulkSize: j.BulkSize,
 		Direction: j.Direction, Duration: seconds(j.DurationSeconds), Warmup: seconds(j.WarmupSeconds), Rate: j.Rate, Poisson: j.Poisson,
+	}
+	if c.Warmup == 0 {
+		c.Warmup = NoWarmup // in JSON 0 is 0, as configs there have their defaults
 	}
 	for _, s := range j.Stages {
 		c.Stages = append(c.Stages, Stage{seconds(s.Seconds), s.From, s.To})

@@ -74,6 +74,12 @@ type Stopper interface {
 	DialStopped(ctx context.Context, addr string, n, size int) (net.Conn, error)
 }
 
+// A Versioned is a Driver that says what it drives, for whoever reads its figures.
+type Versioned interface {
+	// Version names a library and its version: "go-libp2p v0.51.0".
+	Version() string
+}
+
 // A Sparing is a Dialer that may need no file descriptor for each connection.
 type Sparing interface {
 	// Sparing reports whether that is so, at both ends.

@@ -22,6 +22,8 @@ type Result struct {
 	Server              *Side              `json:"server"`            // null: the serving side cannot be asked
 	Figures             map[string]float64 `json:"figures,omitempty"` // what only this scenario has
 	Cannot              string             `json:"cannot,omitempty"`  // why the driver has no figures here; then all others are zero
+	Failure             string             `json:"failure,omitempty"` // why the run has none though it should: it broke, or took too long; then all others are zero
+	Library             string             `json:"library,omitempty"` // what the driver drives, and its version; "": it does not say
 	Interrupted         bool               `json:"interrupted,omitempty"`
 	Series              Series             `json:"series"`
 	Drifts              []Drift            `json:"drifts,omitempty"`       // what creeps in one direction; only of a soak
@@ -33,13 +35,14 @@ type Result struct {
 // A Side is what one of the two processes used. CPU and allocations are of the measured part; memory is that after it, settled, with the
 // connections still open, and for each connection what it grew since before the first.
 type Side struct {
-	CPUSeconds       float64 `json:"cpu_seconds"`
-	RSSBytes         uint64  `json:"rss_bytes"`
-	HeapBytes        uint64  `json:"heap_bytes"`
-	Goroutines       int     `json:"goroutines"`
-	HeapPerConn      float64 `json:"heap_bytes_per_connection"`
-	RSSPerConn       float64 `json:"rss_bytes_per_connection"`
-	AllocsPerMessage float64 `json:"allocs_per_message"`
+	CPUSeconds        float64 `json:"cpu_seconds"`
+	RSSBytes          uint64  `json:"rss_bytes"`
+	HeapBytes         uint64  `json:"heap_bytes"`
+	Goroutines        int     `json:"goroutines"`
+	HeapPerConn       float64 `json:"heap_bytes_per_connection"`
+	RSSPerConn        float64 `json:"rss_bytes_per_connection"`
+	GoroutinesPerConn float64 `json:"goroutines_per_connection"`
+	AllocsPerMessage  float64 `json:"allocs_per_message"`
 }
 
 // Failed reports whether anything went wrong in the run.
@@ -86,6 +89,7 @@ func sideOf(before, start, end, after Usage, messages uint64, conns int) Side {
 	if conns > 0 {
 		s.HeapPerConn = (float64(after.HeapBytes) - float64(before.HeapBytes)) / float64(conns)
 		s.RSSPerConn = (float64(after.RSSBytes) - float64(before.RSSBytes)) / float64(conns)
+		s.GoroutinesPerConn = float64(after.Goroutines-before.Goroutines) / float64(conns)
 	}
 	if messages > 0 {
 		s.AllocsPerMessage = float64(end.Mallocs-start.Mallocs) / float64(messages)

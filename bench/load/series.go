@@ -68,7 +68,7 @@ func (b *Bench) glance(p *part) glance {
 
 // observe adds windows to the series until the part stops. It is the only one who does: parts do not overlap.
 func (b *Bench) observe(p *part, name string) {
-	every := windowFor(b.Config.Duration + b.Config.Warmup)
+	every := windowFor(b.Config.Duration + max(b.Config.Warmup, 0))
 	b.result.Series.EverySeconds = every.Seconds()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -93,9 +93,7 @@ func run(scenario string, args []string, drivers []load.Driver, in io.Reader, ou
 	if err := json.Unmarshal([]byte(*config), &c); err != nil {
 		return errors.Join(errUsage, err)
 	}
-	if c.Scenario = scenario; c.Warmup == 0 {
-		c.Warmup = -1 // in a Config 0 means the default
-	}
+	c.Scenario = scenario
 	if c, err = c.WithDefaults(); err != nil {
 		return err
 	}

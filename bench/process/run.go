@@ -38,8 +38,12 @@ func serveArguments(driver string, shape load.Shape, profile string) []string {
 	return args
 }
 
+// stopLimit is how long a run that was told to end may take for it. 45 s: its own patience with what does not arrive, twice, and a
+// collection of garbage on a machine that is full.
+const stopLimit = 45 * time.Second
+
 // Result runs a command of Arguments and reads the result it prints. When ctx ends it is told to end, and its result is what it
-// had until then.
+// had until then; if it does not end it is killed.
 func Result(ctx context.Context, cmd *exec.Cmd) (*load.Result, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -52,7 +56,18 @@ func Result(ctx context.Context, cmd *exec.Cmd) (*load.Result, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = stdin.Close() })
+	ended := make(chan struct{})
+	defer close(ended)
+	stop := context.AfterFunc(ctx, func() {
+		_ = stdin.Close()
+		patience := time.NewTimer(stopLimit)
+		defer patience.Stop()
+		select {
+		case <-patience.C:
+			_ = cmd.Process.Kill() // its serving child ends with its input
+		case <-ended:
+		}
+	})
 	defer stop()
 	result := new(load.Result)
 	decodeErr := json.NewDecoder(stdout).Decode(result)
@@ -103,7 +118,11 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 		Config: r.Config, Driver: r.Driver.Name(), Dialer: dialer, Addr: r.Addr, Server: r.Server,
 		Beside: r.storm, Fleet: r.fleet, Watch: r.Watch, WatchEvery: r.WatchEvery,
 	}
-	return bench.Run(ctx)
+	result, err := bench.Run(ctx)
+	if v, ok := r.Driver.(load.Versioned); ok && err == nil {
+		result.Library = v.Version()
+	}
+	return result, err
 }
 
 // stormLimit ends a storm that nobody ends.
@@ -111,7 +130,7 @@ const stormLimit = time.Minute
 
 // storm shakes hands with the serving side, from another process, until ctx ends.
 func (r *Run) storm(ctx context.Context) (*load.Result, error) {
-	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Duration: r.Config.Duration + stormLimit, Warmup: -1}.WithDefaults()
+	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Duration: r.Config.Duration + stormLimit, Warmup: load.NoWarmup}.WithDefaults()
 	if err != nil {
 		return nil, err
 	}

@@ -109,20 +109,42 @@ func (g *Group) Columns() (shown []Metric) {
 func (g *Group) Cell(driver string, m Metric) string {
 	s, ok := g.Spreads[driver][m.Name]
 	switch {
-	case !ok && g.Runs[driver][0].Cannot != "":
-		return "n/a"
 	case !ok:
-		return "-"
+		return g.absent(driver)
 	case len(g.Runs[driver]) == 1:
 		return m.Show(s.Median)
 	}
 	return m.Show(s.Median) + " [" + m.Show(s.Min) + ".." + m.Show(s.Max) + "]"
 }
 
+// absent says why a driver has no figure: it cannot, its runs failed, or that is none of its figures.
+func (g *Group) absent(driver string) string {
+	switch {
+	case g.Runs[driver][0].Cannot != "":
+		return "n/a"
+	case g.measured(driver) == 0:
+		return "failed"
+	}
+	return "-"
+}
+
+// measured is how many of a driver's runs did not fail.
+func (g *Group) measured(driver string) (n int) {
+	for _, r := range g.Runs[driver] {
+		if r.Failure == "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Faults adds up what went wrong in a driver's runs, by kind.
 func (g *Group) Faults(driver string) map[string]uint64 {
 	all := map[string]uint64{}
 	for _, r := range g.Runs[driver] {
+		if r.Failure != "" {
+			all["failed runs"]++
+		}
 		for kind, n := range r.Errors {
 			all[kind] += n
 		}
@@ -133,6 +155,9 @@ func (g *Group) Faults(driver string) map[string]uint64 {
 // Typical returns the run of a driver that is nearest to the median of its first metric: what curves are drawn of.
 func (g *Group) Typical(driver string) *Record {
 	runs := slices.Clone(g.Runs[driver])
+	if g.measured(driver) > 0 {
+		runs = slices.DeleteFunc(runs, func(r *Record) bool { return r.Failure != "" })
+	}
 	m := Metrics(g.Scenario)[0]
 	slices.SortStableFunc(runs, func(a, b *Record) int {
 		x, _ := m.Get(&a.Result)

@@ -98,7 +98,7 @@ func (g *Group) section(number int) section {
 			s.LeadNote = s.Lead + ", " + way
 		}
 		for i, driver := range g.Drivers {
-			c := cell{Text: "n/a"}
+			c := cell{Text: g.absent(driver)}
 			if spread, ok := g.Spreads[driver][s.Lead]; ok {
 				c.Text = lead.Show(spread.Median)
 			}
@@ -140,7 +140,7 @@ func (g *Group) sideways() (t sideways) {
 			s, ok := g.Spreads[driver][m.Name]
 			switch {
 			case !ok:
-				row = append(row, cell{Text: "n/a"})
+				row = append(row, cell{Text: g.absent(driver)})
 			case s.Min < s.Max:
 				row = append(row, cell{m.Show(s.Median), m.Show(s.Min) + ".." + m.Show(s.Max)})
 			default:

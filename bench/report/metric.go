@@ -71,6 +71,7 @@ func Metrics(scenario string) []Metric {
 		return []Metric{
 			{Name: "heap B/conn", Unit: "heap-B/conn", Better: Lower, Show: Plain, Get: server(func(s *load.Side) float64 { return s.HeapPerConn })},
 			{Name: "RSS B/conn", Unit: rssUnit, Better: Lower, Show: Plain, Get: server(func(s *load.Side) float64 { return s.RSSPerConn })},
+			{Name: "goroutines/conn", Unit: "goroutines/conn", Better: Lower, Show: Plain, Get: server(func(s *load.Side) float64 { return s.GoroutinesPerConn }), Tiny: true},
 			{Name: "goroutines", Unit: "goroutines", Better: Lower, Show: Plain, Get: server(func(s *load.Side) float64 { return float64(s.Goroutines) })},
 			{Name: "idle CPU %", Unit: "idle-cpu-percent", Better: Lower, Show: Plain, Get: figure("server_idle_cpu_percent"), Tiny: true},
 			{Name: "dialled/s", Unit: "dialled/s", Better: Higher, Show: Short, Get: handshakes},

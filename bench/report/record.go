@@ -42,7 +42,7 @@ func (r *Record) config() load.Config {
 
 // get returns one figure, if the run has it.
 func (r *Record) get(m Metric) (float64, bool) {
-	if r.Cannot != "" {
+	if r.Cannot != "" || r.Failure != "" {
 		return 0, false
 	}
 	return m.Get(&r.Result)

@@ -32,7 +32,7 @@ func record(driver string, round int, rate float64) Record {
 		Result: load.Result{
 			Scenario: load.RPC, Driver: driver, Seconds: 1, Messages: 1000, MessagesPerSecond: rate, Errors: map[string]uint64{},
 			LatencyMicros: curve(1), ServiceMicros: curve(0.5), CPUPerMillion: 2.5, Server: &load.Side{}, Client: load.Side{AllocsPerMessage: 0.001},
-			Config: load.Config{Conns: 2, Inflight: 16, Size: 64, BulkSize: 64 << 10, Duration: time.Second, Rate: 20_000},
+			Config: load.Config{Conns: 2, Inflight: 16, Size: 64, BulkSize: 64 << 10, Duration: time.Second, Warmup: time.Second, Rate: 20_000},
 		},
 	}
 	for i := range 5 {
@@ -48,7 +48,7 @@ func record(driver string, round int, rate float64) Record {
 func records() []Record {
 	hold := record("ours", 0, 0)
 	hold.Scenario, hold.LatencyMicros, hold.ServiceMicros = load.Hold, nil, nil
-	hold.Config = load.Config{Conns: 100, Inflight: 1, Size: 64, BulkSize: 64 << 10}
+	hold.Config = load.Config{Conns: 100, Inflight: 1, Size: 64, BulkSize: 64 << 10, Warmup: load.NoWarmup}
 	return []Record{record("ours", 1, 30), record("theirs", 1, 5), record("ours", 2, 10), record("theirs", 2, 600), record("ours", 3, 20), record("theirs", 3, 4), hold}
 }
 

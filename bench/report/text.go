@@ -38,6 +38,10 @@ func WriteRun(w io.Writer, r *load.Result) error {
 		line("n/a", r.Cannot)
 		return t.Flush()
 	}
+	if r.Failure != "" {
+		line("failed", r.Failure)
+		return t.Flush()
+	}
 	line("verified", fmt.Sprintf("%d in %.2f s", r.Messages, r.Seconds))
 	for _, m := range Metrics(r.Scenario) {
 		if v, ok := m.Get(r); ok {
@@ -145,6 +149,9 @@ func (g *Group) notes() (notes []string) {
 			notes = append(notes, fmt.Sprintf("%s: n/a: %s", driver, why))
 		}
 		for _, r := range g.Runs[driver] {
+			if r.Failure != "" {
+				notes = append(notes, fmt.Sprintf("%s: a run failed: %s", driver, r.Failure))
+			}
 			if len(r.Warnings) > 0 {
 				if warned++; first == "" {
 					first = r.Warnings[0]

@@ -5,8 +5,8 @@
 //
 //	key       value                       of        what it is
 //	title     text                        file      what it is for, in one line
-//	driver    a name                      file      what is measured; without it the command says
-//	against   names between blanks        file      what it is compared with, in turns
+//	driver    a name                      both      what is measured; without it the command says
+//	against   names between blanks        both      what it is compared with, in turns
 //	rounds    1..1000                     file      how often each takes its turn
 //	scenario  rpc, oneway, ...            begins    see load.Scenarios
 //	conns     a number                    run       connections, or dials at once

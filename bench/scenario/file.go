@@ -36,8 +36,10 @@ type File struct {
 
 // A Run is one scenario and what is expected of it.
 type Run struct {
-	Config load.Config // with defaults
-	Expect slo.Rules
+	Config  load.Config // with defaults
+	Expect  slo.Rules
+	Driver  string   // "": the file's
+	Against []string // nil: the file's
 }
 
 // Parse reads a file, or says what is wrong with its first wrong line.
@@ -97,7 +99,7 @@ func (p *parser) line(key, value string, number int) error {
 	if p.run == nil {
 		return p.ofFile(key, value)
 	}
-	return p.ofRun(&p.run.Config, key, value)
+	return p.ofRun(key, value)
 }
 
 func (p *parser) beginRun(scenario string, number int) error {
@@ -120,9 +122,6 @@ func (p *parser) endRun() error {
 	c, err := p.run.Config.WithDefaults()
 	if err != nil {
 		return err
-	}
-	if c.Warmup == 0 {
-		c.Warmup = -1 // in a Config 0 means the default
 	}
 	p.run.Config = c
 	p.file.Runs = append(p.file.Runs, *p.run)
@@ -151,8 +150,13 @@ func (p *parser) ofFile(key, value string) (err error) {
 	return err
 }
 
-func (p *parser) ofRun(c *load.Config, key, value string) (err error) {
+func (p *parser) ofRun(key, value string) (err error) {
+	c := &p.run.Config
 	switch key {
+	case "driver":
+		p.run.Driver = value
+	case "against":
+		p.run.Against = strings.Fields(value)
 	case "conns":
 		c.Conns, err = count(value, 1<<24)
 	case "inflight":
@@ -224,10 +228,10 @@ func span(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// warmup reads a span of which 0 means none, which in a Config is a negative one.
+// warmup reads a span of which 0 means none.
 func warmup(value string) (time.Duration, error) {
 	if d, err := time.ParseDuration(value); err == nil && d == 0 {
-		return -1, nil
+		return load.NoWarmup, nil
 	}
 	return span(value)
 }

@@ -42,6 +42,8 @@ scenario stream
 scenario mixed
   bulk 128KiB
   rate 1.5k
+  driver carrier-quic
+  against quic lent
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ scenario mixed
 				Expect: slo.Rules{{Measure: "p99", Op: "<", Bound: 2000}, {Measure: "errors", Op: "<", Bound: 0.001}, {Measure: "rate", Op: ">", Bound: 1000}},
 			},
 			{Config: load.Config{Scenario: load.Stream, Direction: load.Both, Conns: 1, Inflight: 16, Size: 1 << 20, BulkSize: 65536, Duration: time.Second, Warmup: time.Second}},
-			{Config: load.Config{Scenario: load.Mixed, Conns: 1, Inflight: 1, Size: 64, BulkSize: 131072, Duration: 3 * time.Second, Warmup: -1, Rate: 1500}},
+			{Config: load.Config{Scenario: load.Mixed, Conns: 1, Inflight: 1, Size: 64, BulkSize: 131072, Duration: 3 * time.Second, Warmup: -1, Rate: 1500}, Driver: "carrier-quic", Against: []string{"quic", "lent"}},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

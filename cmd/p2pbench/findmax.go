@@ -93,7 +93,7 @@ func (a *app) search(f *loadFlags, c load.Config, name string) (finding, error) 
 	for rate, more := search.Next(); more && a.ctx.Err() == nil; rate, more = search.Next() {
 		c.Rate = rate
 		found.tries++
-		result, err := a.runChild(c, name, fmt.Sprintf("try %d, %s/s", found.tries, report.Short(rate)), f.Quiet)
+		result, err := a.runChild(a.ctx, c, name, fmt.Sprintf("try %d, %s/s", found.tries, report.Short(rate)), f.Quiet)
 		if err != nil && a.ctx.Err() != nil {
 			break
 		}

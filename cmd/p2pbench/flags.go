@@ -22,6 +22,7 @@ type runFlags struct {
 	Duration  time.Duration `help:"Length of each measured part." default:"2s"`
 	Warmup    time.Duration `help:"What runs before the clock starts; 0 for none." default:"500ms"`
 	outFlags
+	turnFlags
 	Against []string `help:"Also measure these drivers, in turns with --driver, and print ratios." placeholder:"NAME"`
 	Rounds  int      `help:"How often each takes its turn; 0: 3 with --against, else 1." placeholder:"N"`
 	Program []string `help:"Programs that lend drivers of other modules; see the package comment of bench/process." placeholder:"PATH"`
@@ -29,6 +30,12 @@ type runFlags struct {
 	Label   string   `hidden:"" help:"Shown in front of progress."`
 	Follow  bool     `hidden:"" help:"Ignore interrupts, and end with what was measured when standard input does."`
 	NoTable bool     `hidden:"" help:"Progress, but no table: whoever started this prints one."`
+}
+
+// turnFlags are about many runs.
+type turnFlags struct {
+	RunLimit time.Duration `help:"The longest that a run in turns may take as a whole; then it is ended and counts as failed. 0: two minutes more than thrice what it measures." default:"0" placeholder:"TIME"`
+	Resume   bool          `help:"Keep the runs that --json holds already, and measure only what is missing."`
 }
 
 // outFlags say where results go.
@@ -78,17 +85,22 @@ func (a *app) drivers(f *runFlags) ([]string, error) {
 		return nil, err
 	}
 	names := append([]string{f.Driver}, f.Against...)
+	return names, a.known(names)
+}
+
+// known refuses drivers that there are not, and one that would be compared with itself.
+func (a *app) known(names []string) error {
 	for i, name := range names {
 		if _, lent := a.lent[name]; !lent {
 			if _, err := driver.ByName(name); err != nil {
-				return nil, fmt.Errorf("%w: %w", errUsage, err)
+				return fmt.Errorf("%w: %w", errUsage, err)
 			}
 		}
 		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("%w: %s would be compared with itself", errUsage, name)
+			return fmt.Errorf("%w: %s would be compared with itself", errUsage, name)
 		}
 	}
-	return names, nil
+	return nil
 }
 
 func (f *runFlags) rounds() int {
@@ -112,7 +124,7 @@ func (f *runFlags) config(c load.Config) (load.Config, error) {
 		c.Scenario = scenario
 	}
 	if c.Warmup == 0 {
-		c.Warmup = -1 // in a Config 0 means the default
+		c.Warmup = load.NoWarmup // in a Config 0 means the default
 	}
 	c, err := c.WithDefaults()
 	if err != nil {

@@ -40,10 +40,13 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 		if f.Target != "" {
 			return fmt.Errorf("%w: --against, --rounds and lent drivers start serving nodes of their own: no --target", errUsage)
 		}
-		return a.turns(&f.runFlags, []step{{config: c}}, names)
+		return a.turns(&f.runFlags, []step{{config: c, names: names}})
 	}
 	if f.Config != "" {
 		return a.child(f, c)
+	}
+	if f.Resume || f.RunLimit != 0 {
+		return fmt.Errorf("%w: --resume and --run-limit are for runs in turns", errUsage)
 	}
 	kept, err := a.records(&f.outFlags)
 	if err != nil {
@@ -168,13 +171,13 @@ func (a *app) target(f *loadFlags) (addr string, control load.Control, done func
 }
 
 // runChild runs one config with one driver in a process of its own: of this program, or of the one that lends the driver.
-func (a *app) runChild(c load.Config, driverName, label string, quiet bool) (*load.Result, error) {
+func (a *app) runChild(ctx context.Context, c load.Config, driverName, label string, quiet bool) (*load.Result, error) {
 	cmd := process.OfThisProgram(process.Arguments(c, driverName, label)...)
 	if path, lent := a.lent[driverName]; lent {
 		cmd.Path, cmd.Args[0] = path, path
 	}
 	cmd.Args = append(cmd.Args, fmt.Sprintf("--quiet=%t", quiet), "--no-table")
-	return process.Result(a.ctx, cmd)
+	return process.Result(ctx, cmd)
 }
 
 // borrow asks programs for their drivers.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 type playCommand struct {
 	outFlags
+	turnFlags
 	File     string         `arg:"" optional:"" help:"A scenario file, - for standard input, or the name of a ready one; none: lists these."`
 	Driver   string         `help:"What to measure, in place of what the file says: ${drivers}." placeholder:"NAME"`
 	Against  []string       `help:"What to compare it with, in place of what the file says." placeholder:"NAME"`
@@ -40,6 +43,7 @@ func (playCommand) Help() string {
     stage     10s 20k
     expect    p99<2ms, errors<0.1%
 
+A run that names its own driver and against keeps them, whatever the command line says.
 Keys: title driver against rounds duration warmup; scenario conns inflight size sizes answer bulk direction rate stage arrival expect.`
 }
 
@@ -69,17 +73,30 @@ func (c *playCommand) Run(a *app) error {
 		if c.Duration != nil && len(run.Config.Stages) == 0 {
 			run.Config.Duration = *c.Duration
 		}
-		steps = append(steps, step{run.Config, run.Expect})
+		of, err := c.contestants(a, run, names)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step{config: run.Config, names: of, expect: run.Expect})
 	}
 	if !c.Quiet && c.Format == "text" && file.Title != "" {
 		fmt.Fprintln(a.tableOut(c.JSON), file.Title)
 	}
-	return a.turns(flags, steps, names)
+	return a.turns(flags, steps)
+}
+
+// contestants are those of the whole file, or of one run that names its own.
+func (c *playCommand) contestants(a *app, run scenario.Run, ofFile []string) ([]string, error) {
+	if run.Driver == "" && run.Against == nil {
+		return ofFile, nil
+	}
+	names := slices.Concat([]string{cmp.Or(run.Driver, ofFile[0])}, run.Against)
+	return names, a.known(names)
 }
 
 // flags are those of a command line that says what the file and the flags together say.
 func (c *playCommand) flags(file *scenario.File) *runFlags {
-	f := &runFlags{outFlags: c.outFlags, Program: c.Program, Driver: file.Driver, Against: file.Against, Rounds: file.Rounds}
+	f := &runFlags{outFlags: c.outFlags, turnFlags: c.turnFlags, Program: c.Program, Driver: file.Driver, Against: file.Against, Rounds: file.Rounds}
 	if c.Driver != "" {
 		f.Driver = c.Driver
 	}

@@ -20,7 +20,8 @@ type records struct {
 	build fingerprint.Build
 
 	all  []report.Record
-	held []held // what was expected of some of them
+	old  map[string]report.Record // that --json held before, by runKey
+	held []held                   // what was expected of some of them
 	json io.Writer
 	done func() error
 }
@@ -34,6 +35,14 @@ func (a *app) records(f *outFlags) (*records, error) {
 		return nil, err
 	}
 	return &records{app: a, flags: f, host: fingerprint.ReadHost(), build: fingerprint.ReadBuild(), json: out, done: done}, nil
+}
+
+// before returns a run that need not be made again; nil: there is none.
+func (r *records) before(c load.Config, driver string, round int) *report.Record {
+	if old, ok := r.old[runKey(c.Scenario, c, driver, round)]; ok {
+		return &old
+	}
+	return nil
 }
 
 // add keeps a run. Round counts from 1; 0: it has no turns.
@@ -124,17 +133,22 @@ func (r *records) finish() error {
 	return nil
 }
 
-// outcome is the worst that happened: faults, then rules not met, then an interrupt.
+// outcome is the worst that happened: faults, then runs that failed, then rules not met, then an interrupt.
 func (r *records) outcome() error {
-	interrupted, crept := r.app.ctx.Err() != nil, false
+	interrupted, crept, failed := r.app.ctx.Err() != nil, false, 0
 	for i := range r.all {
 		if r.all[i].Failed() {
 			return errFaults
+		}
+		if r.all[i].Failure != "" {
+			failed++
 		}
 		interrupted = interrupted || r.all[i].Interrupted
 		crept = crept || len(r.all[i].Drifts) > 0
 	}
 	switch {
+	case failed > 0:
+		return fmt.Errorf("%s of %d failed", report.Plural(failed, "run"), len(r.all))
 	case crept:
 		return errThreshold
 	case interrupted:

@@ -14,6 +14,8 @@ type reportCommand struct {
 	Files  []string `arg:"" help:"Results: JSONL or JSON of p2pbench; - for standard input." placeholder:"FILE"`
 	Out    []string `help:"Write these; a name's ending says in which form: .html .md .csv .json .jsonl .bench .prom .txt." placeholder:"FILE,..."`
 	Format string   `help:"What standard output gets if there is no --out: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
+	Ratios bool     `help:"One line for each scenario, a column for each driver: its median and how many times that the first driver's is. As text or md."`
+	Into   string   `help:"Write the ratios into a Markdown page, between its lines <!-- measured: begin --> and <!-- measured: end -->." placeholder:"PAGE"`
 	SVG    string   `help:"Write pictures into this directory, each as a file that stands alone." placeholder:"DIR"`
 	Only   []string `help:"Pictures of these kinds only: lead, bars, latency-cdf, latency-percentiles, rate, p99, rss, cores, ..." placeholder:"KIND"`
 }
@@ -23,6 +25,8 @@ func (reportCommand) Help() string {
 
   p2pbench report results.jsonl --out results.html
   p2pbench report monday.jsonl tuesday.jsonl --format md
+  p2pbench report results.jsonl --ratios --format md
+  p2pbench report results.jsonl --into comparison.md
   p2pbench report results.jsonl --svg pictures`
 }
 
@@ -48,7 +52,17 @@ func (c *reportCommand) Run(a *app) error {
 			return err
 		}
 	}
-	if len(c.Out) > 0 || c.SVG != "" {
+	if c.Into != "" {
+		if err := writeInto(c.Into, all); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Ratios && (c.Format == "text" || c.Format == "md"):
+		return report.WriteRatios(a.stdout, c.Format, all)
+	case c.Ratios:
+		return fmt.Errorf("%w: --ratios are text or md, not %s", errUsage, c.Format)
+	case len(c.Out) > 0 || c.SVG != "" || c.Into != "":
 		return nil
 	}
 	return report.Write(a.stdout, c.Format, all)
@@ -85,6 +99,23 @@ func (a *app) input(path string) (in io.Reader, done func(), err error) {
 		return nil, nil, err
 	}
 	return file, func() { _ = file.Close() }, nil // nothing was written
+}
+
+// writeInto renews the measured part of a page. It is read and understood before it is written.
+func writeInto(path string, all []report.Record) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var ratios strings.Builder
+	if err := report.WriteRatios(&ratios, "md", all); err != nil {
+		return err
+	}
+	renewed, err := report.Between(string(page), ratios.String())
+	if err != nil {
+		return fmt.Errorf("%w: --into %s: %w", errUsage, path, err)
+	}
+	return os.WriteFile(path, []byte(renewed), 0o644)
 }
 
 func writePictures(dir string, only []string, all []report.Record) error {

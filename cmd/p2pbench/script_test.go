@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,12 +28,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"p2pbench": main, "lender": lender})
 }
 
-// lender is a program that lends drivers: plain TCP under another name, and one that can do nothing.
-func lender() { process.Main(lentDriver{driver.TCP()}, unable{driver.TCP()}) }
+// lender is a program that lends drivers: plain TCP under another name, one that can do nothing, one that breaks and one that hangs.
+func lender() {
+	process.Main(lentDriver{driver.TCP()}, unable{driver.TCP()}, broken{unable{driver.TCP()}}, hanging{unable{driver.TCP()}})
+}
 
 type lentDriver struct{ load.Driver }
 
-func (lentDriver) Name() string { return "lent" }
+func (lentDriver) Name() string    { return "lent" }
+func (lentDriver) Version() string { return "the lent library v1.2.3" }
 
 type unable struct{ load.Driver }
 
@@ -47,6 +51,25 @@ type unableDialer struct{ load.Dialer }
 
 func (unableDialer) Dial(context.Context, string, int) (load.Conn, error) {
 	return nil, fmt.Errorf("%w: it is a test", load.ErrCannot)
+}
+
+type broken struct{ unable }
+
+func (broken) Name() string                              { return "broken" }
+func (broken) NewDialer(load.Shape) (load.Dialer, error) { return nil, errors.New("it is broken") }
+
+type hanging struct{ unable }
+
+func (hanging) Name() string                              { return "hanging" }
+func (hanging) NewDialer(load.Shape) (load.Dialer, error) { return hangingDialer{}, nil }
+
+type hangingDialer struct{ unableDialer }
+
+func (hangingDialer) Close() error { return nil }
+
+func (hangingDialer) Dial(ctx context.Context, _ string, _ int) (load.Conn, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // The command line as people meet it; see testdata/script.

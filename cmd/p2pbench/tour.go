@@ -42,9 +42,9 @@ func (c *runCommand) Run(a *app) error {
 	}
 	var tour []step
 	for _, config := range steps {
-		tour = append(tour, step{config: config})
+		tour = append(tour, step{config: config, names: names})
 	}
-	return a.turns(&c.runFlags, tour, names)
+	return a.turns(&c.runFlags, tour)
 }
 
 // shortTour takes some twenty seconds with default durations.
