@@ -3,6 +3,7 @@ package load_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,16 @@ func TestFanOutMisses(t *testing.T) {
 	}}, load.Config{Scenario: load.FanOut, Conns: 4})
 	if r.Errors["lost"] != 4 {
 		t.Errorf("errors %v, want lost 4", r.Errors)
+	}
+}
+
+// A driver that cannot dial has no figures, and no errors either.
+func TestCannotDial(t *testing.T) {
+	for _, scenario := range []string{load.Connect, load.Hold, load.RPC, load.OneWay} {
+		r := run(t, &fake{dial: func(int) error { return fmt.Errorf("%w: to dial", load.ErrCannot) }}, load.Config{Scenario: scenario, Conns: 2})
+		if !strings.Contains(r.Cannot, "to dial") || len(r.Errors) > 0 {
+			t.Errorf("%s: cannot %q, errors %v", scenario, r.Cannot, r.Errors)
+		}
 	}
 }
 

@@ -166,5 +166,5 @@ func (c Config) combinations() (p complaints) {
 
 // Shape is what the drivers are told about the run.
 func (c Config) Shape() Shape {
-	return Shape{Conns: c.Conns, Idle: c.Scenario == Hold, Churn: c.Scenario == Connect || c.Scenario == Churn, Storm: c.Scenario == Connect || c.Scenario == Storm}
+	return Shape{Fan: c.Scenario == FanOut, Conns: c.Conns, Idle: c.Scenario == Hold, Churn: c.Scenario == Connect || c.Scenario == Churn, Storm: c.Scenario == Connect || c.Scenario == Storm}
 }

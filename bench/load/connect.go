@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -57,10 +58,18 @@ func (b *Bench) handshakes(ctx context.Context, name string, d time.Duration, ta
 			return out, err
 		}
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	out, failed := b.turns(ctx, name, d, table, func(_ int) bool {
 		conn, err := b.Dialer.Dial(ctx, b.Addr, int(number.Add(1)))
+		if errors.Is(err, ErrCannot) {
+			cancel(err)
+		}
 		return err == nil && conn.Close() == nil
 	})
+	if err := context.Cause(ctx); errors.Is(err, ErrCannot) {
+		return out, err
+	}
 	return out, b.finishedThere(uint64(out.latency.TotalCount()), failed)
 }
 

@@ -27,6 +27,7 @@ type Shape struct {
 	Conns int  // connections that will be open at once; 0: unknown
 	Idle  bool // connections will mostly be silent, and their memory is the question: choose small buffers
 	Churn bool // connections will come and go, each a stranger to the server
+	Fan   bool // every connection will be told the same, by one goroutine: what has a way of its own for that may use it
 	Storm bool // strangers will shake hands as fast as they can: the server may prepare for that
 }
 

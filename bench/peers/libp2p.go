@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	noisesec "github.com/libp2p/go-libp2p/p2p/security/noise"
+	tlssec "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
@@ -34,9 +35,12 @@ type libp2pDriver struct {
 	name string
 	each bool // a write for each message, a stream for each request
 	quic bool
+	tls  bool // TLS 1.3 in place of Noise
 }
 
 func (d libp2pDriver) Name() string { return d.name }
+
+func (libp2pDriver) Version() string { return moduleVersion("github.com/libp2p/go-libp2p") }
 
 // host makes one. Its managers do nothing: their defaults would refuse what the runs ask for.
 func (d libp2pDriver) host(listen ...string) (host.Host, error) {
@@ -51,10 +55,14 @@ func (d libp2pDriver) host(listen ...string) (host.Host, error) {
 	} else {
 		options = append(options, libp2p.NoListenAddrs)
 	}
+	security := libp2p.Security(noisesec.ID, noisesec.New)
+	if d.tls {
+		security = libp2p.Security(tlssec.ID, tlssec.New)
+	}
 	if d.quic {
 		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
 	} else {
-		options = append(options, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noisesec.ID, noisesec.New), libp2p.Muxer(yamux.ID, yamux.DefaultTransport))
+		options = append(options, libp2p.Transport(tcp.NewTCPTransport), security, libp2p.Muxer(yamux.ID, yamux.DefaultTransport))
 	}
 	return libp2p.New(options...)
 }

@@ -29,6 +29,9 @@ const (
 	natsMessage = "m"
 	natsRequest = "r"
 	natsSign    = "s" // of a window
+
+	natsSubscribe = "subscribe" // a request for one more subscriber of natsEverybody
+	natsEverybody = "everybody"
 )
 
 // natsPatience bounds requests, as they need a time-out.
@@ -36,8 +39,10 @@ const natsPatience = 30 * time.Second
 
 func (natsDriver) Name() string { return "nats" }
 
+func (natsDriver) Version() string { return moduleVersion("github.com/nats-io/nats-server/v2") }
+
 // Serve implements load.Driver. NATS chooses the port.
-func (natsDriver) Serve(_ string, _ load.Shape, sink *load.Sink) (load.Server, error) {
+func (natsDriver) Serve(_ string, shape load.Shape, sink *load.Sink) (load.Server, error) {
 	certificate, err := newCertificate()
 	if err != nil {
 		return nil, err
@@ -59,6 +64,11 @@ func (natsDriver) Serve(_ string, _ load.Shape, sink *load.Sink) (load.Server, e
 	s := &natsServer{server: ns, conn: nc, sink: sink}
 	if _, err := nc.Subscribe(natsOpen, s.open); err != nil {
 		return nil, err
+	}
+	if shape.Fan {
+		if _, err := nc.Subscribe(natsSubscribe, s.subscribe); err != nil {
+			return nil, err
+		}
 	}
 	sub, err := nc.Subscribe("c.*.*", s.take)
 	if err != nil {
@@ -84,6 +94,8 @@ type natsServer struct {
 	sink   *load.Sink
 	mu     sync.Mutex
 	all    []*load.Receiver
+
+	subscribers []*nats.Conn
 }
 
 func (s *natsServer) open(m *nats.Msg) {
@@ -92,6 +104,31 @@ func (s *natsServer) open(m *nats.Msg) {
 	number := len(s.all) - 1
 	s.mu.Unlock()
 	_ = m.Respond(strconv.AppendInt(nil, int64(number), 10)) // who hears nothing gives up
+}
+
+// subscribe connects one more client, over loopback and TLS as any other, that hears what everybody is told.
+func (s *natsServer) subscribe(m *nats.Msg) {
+	nc, err := natsClient(s.server.ClientURL())
+	if err != nil {
+		return // who hears nothing gives up
+	}
+	receiver := s.sink.Open()
+	sub, err := nc.Subscribe(natsEverybody, func(m *nats.Msg) { receiver.Message(m.Data) })
+	if err == nil {
+		err = errors.Join(sub.SetPendingLimits(-1, -1), nc.Flush())
+	}
+	if err != nil {
+		nc.Close()
+		return
+	}
+	s.mu.Lock()
+	s.subscribers = append(s.subscribers, nc)
+	s.mu.Unlock()
+	_ = m.Respond(nil)
+}
+
+func natsClient(url string) (*nats.Conn, error) {
+	return nats.Connect(url, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(handshakeLimit))
 }
 
 func (s *natsServer) take(m *nats.Msg) {
@@ -118,21 +155,79 @@ func (s *natsServer) Addr() string { return s.server.ClientURL() }
 
 func (s *natsServer) Close() error {
 	s.conn.Close()
+	s.mu.Lock()
+	for _, nc := range s.subscribers {
+		nc.Close()
+	}
+	s.mu.Unlock()
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
 	return nil
 }
 
 // NewDialer implements load.Driver.
-func (natsDriver) NewDialer(load.Shape) (load.Dialer, error) { return natsDialer{}, nil }
+func (natsDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
+	return &natsDialer{shape: shape}, nil
+}
 
-type natsDialer struct{}
+type natsDialer struct {
+	shape load.Shape
 
-func (natsDialer) Close() error { return nil }
+	mu        sync.Mutex
+	publisher *nats.Conn // of a fan-out
+}
+
+func (d *natsDialer) Close() error {
+	if d.publisher != nil {
+		d.publisher.Close()
+	}
+	return nil
+}
+
+// subscriber has the serving side connect one more subscriber. The first one's connection publishes for all: a message to
+// everybody is published once, and the server copies it.
+func (d *natsDialer) subscriber(addr string, n int) (load.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.publisher == nil {
+		nc, err := natsClient(addr)
+		if err != nil {
+			return nil, err
+		}
+		d.publisher = nc
+	}
+	if _, err := d.publisher.Request(natsSubscribe, nil, natsPatience); err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	return natsSubscriber{d.publisher, n == 0}, nil
+}
+
+// natsSubscriber is one of those who are told; only the first one's messages are published, as they are for all.
+type natsSubscriber struct {
+	conn *nats.Conn
+	says bool
+}
+
+func (c natsSubscriber) Send(msg []byte) error {
+	if !c.says {
+		return nil
+	}
+	return c.conn.Publish(natsEverybody, msg)
+}
+
+func (natsSubscriber) Flush() error { return nil }
+func (natsSubscriber) Close() error { return nil }
+
+func (natsSubscriber) Call(_, into []byte) ([]byte, error) {
+	return into, fmt.Errorf("%w: to ask a subscriber", load.ErrCannot)
+}
 
 // Dial implements load.Dialer.
-func (natsDialer) Dial(_ context.Context, addr string, _ int) (load.Conn, error) {
-	nc, err := nats.Connect(addr, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}), nats.NoReconnect(), nats.Timeout(handshakeLimit))
+func (d *natsDialer) Dial(_ context.Context, addr string, n int) (load.Conn, error) {
+	if d.shape.Fan {
+		return d.subscriber(addr, n)
+	}
+	nc, err := natsClient(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +257,7 @@ func (c *natsConn) Send(msg []byte) error {
 	return c.window.spent(len(msg))
 }
 
-func (c *natsConn) Flush() error { return c.conn.Flush() }
+func (c *natsConn) Flush() error { return nil } // the client writes by itself; its Flush would wait for an answer
 
 func (c *natsConn) Call(req, into []byte) ([]byte, error) {
 	m, err := c.conn.Request(c.subject+natsRequest, req, natsPatience)

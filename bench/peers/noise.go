@@ -22,6 +22,10 @@ const (
 
 func (noiseDriver) Name() string { return "noise" }
 
+func (noiseDriver) Version() string {
+	return "perlin-network/" + moduleVersion("github.com/perlin-network/noise")
+}
+
 // node makes one with room for so many connections. One worker: with more, messages of one connection are handled at the same
 // time and in any order.
 func noiseNode(conns int) (*noise.Node, error) {

@@ -25,6 +25,8 @@ type rlpxDriver struct{}
 
 func (rlpxDriver) Name() string { return "rlpx" }
 
+func (rlpxDriver) Version() string { return moduleVersion("github.com/ethereum/go-ethereum") }
+
 // Serve implements load.Driver.
 func (rlpxDriver) Serve(addr string, _ load.Shape, sink *load.Sink) (load.Server, error) {
 	key, err := crypto.GenerateKey()

@@ -14,7 +14,7 @@
 // people. Both kinds of child end when their standard input does, so none outlives who started it.
 //
 //	PROGRAM drivers                     prints the names of its drivers, one to a line
-//	PROGRAM serve --child --driver NAME --listen 127.0.0.1:0 --conns N --idle=B --storm=B --churn=B
+//	PROGRAM serve --child --driver NAME --listen 127.0.0.1:0 --conns N --idle=B --storm=B --churn=B --fan=B
 //	                                    serves, and speaks the control lines of package load: first where it is, then answers
 //	PROGRAM SCENARIO --driver NAME --config JSON --json - --follow [--target ADDR] [...]
 //	                                    measures once, with a serving child of its own unless there is a target, and prints

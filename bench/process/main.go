@@ -60,6 +60,7 @@ func serve(args []string, drivers []load.Driver, in io.Reader, out io.Writer) er
 	listen := flags.String("listen", "127.0.0.1:0", "")
 	flags.IntVar(&shape.Conns, "conns", 0, "")
 	flags.BoolVar(&shape.Idle, "idle", false, "")
+	flags.BoolVar(&shape.Fan, "fan", false, "")
 	flags.BoolVar(&shape.Storm, "storm", false, "")
 	flags.BoolVar(&shape.Churn, "churn", false, "")
 	if err := flags.Parse(args); err != nil || !*child {

@@ -31,6 +31,7 @@ func serveArguments(driver string, shape load.Shape, profile string) []string {
 	args := []string{
 		"serve", "--child", "--listen", "127.0.0.1:0", "--driver", driver, "--conns", strconv.Itoa(shape.Conns),
 		"--idle=" + strconv.FormatBool(shape.Idle), "--storm=" + strconv.FormatBool(shape.Storm), "--churn=" + strconv.FormatBool(shape.Churn),
+		"--fan=" + strconv.FormatBool(shape.Fan),
 	}
 	if profile != "" {
 		args = append(args, "--profile", profile)
