@@ -142,7 +142,6 @@ func (p *PeerClient) takeLeave(why *CloseError) {
 	if g := p.greet; g != nil {
 		p.loop.wheel.Stop(&g.timer)
 		p.loop.wheel.Stop(&g.again)
-		p.net.door.greeted(p.link.Remote(), p.dialled)
 		p.greet = nil
 		p.net.pairs.forget(p)
 		if g.dial != nil {
@@ -200,7 +199,11 @@ func (p *PeerClient) gone(err error) {
 	}
 	p.mu.Unlock()
 	p.loop.warm.drop(p)
-	p.net.door.gone(p.openedAt.Load() != 0)
+	if p.openedAt.Load() == 0 { // not before: one that was refused and does not hang up has its place for as long as it lingers
+		p.net.door.greeted(p.link.Remote(), p.dialled)
+		return
+	}
+	p.net.door.gone()
 }
 
 // appendGoodbye writes the payload of Disconnect and Error: u32 code, text.

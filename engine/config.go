@@ -64,7 +64,7 @@ type PeerLimits struct {
 	Inbound       int // 0 means All
 	PerIP         int // inbound peers of one address; PerIPDefault
 	PerSubnet     int // inbound peers of one /24, IPv6 /48; PerSubnetDefault
-	HalfOpen      int // connections still in the handshake; HalfOpenDefault
+	HalfOpen      int // connections in the handshake, or refused and not gone yet; HalfOpenDefault
 	HalfOpenPerIP int // of one address; HalfOpenPerIPDefault
 
 	// LoopbackToo applies the limits per address and subnet to loopback addresses, which are exempt otherwise.

@@ -68,7 +68,7 @@ func network64(ip netip.Addr) netip.Addr {
 	return ip
 }
 
-// greeted ends what enter began: the handshake is over, well or not.
+// greeted ends what enter began: the connection is open, or gone without having been.
 func (d *door) greeted(from transport.Addr, dialled bool) {
 	if dialled {
 		return
@@ -90,10 +90,7 @@ func (d *door) opened() {
 	d.mu.Unlock()
 }
 
-func (d *door) gone(wasOpen bool) {
-	if !wasOpen {
-		return
-	}
+func (d *door) gone() {
 	d.mu.Lock()
 	d.present--
 	call := d.empty

@@ -92,6 +92,30 @@ func TestFloodFromOneAddress(t *testing.T) {
 	check()
 }
 
+// Who has proven himself, is not let in and does not hang up keeps his place among the half-open until his time is up: a crowd of
+// such is no more than HalfOpen connections.
+func TestRefusedWhoStay(t *testing.T) {
+	w := liveWorld(t)
+	n := w.node(func(c *engine.Config) {
+		c.LingerTimeout = 3 * time.Second
+		c.Peers = engine.PeerLimits{All: 1, HalfOpen: 3}
+	})
+	meet(t, n).shake(w.key(50), nil)
+	w.until("the one peer there is room for", func() bool { return n.Stats().Peers == 1 })
+	for i := range 3 {
+		if code, ok := meet(t, n).shake(w.key(51+i), nil).lastWord(); !ok || code != engine.CodeFull {
+			t.Fatalf("the last word is %v, %v", code, ok)
+		}
+	}
+	before := n.Stats()
+	meet(t, n)
+	w.until("one more to be turned away", func() bool { return n.Stats().Refused > before.Refused })
+	if before.HalfOpen != 3 {
+		t.Errorf("%d half open while three stay", before.HalfOpen)
+	}
+	w.until("those who stay to be closed", func() bool { return n.Stats().HalfOpen == 0 })
+}
+
 // at puts a simulated node at another address.
 func (w *world) at(ip string) func(*engine.Config) {
 	addr := netip.MustParseAddr(ip)

@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	Peers    int // open now
 	Inbound  int // of these, came in
-	HalfOpen int // accepted connections in the handshake now
+	HalfOpen int // accepted connections in the handshake, or refused and not gone yet
 
 	Opened           int64 // connections that became peers
 	Closed           int64 // peers that are no longer
