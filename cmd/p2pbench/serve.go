@@ -27,6 +27,7 @@ type serveCommand struct {
 	Conns int  `hidden:"" help:"Connections to expect."`
 	Idle  bool `hidden:"" help:"Expect them to be idle."`
 	Storm bool `hidden:"" help:"Expect them to shake hands as fast as they can."`
+	Fan   bool `hidden:"" help:"Expect everybody to be told the same."`
 	Churn bool `hidden:"" help:"Expect them to come and go."`
 
 	Profile string `help:"Write a CPU profile to PREFIX-serving.pprof at the end." placeholder:"PREFIX"`
@@ -56,7 +57,7 @@ func (c *serveCommand) Run(a *app) error {
 		return err
 	}
 	defer profiled()
-	shape := load.Shape{Conns: c.Conns, Idle: c.Idle, Storm: c.Storm, Churn: c.Churn}
+	shape := load.Shape{Conns: c.Conns, Idle: c.Idle, Storm: c.Storm, Churn: c.Churn, Fan: c.Fan}
 	if c.Child {
 		// An interrupt at the terminal reaches the whole process group; the parent still has questions.
 		signal.Ignore(os.Interrupt)
