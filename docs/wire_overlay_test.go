@@ -20,7 +20,7 @@ const wireOverlay = "wire-overlay.md"
 
 // overlayLimits are the constants that the page quotes.
 var overlayLimits = map[string]int{
-	"skad.ReplyLimit": skad.ReplyLimit, "skad.RouteTTL": skad.RouteTTL, "skad.RouteCopyLimit": skad.RouteCopyLimit,
+	"skad.ReplyLimit": skad.ReplyLimit, "skad.FingerprintLimit": skad.FingerprintLimit, "skad.RouteTTL": skad.RouteTTL, "skad.RouteCopyLimit": skad.RouteCopyLimit,
 	"skad.RoutePayloadLimit": skad.RoutePayloadLimit, "identity.RecordSizeLimit": identity.RecordSizeLimit,
 	"spread.PayloadLimit": spread.PayloadLimit, "spread.IDLimit": spread.IDLimit, "overlay.PayloadLimit": overlay.PayloadLimit,
 }

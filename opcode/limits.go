@@ -33,7 +33,8 @@ const (
 	// circuits over the same connection waiting, and be held for strangers.
 	relayLimit = 16 << 10
 
-	// questionLimit: a 32-byte target, a nonce and how many answers are wanted; asked by anybody, so kept small.
+	// questionLimit: a 32-byte target, a nonce, how many answers are wanted, and 2 bytes for each of 96 that the asker has;
+	// asked by anybody, so kept small.
 	questionLimit = 256
 
 	// contactsLimit: a full answer of 16 contacts and as many siblings, each a signed record that stays below 1 KiB.

@@ -66,6 +66,12 @@ func (c *Core) ask(d *Contact, kind callKind, owner uint16, path uint8, m Messag
 		c.calls = append(roomy(c.calls), call{})
 	}
 	m.Nonce = c.nonce()<<callBits | uint64(k)
+	if kind == callLookup {
+		if l := c.lookups[owner]; l.purpose != forUser {
+			q, _, _ := l.path(path)
+			m.Payload = c.known(m.Nonce, &l.key, q.list)
+		}
+	}
 	c.calls[k] = call{nonce: m.Nonce, sentAt: c.now, slot: i, owner: owner, kind: kind, path: path, count: m.Count}
 	c.slots[i].refs++
 	c.due.set(k, c.now+c.timeout(i))
@@ -125,7 +131,7 @@ func (c *Core) answered(from Peer, m *Message) {
 	case callProbe:
 		c.probed()
 	case callLookup:
-		c.lookupAnswered(was, d, m)
+		c.lookupAnswered(was, d, m, false)
 	case callRoute:
 		c.relayAnswered(was.owner, d, !m.Refused)
 	case callRecord:
@@ -201,7 +207,7 @@ func (c *Core) failed(k uint16) {
 	case callProbe:
 		c.probed()
 	case callLookup:
-		c.lookupAnswered(was, d, nil)
+		c.lookupAnswered(was, d, nil, !was.dialing && !was.failing)
 	case callRoute:
 		c.relayAnswered(was.owner, d, false)
 	}

@@ -8,7 +8,7 @@ import (
 // A standing is how far a candidate has come.
 //
 //	fresh ──asked──▶ waiting ──answer──▶ live
-//	  │                 └─────silence──▶ dead
+//	  │                 └─────silence──▶ dead ──asked again, once──▶ waiting
 //	  ├──another path asked it──▶ taken
 //	  └──its record is forged──▶ (removed)
 type standing uint8
@@ -28,7 +28,9 @@ type candidate struct {
 	word    uint64   // first word of the distance to the key
 	hops    uint8    // contacts that had to be asked to learn of it, itself included
 	state   standing
-	checked bool // the record is known to be genuine
+	checked bool  // the record is known to be genuine
+	tries   uint8 // how often it was asked
+	silent  bool  // it did not answer although it was connected
 }
 
 // A shortlist holds candidates, closest to the key first, each ID once.

@@ -121,6 +121,17 @@ func (c *Core) Connected(now time.Duration, p Peer) {
 // itself stays where it is.
 func (c *Core) Disconnected(now time.Duration, to *Contact) { c.SendFailed(now, to) }
 
+// Lost is Disconnected for a session that broke without a word, as those of a node do that is killed: a member is pinged at
+// once instead of when its turn comes.
+func (c *Core) Lost(now time.Duration, to *Contact) {
+	c.begin(now)
+	c.failCalls(&to.ID)
+	if i := c.find(&to.ID); i != 0 && c.slots[i].has(isMember) && c.slots[i].refs == 0 {
+		c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(lostPingWithin)))))
+	}
+	c.end()
+}
+
 // SendFailed tells that what was sent to a contact did not go out, or that it could not be dialled: its open questions
 // fail at once.
 func (c *Core) SendFailed(now time.Duration, to *Contact) {
@@ -175,10 +186,13 @@ func (c *Core) serve(to *Contact, m *Message) {
 	from, size := len(c.reply), 0
 	for _, pos := range s.pos[:s.n] {
 		near := c.slots[c.members[pos]].contact
+		if near.ID == to.ID || named(m.Payload, fingerprint(m.Nonce, near)) {
+			continue
+		}
 		if size += near.size + 2; size > replySizeLimit {
 			break
 		}
-		if near.ID != to.ID && crowd(c.reply[from:], near) < c.cfg.GroupPerReply {
+		if crowd(c.reply[from:], near) < c.cfg.GroupPerReply {
 			c.reply = append(c.reply, near)
 		}
 	}

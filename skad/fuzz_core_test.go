@@ -113,7 +113,14 @@ func playTape(t testing.TB, c *Core, people []*Contact, p tape, after func()) {
 		case 7:
 			_, _ = c.Lookup(now, keys[p.next(len(keys))], LookupOptions{Paths: p.next(6), Width: p.next(4), Count: p.next(12), StopAtKey: p.next(2) == 0, Unfinished: p.next(3) == 0})
 		case 8:
-			c.SendFailed(now, person())
+			switch p.next(8) {
+			case 0:
+				c.Lost(now, person())
+			case 1:
+				_ = c.LookAround(now)
+			default:
+				c.SendFailed(now, person())
+			}
 		case 9:
 			c.Dialing(now, person())
 		case 10:
@@ -124,6 +131,9 @@ func playTape(t testing.TB, c *Core, people []*Contact, p tape, after func()) {
 			m := Message{Op: opcode.PingCode + opcode.Opcode(p.next(4)), Nonce: uint64(p.next(256)), Key: keys[p.next(len(keys))], Count: uint8(p.next(256))}
 			if m.Op == opcode.LookupNodeResponseCode {
 				m.Contacts = []*Contact{person(), nil, person()}
+			}
+			if m.Op == opcode.LookupNodeRequestCode {
+				m.Payload = c.known(m.Nonce, &m.Key, nil)
 			}
 			c.Receive(now, Peer{person(), p.next(3) != 0}, &m)
 		case 13:

@@ -129,6 +129,17 @@ func (c *Core) depth() int {
 	return c.prefixOf(c.slots[c.members[c.farthestSibling()]].contact)
 }
 
+// LookAround looks at the own neighbourhood ahead of its time, as a node does that has joined a moment ago: those who joined
+// with it did not know of each other. ErrBusy if there are too many lookups; the next refresh does it then.
+func (c *Core) LookAround(now time.Duration) error {
+	c.begin(now)
+	defer c.end()
+	// With its last phase, so that all of the siblings hear of us.
+	opt := LookupOptions{Paths: 2, Width: 2, Alpha: 2, Count: c.cfg.Siblings}
+	_, err := c.startLookup(c.self.ID, opt, forNeighbour, max(c.cfg.K, c.cfg.Siblings))
+	return err
+}
+
 // sweep goes on with the round through the buckets: one lookup at a time, of a random key in the next bucket that needs
 // it.
 func (c *Core) sweep() {

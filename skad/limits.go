@@ -8,6 +8,10 @@ const (
 	// eta=5) is 80, and a joining node asks its neighbours for theirs in one question.
 	ReplyLimit = 96
 
+	// FingerprintLimit is how many records a LookupNodeRequest may name as known. 96, as ReplyLimit: what one answer may hold.
+	// They take 192 bytes; one record takes 155.
+	FingerprintLimit = 96
+
 	// replySizeLimit bounds the records of a LookupNodeResponse in bytes, so that the message stays within what opcode
 	// grants (32 KiB). 96 records with two IPv4 addresses and the length in front take 16 KiB; whoever answers stops in
 	// time.
@@ -66,6 +70,10 @@ const (
 	// inFlightLimit bounds the open questions of one lookup, 16: 8 paths with 2 each.
 	inFlightLimit = 16
 
+	// fingerprintsOwn is how many of the fingerprints in a question are of our own table, 64: the sibling list and a bucket.
+	// The rest are of what the lookup has found.
+	fingerprintsOwn = 64
+
 	// shortlistLimit bounds the candidates of a path: 64 are the answers of four contacts that know nothing in common.
 	shortlistLimit = 64
 
@@ -100,9 +108,9 @@ const (
 	// other.
 	seenLimit = 512
 
-	// lateLimit bounds remembered questions whose answer did not come in time, 32, so that a late answer is not taken
-	// for an unasked one.
-	lateLimit = 32
+	// lateLimit bounds remembered questions whose answer did not come in time, so that a late answer is not taken for an
+	// unasked one, which is held against its sender. 256: a host that stood still for a second, under lookups, has so many.
+	lateLimit = 256
 
 	// banLimit bounds remembered offenders, 64, and banAfter is the score that makes one.
 	banLimit = 64
@@ -136,6 +144,10 @@ const (
 
 	// restoredPingWithin spreads the first pings to restored contacts, so that a restart is no burst of dials.
 	restoredPingWithin = 10 * time.Second
+
+	// lostPingWithin spreads the pings to members whose sessions broke, half a second: where a link breaks that carried a
+	// hundred sessions they are not all dialled in one moment.
+	lostPingWithin = 500 * time.Millisecond
 
 	// retryLeast and retryMost bound the pause before another try to join.
 	retryLeast = time.Second

@@ -73,8 +73,9 @@ const (
 // live contacts have answered, which is what makes many paths affordable. A value is never returned before all paths
 // have ended: stopping early is what lets one path speak for all.
 //
-// Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not
-// been.
+// Finishing: the candidates of all paths are merged, with what is left of our own table, and the closest Count of them are
+// asked as far as they have not been. Who was silent although connected is asked once more, and given more time: a host
+// that was busy for a moment is not missing.
 //
 // Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts
 // are asked.
@@ -94,6 +95,7 @@ type lookup struct {
 	near    []*Contact  // scratch of walk
 	found   *Contact    // StopAtKey
 	open    int
+	again   int // questions that were asked a second time
 	failed  int
 	beganAt time.Duration
 }
@@ -251,10 +253,33 @@ func (c *Core) walk(l *lookup, p uint8) {
 			if at, found := q.list.place(&l.key, cand.contact); !found {
 				q.list.insert(at, cand, shortlistLimit)
 			}
+		case p == finalPath && c.askAgain(l):
+			return
 		default:
 			q.done = true
 		}
 	}
+}
+
+// askAgain gives those a second chance that were silent, as far as they would be in the result, and reports whether there
+// were any. Where nobody has answered it is we who are offline.
+func (c *Core) askAgain(l *lookup) (asked bool) {
+	if c.lastAt < l.beganAt {
+		return false
+	}
+	list := l.final.list
+	for i, near := 0, 0; i < len(list) && near < l.opt.Count; i++ {
+		switch cand := &list[i]; {
+		case cand.state == live:
+			near++
+		case cand.state == dead && cand.silent && cand.tries == 1 && l.open < inFlightLimit:
+			if c.question(l, finalPath, cand) {
+				l.again++
+				asked = true
+			}
+		}
+	}
+	return asked
 }
 
 // claims reports whether id was asked already, by whichever path.
@@ -267,22 +292,33 @@ func (l *lookup) claims(id *ID) bool {
 	return false
 }
 
-// askCandidate sends the question.
+// askCandidate asks a candidate that nobody has asked.
 func (c *Core) askCandidate(l *lookup, p uint8, cand *candidate) bool {
-	if !c.ask(cand.contact, callLookup, l.index, p, Message{Op: opcode.LookupNodeRequestCode, Key: l.key, Count: l.ask}) {
+	if !c.question(l, p, cand) {
 		return false
 	}
 	q, _, _ := l.path(p)
-	cand.state = waiting
-	q.open++
-	l.open++
 	q.asked = append(q.asked, cand.contact)
 	l.claimed = append(l.claimed, cand.contact.ID)
 	return true
 }
 
-// lookupAnswered takes an answer of d for the lookup that owns the call, or its silence (m is nil).
-func (c *Core) lookupAnswered(was call, d *Contact, m *Message) {
+// question sends the question.
+func (c *Core) question(l *lookup, p uint8, cand *candidate) bool {
+	if !c.ask(cand.contact, callLookup, l.index, p, Message{Op: opcode.LookupNodeRequestCode, Key: l.key, Count: l.ask}) {
+		return false
+	}
+	q, _, _ := l.path(p)
+	cand.state = waiting
+	cand.tries++
+	q.open++
+	l.open++
+	return true
+}
+
+// lookupAnswered takes an answer of d for the lookup that owns the call. m is nil if there is none of use; silent says that
+// none came although there was a connection.
+func (c *Core) lookupAnswered(was call, d *Contact, m *Message, silent bool) {
 	if was.owner == noOwner {
 		if m != nil {
 			c.mentions(d, m.Contacts, nil, nil, 0)
@@ -301,7 +337,7 @@ func (c *Core) lookupAnswered(was call, d *Contact, m *Message) {
 		cand := &q.list[at]
 		hops = cand.hops
 		if cand.state = live; m == nil {
-			cand.state = dead
+			cand.state, cand.silent = dead, silent
 			l.failed++
 		}
 	}
@@ -352,7 +388,7 @@ func repeats(list []*Contact, d *Contact) bool {
 // finalLimit bounds the merged list: twice what may be wanted.
 const finalLimit = 2 * CountLimit
 
-// merge puts the candidates of all paths into one list, for each ID the one that has come farthest.
+// merge puts the candidates of all paths and the reserve into one list, for each ID the one that has come farthest.
 func (c *Core) merge(l *lookup) {
 	l.finishing = true
 	for i := range l.paths {
@@ -368,6 +404,10 @@ func (c *Core) merge(l *lookup) {
 			c.offer(&l.final.list, &l.key, cand, finalLimit)
 		}
 	}
+	for _, cand := range l.reserve {
+		c.offer(&l.final.list, &l.key, cand, finalLimit)
+	}
+	l.reserve = nil
 }
 
 // finish ends a lookup. Its open questions stay open, for what they tell about the contacts.

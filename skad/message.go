@@ -18,7 +18,7 @@ var ErrMessage = errors.New("skad: malformed message")
 //	Op                      fields beside Op                           answered by
 //	PingCode                Nonce                                      Pong
 //	PongCode                Nonce                                      -
-//	LookupNodeRequestCode   Nonce Key Count                            LookupNodeResponse
+//	LookupNodeRequestCode   Nonce Key Count Payload (known.go)         LookupNodeResponse
 //	LookupNodeResponseCode  Nonce Contacts                             -
 //	RouteCode               Nonce Route Origin Key TTL Copy Payload    RouteAck
 //	RouteAckCode            Nonce Refused                              -
@@ -37,7 +37,7 @@ type Message struct {
 	TTL     uint8  // hops left, at most RouteTTL
 	Copy    uint8  // which of the copies, from 0
 	Refused bool   // the hop did not take the message over
-	Payload []byte // lifetime: see Action and Receive
+	Payload []byte // of a routed message, or the fingerprints of known.go; lifetime: see Action and Receive
 }
 
 // Append appends the payload of the message: what stands in a frame behind its header. It never fails for a message

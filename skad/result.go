@@ -41,7 +41,7 @@ type PathResult struct {
 
 // result sums up a lookup.
 func (c *Core) result(l *lookup) *Result {
-	r := &Result{Lookup: l.id, Key: l.key, Found: l.found, Asked: len(l.claimed), Failed: l.failed, Took: c.now - l.beganAt, TimedOut: l.timedOut}
+	r := &Result{Lookup: l.id, Key: l.key, Found: l.found, Asked: len(l.claimed) + l.again, Failed: l.failed, Took: c.now - l.beganAt, TimedOut: l.timedOut}
 	for _, cand := range l.final.list {
 		if cand.state != live || len(r.Closest) == l.opt.Count || crowd(r.Closest, cand.contact) >= c.cfg.GroupPerSiblings {
 			continue

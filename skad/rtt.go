@@ -40,7 +40,11 @@ func (c *Core) measure(i uint16, took time.Duration) {
 }
 
 // timeout returns how long to wait for an answer of slot i. A contact that was never measured gets the most: the others'
-// round trips say nothing about how far away it is.
+// round trips say nothing about how far away it is. So does one that has just missed a question (RFC 6298 5.5 backs off as
+// well): it may be busy, and asking it twice within a moment would tell nothing.
 func (c *Core) timeout(i uint16) time.Duration {
+	if c.slots[i].misses > 0 {
+		return callTimeoutMost
+	}
 	return roundTrip{c.slots[i].srtt, c.slots[i].rttvar}.timeout()
 }

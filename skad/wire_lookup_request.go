@@ -4,15 +4,16 @@ import "github.com/carrier-p2p/carrier/framing/wire"
 
 // LookupNodeRequest (12) asks for the contacts closest to a key.
 //
-//	offset size field   meaning                         checked by
-//	0      8    nonce   drawn at random by the asker    ParseMessage: not 0
-//	8      1    count   most contacts wanted            ParseMessage: 1 to ReplyLimit
-//	9      32   key     most significant byte first     -
+//	offset size field   meaning                                       checked by
+//	0      8    nonce   drawn at random by the asker                  ParseMessage: not 0
+//	8      1    count   most contacts wanted                          ParseMessage: 1 to ReplyLimit
+//	9      32   key     most significant byte first                   -
+//	41     2 n  known   fingerprints of records the asker has, known.go   ParseMessage: rising, at most FingerprintLimit
 
 func appendLookupRequest(dst []byte, m *Message) []byte {
 	dst = wire.AppendUint64(dst, m.Nonce)
 	dst = wire.AppendUint8(dst, m.Count)
-	return appendID(dst, &m.Key)
+	return append(appendID(dst, &m.Key), m.Payload...)
 }
 
 func parseLookupRequest(m *Message, b []byte) error {
@@ -25,9 +26,15 @@ func parseLookupRequest(m *Message, b []byte) error {
 	}
 	b = b[n:]
 	key, n := consumeID(b)
-	if n != len(b) {
+	if n < 0 {
 		return malformed(m.Op, "%d bytes where the key belongs", len(b))
 	}
+	if b = b[n:]; !checkKnown(b) {
+		return malformed(m.Op, "%d bytes that are no rising fingerprints, limit %d", len(b), 2*FingerprintLimit)
+	}
 	m.Count, m.Key = count, key
+	if len(b) > 0 {
+		m.Payload = b
+	}
 	return nil
 }

@@ -250,12 +250,13 @@ func TestMessagesFitTheirOpcodes(t *testing.T) {
 	}
 }
 
-// FuzzParseMessage. Law: what parses appends back to the same bytes, has no more contacts or payload than allowed, and
-// computes the ID of each contact from its key.
+// FuzzParseMessage. Law: what parses appends back to the same bytes, has no more contacts or payload than allowed, rising
+// fingerprints, and computes the ID of each contact from its key.
 func FuzzParseMessage(f *testing.F) {
 	rec := NewContact(realRecord(f, 1, 1, "tcp://45.1.2.3:4001"), Public)
 	for _, m := range []Message{
 		{Op: opcode.PingCode, Nonce: 1}, {Op: opcode.LookupNodeRequestCode, Nonce: 1, Count: 16, Key: ID{1, 2, 3, 4}},
+		{Op: opcode.LookupNodeRequestCode, Nonce: 1, Count: 16, Payload: []byte{1, 0, 2, 0}},
 		{Op: opcode.LookupNodeResponseCode, Nonce: 1, Contacts: []*Contact{rec, rec}}, {Op: opcode.RouteAckCode, Nonce: 1, Refused: true},
 		{Op: opcode.RouteCode, Nonce: 1, Route: 2, TTL: 15, Payload: []byte("hello")}, {Op: opcode.RecordCode, Contacts: []*Contact{rec}}, {Op: opcode.RecordCode, Nonce: 3},
 	} {
@@ -274,6 +275,9 @@ func FuzzParseMessage(f *testing.F) {
 		}
 		if len(m.Contacts) > ReplyLimit || len(m.Payload) > RoutePayloadLimit || m.TTL >= RouteTTL {
 			t.Fatalf("a limit is passed: %+v", m)
+		}
+		if m.Op == opcode.LookupNodeRequestCode && !checkKnown(m.Payload) {
+			t.Fatalf("fingerprints %x", m.Payload)
 		}
 		for _, c := range m.Contacts {
 			if c.ID != IDOf(c.Record.ID()) || len(c.Addrs) > usableAddrLimit {

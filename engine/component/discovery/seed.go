@@ -101,6 +101,5 @@ func (c *Component) settle(now time.Duration) {
 	if c.settled++; c.settled < len(settleAfter) {
 		c.settleAt = now + settleAfter[c.settled]
 	}
-	opt := skad.LookupOptions{Paths: 2, Width: 2}    // with its last phase, so that all of the siblings hear of us
-	_, _ = c.core.Lookup(now, c.core.Self().ID, opt) // the next one, or the refresh, does it if there are too many
+	_ = c.core.LookAround(now) // the next one, or the refresh, does it if there are too many lookups
 }

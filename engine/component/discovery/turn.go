@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -183,7 +184,18 @@ func (c *Component) disconnected(now time.Duration, s *session) {
 	}
 	c.disown(s)
 	delete(c.sessions, id)
+	if broke(s.peer.CloseReason()) {
+		c.core.Lost(now, s.contact)
+		return
+	}
 	c.core.Disconnected(now, s.contact)
+}
+
+// broke reports whether a session ended without a goodbye and nobody's fault: then the node may be gone.
+func broke(why error) bool {
+	var how *engine.CloseError
+	var fault *engine.Fault
+	return errors.As(why, &how) && (how.Code == engine.CodeTimeout || how.Err != nil && !errors.As(how.Err, &fault))
 }
 
 // carry does what the core wants.
