@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type Task struct {
 	over   bool        // owned by the loop
 	waking atomic.Bool // posted and not begun yet
 	times  taskTimes
+	work   taskTimes // with Config.TaskWork
 }
 
 // NewTask makes a Task of f, which nobody has asked to run yet. Any goroutine; the network must have started. It is
@@ -63,6 +65,14 @@ func (t *Task) turn() {
 	if t.over {
 		return
 	}
+	if t.loop.net.cfg.TaskWork {
+		runtime.LockOSThread() // or the two readings might be of different threads
+		worked := threadTime()
+		defer func() {
+			t.work.add(threadTime() - worked)
+			runtime.UnlockOSThread()
+		}()
+	}
 	began := t.loop.port.Now()
 	t.loop.guard(t.loop.net.callbacks, t.f)
 	t.times.add(t.loop.port.Now() - began)
@@ -76,6 +86,11 @@ type TaskStats struct {
 	// Held counts the runs by how long they took: Held[i] at most TaskBounds[i] and more than the bound before, the last
 	// one more than every bound.
 	Held [len(TaskBounds) + 1]int64
+
+	// Worked and LongestWork are the same of the processor time that the runs took, with Config.TaskWork, on Linux: what the
+	// scheduler gave to others meanwhile is not in them.
+	Worked      [len(TaskBounds) + 1]int64
+	LongestWork time.Duration
 }
 
 // TaskBounds are the bounds of TaskStats.Held. A millisecond is what the peers of a loop notice.
@@ -126,8 +141,10 @@ func (s *tasks) stats() map[string]TaskStats {
 		sum := sums[t.name]
 		sum.Runs += t.times.runs.Load()
 		sum.Longest = max(sum.Longest, time.Duration(t.times.longest.Load()))
+		sum.LongestWork = max(sum.LongestWork, time.Duration(t.work.longest.Load()))
 		for i := range sum.Held {
 			sum.Held[i] += t.times.held[i].Load()
+			sum.Worked[i] += t.work.held[i].Load()
 		}
 		sums[t.name] = sum
 	}

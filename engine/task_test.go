@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -47,6 +48,37 @@ func TestTask(t *testing.T) {
 	}
 	if _, there := n.Stats().Tasks["test"]; there {
 		t.Error("a stopped task is still counted")
+	}
+}
+
+// With TaskWork the processor time of a run is counted, and waiting is not.
+func TestTaskWork(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells the time of a thread")
+	}
+	w := liveWorld(t)
+	for _, asked := range []bool{true, false} {
+		n := w.node(func(c *engine.Config) { c.TaskWork = asked })
+		ran := make(chan struct{}, 2)
+		sum := 0
+		work := func(name string, f func()) {
+			n.HomeLoop().NewTask(name, func() { f(); ran <- struct{}{} }).Wake()
+			<-ran
+		}
+		work("idle", func() {})
+		work("busy", func() {
+			for i := range 20_000_000 { // some milliseconds on any machine
+				sum += i * sum
+			}
+		})
+		w.until("both to be counted", func() bool { s := n.Stats().Tasks; return s["idle"].Runs == 1 && s["busy"].Runs == 1 })
+		idle, busy := n.Stats().Tasks["idle"], n.Stats().Tasks["busy"]
+		if asked && (busy.LongestWork <= time.Millisecond || busy.LongestWork > busy.Longest || busy.Worked[0] != 0 || idle.LongestWork >= busy.LongestWork) {
+			t.Errorf("busy %+v, idle %+v", busy, idle)
+		}
+		if !asked && (busy.LongestWork != 0 || busy.Worked != [len(busy.Worked)]int64{}) {
+			t.Errorf("measured although nobody has asked: %+v", busy)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
@@ -252,9 +253,21 @@ func (s *swarm) account(r *Result) {
 		for _, t := range n.net.Stats().Tasks {
 			r.Tasks.Runs += t.Runs
 			r.Tasks.Longest = max(r.Tasks.Longest, t.Longest)
-			r.Tasks.Over += t.Held[len(t.Held)-1] + t.Held[len(t.Held)-2]
+			r.Tasks.Over += overMillisecond(t.Held)
+			r.Tasks.LongestWork = max(r.Tasks.LongestWork, t.LongestWork)
+			r.Tasks.OverWork += overMillisecond(t.Worked)
 		}
 	}
+}
+
+// overMillisecond counts the runs that took more than a millisecond.
+func overMillisecond(runs [len(engine.TaskBounds) + 1]int64) (n int64) {
+	for i, bound := range engine.TaskBounds {
+		if bound >= time.Millisecond {
+			n += runs[i+1]
+		}
+	}
+	return n
 }
 
 // heap is the memory in use after a collection.

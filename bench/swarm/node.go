@@ -97,7 +97,7 @@ func (s *swarm) start(ctx context.Context, i int) (*node, error) {
 	n := &node{port: s.hub.Port(), id: skad.IDOf(id.ID())}
 	n.net, err = engine.New(engine.Config{
 		Transport: n.port, Identity: id, Listen: s.hub.Bound()[i : i+1],
-		Puzzle: &identity.Puzzle{}, WeakPuzzle: true, NetworkID: "p2pbench swarm",
+		Puzzle: &identity.Puzzle{}, WeakPuzzle: true, NetworkID: "p2pbench swarm", TaskWork: true,
 	})
 	if err != nil {
 		return nil, err

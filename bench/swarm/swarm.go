@@ -143,6 +143,9 @@ type Tasks struct {
 	Runs    int64
 	Over    int64 // held a loop for more than a millisecond
 	Longest time.Duration
+
+	OverWork    int64 // of processor time: what the system gave to others meanwhile does not count; zero where it is not known
+	LongestWork time.Duration
 }
 
 // Run runs a swarm. Errors wrap ErrConfig, are those of starting nodes, or of ctx.

@@ -179,6 +179,9 @@ func printSwarm(out io.Writer, r *swarm.Result, s *simulated) {
 	row("heap of a node", fmt.Sprintf("%.0f kB", r.HeapBytes/1000), "")
 	row("an idle node sends", fmt.Sprintf("%.0f B/s", r.UpkeepBytes), "")
 	row("tasks over 1 ms", fmt.Sprintf("%d of %d, longest %v", r.Tasks.Over, r.Tasks.Runs, r.Tasks.Longest.Round(time.Microsecond)), "")
+	if r.Tasks.LongestWork > 0 {
+		row("  of processor time", fmt.Sprintf("%d, longest %v", r.Tasks.OverWork, r.Tasks.LongestWork.Round(time.Microsecond)), "")
+	}
 	w.Flush()
 }
 

@@ -32,7 +32,7 @@ func TestSteadyStateAllocs(t *testing.T) {
 	if p == nil {
 		t.Fatal("not connected")
 	}
-	m := skad.Message{Op: opcode.LookupNodeRequestCode, Nonce: 7, Key: randomKey(1), Count: 16}
+	m := skad.Message{Op: opcode.LookupNodeRequestCode, Nonce: 7, Key: randomKey(1), Count: 16, Payload: []byte{1, 0, 2, 0}} // of known records
 	request := m.Append(nil)
 	ask := func() {
 		if err := p.TrySendRaw(opcode.LookupNodeRequestCode, request); err != nil {

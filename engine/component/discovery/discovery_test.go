@@ -176,3 +176,56 @@ func TestBadConfig(t *testing.T) {
 		t.Errorf("good addresses: %v", err)
 	}
 }
+
+// Nodes that are killed, whose sockets the system closes without a goodbye, are out of all tables within two seconds, long
+// before their turn to be pinged.
+func TestKilledAreForgotten(t *testing.T) {
+	w := simWorld(t, 7)
+	w.swarm(24, setting{})
+	w.sim.Run(5 * time.Minute)
+	killed := w.nodes[5:9]
+	connected := func(n, x *node) bool { _, ok := n.ConnMgr().Peer(x.ID()); return ok }
+	var pairs [][2]*node
+	for _, x := range killed {
+		for _, n := range w.nodes {
+			if !slices.Contains(killed, n) && connected(n, x) {
+				pairs = append(pairs, [2]*node{n, x})
+			}
+		}
+		x.dead = true
+	}
+	for _, x := range killed {
+		w.do(func() { _ = x.host.Stop() })
+	}
+	w.sim.Run(2 * time.Second)
+	for _, p := range pairs {
+		n, x := p[0], p[1]
+		if n.View().Closest(skad.IDOf(x.ID()), 1, nil)[0].ID == skad.IDOf(x.ID()) {
+			t.Errorf("%v still has %v, which was killed", n.ID().Short(), x.ID().Short())
+		}
+		if got := n.View().Len(); got < 19 {
+			t.Errorf("%v has %d of the 19 others in its table", n.ID().Short(), got)
+		}
+	}
+	if len(pairs) < 60 {
+		t.Errorf("only %d of 80 pairs were connected", len(pairs))
+	}
+}
+
+// A node that says goodbye was told to go by somebody who wanted its place, or will come back: it is not called at once.
+func TestGoodbyeIsNoDeath(t *testing.T) {
+	w := simWorld(t, 8)
+	w.swarm(8, setting{})
+	w.sim.Run(5 * time.Minute)
+	a, b := w.nodes[2], w.nodes[3]
+	p, ok := a.ConnMgr().Peer(b.ID())
+	if !ok {
+		t.Fatal("not connected")
+	}
+	dials := a.Stats().Dials + b.Stats().Dials
+	p.Disconnect(engine.CodeNone, "")
+	w.sim.Run(2 * time.Second)
+	if _, ok := a.ConnMgr().Peer(b.ID()); ok || a.Stats().Dials+b.Stats().Dials != dials {
+		t.Error("dialled again")
+	}
+}
