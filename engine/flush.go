@@ -157,6 +157,9 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 		return false
 	}
 	o.ready, *batch = (*batch)[:n], (*batch)[n:]
+	if o.preface != nil {
+		o.ready, o.preface = append(o.preface, o.ready...), nil
+	}
 	if ln == laneControl {
 		return true
 	}

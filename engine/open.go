@@ -210,11 +210,15 @@ func (p *PeerClient) proven(r handshake.Result, out []byte) {
 	}
 	p.move(stateConfirming)
 	p.speaks = true
-	p.writeGreeting(out)
-	if p.state() == stateConfirming && p.dg == nil {
-		p.grantFirst()
-		p.receive(p.greet.cut.Rest())
+	if p.dg != nil {
+		p.writeGreeting(out)
+		return
 	}
+	p.mu.Lock()
+	p.outboundLocked().preface = out
+	p.mu.Unlock()
+	p.grantFirst()
+	p.receive(p.greet.cut.Rest())
 }
 
 // admit: the responder decides whether the pair may have this connection, and says so.

@@ -83,8 +83,12 @@ type outbound struct {
 	taken  [laneCount][]byte // taken from the lane and not sealed yet
 	memory [laneCount][]byte // what taken is the rest of
 	spare  [laneCount][]byte // written, for the lane to take when it is taken next
-	ready  []byte            // sealed and not written: a part of one of memory
+	ready  []byte            // sealed and not written: a part of one of memory, or preface and the first records
 	short  bool              // the kernel's queue is being kept short
+
+	// The last message of the handshake, which leaves in one write with the first record. Set before anything is queued;
+	// then the flush's.
+	preface []byte
 }
 
 // busy reports whether anything is queued or asked.
