@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flynn/noise"
+	reference "github.com/flynn/noise"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing/wire"
@@ -327,13 +327,13 @@ func newSceneNode(t *testing.T, number byte, p identity.Puzzle) *sceneNode {
 }
 
 // play makes the messages and the keys with nothing but Noise.
-func (s *scene) play(t *testing.T) (messages [3][]byte, k keys, binding []byte) {
+func (s *scene) play(t *testing.T) (messages [3][]byte, k referenceKeys, binding []byte) {
 	prologue := func(n *sceneNode) []byte { return (&Config{NetworkID: n.network, Puzzle: s.puzzle}).prologue() }
-	state := func(n *sceneNode, initiator bool) *noise.HandshakeState {
+	state := func(n *sceneNode, initiator bool) *reference.HandshakeState {
 		private, public := n.id.StaticKey(), n.id.StaticPublic()
-		hs, err := noise.NewHandshakeState(noise.Config{
-			CipherSuite: suite, Pattern: noise.HandshakeXX, Initiator: initiator, Prologue: prologue(s.init),
-			StaticKeypair: noise.DHKey{Private: private[:], Public: public[:]}, Random: bytes.NewReader(n.ephemeral[:]),
+		hs, err := reference.NewHandshakeState(reference.Config{
+			CipherSuite: suite, Pattern: reference.HandshakeXX, Initiator: initiator, Prologue: prologue(s.init),
+			StaticKeypair: reference.DHKey{Private: private[:], Public: public[:]}, Random: bytes.NewReader(n.ephemeral[:]),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -362,7 +362,7 @@ func (s *scene) play(t *testing.T) (messages [3][]byte, k keys, binding []byte) 
 		if s.tamper != nil {
 			out = s.tamper(i+1, out)
 		}
-		messages[i], k = wire.AppendBytes16(nil, out), keys{k1, k2}
+		messages[i], k = wire.AppendBytes16(nil, out), referenceKeys{k1, k2}
 		writer, reader = reader, writer
 	}
 	return messages, k, reader.ChannelBinding()

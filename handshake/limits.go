@@ -46,6 +46,10 @@ const (
 	offHello   = keySize // message 1 is e, then the hello in clear
 	messageOne = keySize + helloSize
 
+	// paramsRoom is what the parameters that this version writes take, the agent's name aside: with it a message is made in
+	// one piece of memory. More would only mean one more piece.
+	paramsRoom = 64
+
 	proofSizeLimit = 2 + identity.RecordSizeLimit + ParamsSizeLimit
 	windowWords    = 16
 )

@@ -1,11 +1,8 @@
 package handshake
 
 import (
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/flynn/noise"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing/invariant"
@@ -50,14 +47,13 @@ func (s state) String() string {
 // responder likes it shows in the first record that opens, or in a closed connection.
 type Machine struct {
 	c         *Config
-	noise     *noise.HandshakeState // nil before the first message, and after the last
-	static    *[keySize]byte        // copy of our private key that noise holds, to be wiped
-	out       []byte                // message to be written, with its length
-	result    *Result               // set when the proof was good
-	expect    identity.ID           // whom the initiator wants; zero: anyone
-	owes      bool                  // our statement has still to be made
-	initiates bool                  // of the two with statements, this is the initiator
-	linked    *identity.PublicKey   // over a link that proves keys: the key of its other end. nil: Noise proves
+	noise     *noise              // nil before the first message, and after the last
+	out       []byte              // message to be written, with its length
+	result    *Result             // set when the proof was good
+	expect    identity.ID         // whom the initiator wants; zero: anyone
+	owes      bool                // our statement has still to be made
+	initiates bool                // of the two with statements, this is the initiator
+	linked    *identity.PublicKey // over a link that proves keys: the key of its other end. nil: Noise proves
 	observed  transport.Addr
 	deadline  time.Duration
 	state     state
@@ -81,8 +77,11 @@ func NewInitiator(c *Config, now time.Duration, expect identity.ID) (*Machine, e
 		return nil, err
 	}
 	m := &Machine{c: c, expect: expect, deadline: now + c.timeout(), state: awaitReply}
-	tag := m.begin(true)
-	if _, err := m.write(appendHello(nil, tag)); err != nil {
+	tag, err := m.begin(true)
+	if err == nil {
+		err = m.write(appendHello(nil, tag))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("handshake: message 1: %w", err)
 	}
 	return m, nil
@@ -140,11 +139,13 @@ func (m *Machine) receiveHello(msg []byte) error {
 	if err := checkHello(msg, networkTag(m.c.prologue())); err != nil {
 		return err
 	}
-	m.begin(false)
-	if _, _, err := m.read(msg); err != nil {
+	if _, err := m.begin(false); err != nil {
 		return err
 	}
-	if _, err := m.write(m.appendProof(nil)); err != nil {
+	if _, err := m.noise.read(msg); err != nil {
+		return err
+	}
+	if err := m.write(m.appendProof(nil)); err != nil {
 		return err
 	}
 	m.move(awaitProof)
@@ -153,31 +154,33 @@ func (m *Machine) receiveHello(msg []byte) error {
 
 // receiveReply answers only a responder that has proven itself, so that the initiator's name goes to nobody else.
 func (m *Machine) receiveReply(msg []byte) error {
-	payload, _, err := m.read(msg)
-	if err != nil {
+	if err := m.receivePayload(msg); err != nil {
 		return err
 	}
-	if m.result, err = m.checkProof(payload, m.noise.PeerStatic()); err != nil {
+	if err := m.write(m.appendProof(nil)); err != nil {
 		return err
 	}
-	keys, err := m.write(m.appendProof(nil))
-	if err != nil {
-		return err
-	}
-	m.finish(keys.toResponder, keys.toInitiator)
+	toResponder, toInitiator := m.noise.split()
+	m.finish(toResponder, toInitiator)
 	return nil
 }
 
 func (m *Machine) receiveProof(msg []byte) error {
-	payload, keys, err := m.read(msg)
-	if err != nil {
+	if err := m.receivePayload(msg); err != nil {
 		return err
 	}
-	if m.result, err = m.checkProof(payload, m.noise.PeerStatic()); err != nil {
-		return err
-	}
-	m.finish(keys.toInitiator, keys.toResponder)
+	toResponder, toInitiator := m.noise.split()
+	m.finish(toInitiator, toResponder)
 	return nil
+}
+
+// receivePayload takes a message with the other side's proof.
+func (m *Machine) receivePayload(msg []byte) error {
+	payload, err := m.noise.read(msg)
+	if err == nil {
+		m.result, err = m.checkProof(payload, m.noise.peerStatic[:])
+	}
+	return err
 }
 
 // Next returns a message to be written, once; with its length, ready for a stream. The slice is the caller's.
@@ -219,44 +222,17 @@ func (m *Machine) Expire(now time.Duration) error {
 }
 
 // begin makes the Noise state, and returns the tag of the network.
-func (m *Machine) begin(initiator bool) (tag [8]byte) {
-	static, public := m.c.Identity.StaticKey(), m.c.Identity.StaticPublic()
-	m.static = &static
+func (m *Machine) begin(initiator bool) (tag [8]byte, err error) {
 	prologue := m.c.prologue()
-	hs, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite:   suite,
-		Pattern:       noise.HandshakeXX,
-		Initiator:     initiator,
-		Prologue:      prologue,
-		StaticKeypair: noise.DHKey{Private: static[:], Public: public[:]},
-		Random:        m.c.rand(),
-	})
-	if err != nil {
-		invariant.Bug("handshake: bug: Noise state: %v", err)
-	}
-	m.noise = hs
-	return networkTag(prologue)
+	m.noise, err = newNoise(initiator, m.c.Identity.StaticKey(), m.c.Identity.StaticPublic(), prologue, m.c.rand())
+	return networkTag(prologue), err
 }
 
-// keys are what the last message of the handshake leaves (Noise 5.2, Split).
-type keys struct{ toResponder, toInitiator *noise.CipherState }
-
-func (m *Machine) read(msg []byte) ([]byte, keys, error) {
-	payload, toResponder, toInitiator, err := m.noise.ReadMessage(nil, msg)
-	switch {
-	case err == nil, errors.Is(err, ErrLowOrder):
-	case errors.Is(err, noise.ErrShortMessage):
-		err = fmt.Errorf("%w: %d bytes", ErrMessage, len(msg))
-	default:
-		err = fmt.Errorf("%w: %w", ErrAuthentication, err)
-	}
-	return payload, keys{toResponder, toInitiator}, err
-}
-
-func (m *Machine) write(payload []byte) (keys, error) {
-	out, toResponder, toInitiator, err := m.noise.WriteMessage(make([]byte, lengthSize, lengthSize+2*keySize+2*tagSize+len(payload)), payload)
+func (m *Machine) write(payload []byte) error {
+	room := lengthSize + 2*keySize + 2*tagSize + len(payload)
+	out, err := m.noise.write(make([]byte, lengthSize, room), payload)
 	if err != nil {
-		return keys{}, err
+		return err
 	}
 	size := len(out) - lengthSize
 	if size > MessageLimit {
@@ -264,13 +240,13 @@ func (m *Machine) write(payload []byte) (keys, error) {
 	}
 	out[0], out[1] = byte(size), byte(size>>8)
 	m.out = out
-	return keys{toResponder, toInitiator}, nil
+	return nil
 }
 
-func (m *Machine) finish(send, recv *noise.CipherState) {
-	m.result.Send.key = send.UnsafeKey()
-	m.result.Recv.key = recv.UnsafeKey()
-	copy(m.result.Binding[:], m.noise.ChannelBinding())
+func (m *Machine) finish(send, recv [keySize]byte) {
+	m.result.Send.key = send
+	m.result.Recv.key = recv
+	m.result.Binding = m.noise.transcript
 	m.move(done)
 	m.wipe()
 }
@@ -281,15 +257,13 @@ func (m *Machine) fail() {
 	m.wipe()
 }
 
-// wipe clears the private keys that this handshake has copied or made. What Noise and the collector have moved
-// elsewhere stays until it is overwritten.
+// wipe clears the private keys that this handshake has copied or made, and what was derived from them.
 func (m *Machine) wipe() {
 	if m.noise == nil {
 		return
 	}
-	clear(m.noise.LocalEphemeral().Private)
-	clear(m.static[:])
-	m.noise, m.static = nil, nil
+	m.noise.wipe()
+	m.noise = nil
 }
 
 // Format prints the state for every verb, since fmt would follow the pointers to the keys for some.

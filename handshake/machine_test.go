@@ -10,7 +10,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/flynn/noise"
+	reference "github.com/flynn/noise"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -49,7 +49,7 @@ func TestPair(t *testing.T) {
 				t.Errorf("responder got parameters %+v", rb.Params)
 			}
 			for _, m := range []*Machine{p.a, p.b} {
-				if m.noise != nil || m.static != nil || m.Deadline() != transport.Never || m.Expire(time.Hour) != nil {
+				if m.noise != nil || m.Deadline() != transport.Never || m.Expire(time.Hour) != nil {
 					t.Error("a machine that is done keeps Noise state or a deadline")
 				}
 				if err := m.Receive(0, p.log[0]); !errors.Is(err, ErrState) || !m.Done() {
@@ -315,9 +315,9 @@ func TestLowOrderStatic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	evil, err := noise.NewHandshakeState(noise.Config{
-		CipherSuite: noise.NewCipherSuite(careless{}, noise.CipherAESGCM, noise.HashSHA256), Pattern: noise.HandshakeXX,
-		Prologue: c.prologue(), StaticKeypair: noise.DHKey{Private: make([]byte, 32), Public: make([]byte, 32)},
+	evil, err := reference.NewHandshakeState(reference.Config{
+		CipherSuite: reference.NewCipherSuite(careless{}, reference.CipherAESGCM, reference.HashSHA256), Pattern: reference.HandshakeXX,
+		Prologue: c.prologue(), StaticKeypair: reference.DHKey{Private: make([]byte, 32), Public: make([]byte, 32)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -455,8 +455,10 @@ func TestUnknownParamsInHandshake(t *testing.T) {
 	ca, cb := node(t, 1), node(t, 2)
 	p := newPair(t, ca, cb, identity.ID{})
 	payload := append(p.a.appendProof(nil), 200, 3, 0, 'n', 'e', 'w')
-	p.a.begin(true)
-	if _, err := p.a.write(appendHello(nil, networkTag(ca.prologue()))); err != nil {
+	if _, err := p.a.begin(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.a.write(appendHello(nil, networkTag(ca.prologue()))); err != nil {
 		t.Fatal(err)
 	}
 	hello, _ := p.a.Next()
@@ -464,10 +466,10 @@ func TestUnknownParamsInHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	reply, _ := p.b.Next()
-	if _, _, err := p.a.read(reply[lengthSize:]); err != nil {
+	if _, err := p.a.noise.read(reply[lengthSize:]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.a.write(payload); err != nil {
+	if err := p.a.write(payload); err != nil {
 		t.Fatal(err)
 	}
 	proof, _ := p.a.Next()
@@ -606,7 +608,7 @@ func TestWiped(t *testing.T) {
 		p.onWire = func(n int, msg []byte) []byte {
 			if n == 2 {
 				for _, m := range []*Machine{p.a, p.b} {
-					secrets = append(secrets, m.static[:], m.noise.LocalEphemeral().Private)
+					secrets = append(secrets, m.noise.static[:], m.noise.ephemeral[:], m.noise.chain[:], m.noise.key[:])
 				}
 			}
 			if spoil && n >= 2 {
@@ -618,8 +620,8 @@ func TestWiped(t *testing.T) {
 		if spoil {
 			p.b.Expire(p.b.Deadline())
 		}
-		if len(secrets) != 4 {
-			t.Fatalf("%d secrets seen, want 4", len(secrets))
+		if len(secrets) != 8 {
+			t.Fatalf("%d secrets seen, want 8", len(secrets))
 		}
 		for i, s := range secrets {
 			if len(s) != keySize || !bytes.Equal(s, make([]byte, keySize)) {

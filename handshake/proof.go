@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -18,6 +19,7 @@ func (m *Machine) appendProof(dst []byte) []byte {
 	if !m.observed.IsZero() {
 		params.Observed = m.observed
 	}
+	dst = slices.Grow(dst, 2+len(m.c.Record)+paramsRoom+len(params.Agent))
 	dst = wire.AppendBytes16(dst, m.c.Record)
 	return params.Append(dst)
 }

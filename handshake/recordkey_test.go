@@ -12,7 +12,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/flynn/noise"
+	reference "github.com/flynn/noise"
 	"pgregory.net/rapid"
 
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -76,7 +76,7 @@ func (k *RecordKey) keyOf() *[32]byte { return &k.key }
 // Rekeying must be Noise's, at Noise's nonces: flynn/noise does the same beside us, across the border.
 func TestRekeyIsNoise(t *testing.T) {
 	k, _ := keyPair(RekeyEvery - 2)
-	ref := noise.UnsafeNewCipherState(suite, k.key, k.counter)
+	ref := reference.UnsafeNewCipherState(suite, k.key, k.counter)
 	c := k.Expand()
 	for i := range 4 {
 		if k.counter == RekeyEvery {
