@@ -8,12 +8,16 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // An Overlay makes a node one of many that find each other, broadcast, and pass on each other's messages. The components
-// are found with engine.ComponentOf[*discovery.Component], [*broadcast.Component] and [*overlay.Component].
+// are found with engine.ComponentOf[*discovery.Component], [*broadcast.Component], [*overlay.Component] and [*reach.Component].
+//
+// A node that others can dial is a server; one that they cannot is a client, in nobody's table. It finds out by itself, once it
+// has peers in three networks: see Reach.
 type Overlay struct {
 	// Bootstrap are nodes to join through, "tcp://<id>@198.51.100.7:4001". The first node of all has none.
 	Bootstrap []string
@@ -24,6 +28,7 @@ type Overlay struct {
 	Discovery discovery.Config // more about it; Bootstrap and Scope above are added
 	Broadcast broadcast.Config // Table, Connect, Blame and Scope are set here
 	Routed    overlay.Config   // Discovery is set here
+	Reach     reach.Config     // Scope is set here; with Discovery.Client its Mode is Client
 }
 
 // The overlay asks its members itself whether they are alive; the keepalive has only to keep the mappings of routers, of
@@ -44,7 +49,7 @@ func (cfg *Config) settle() {
 	}
 }
 
-// components returns the three, in the order in which they are to be added.
+// components returns the four, in the order in which they are to be added.
 func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	dc := o.Discovery
 	dc.Bootstrap = append(append([]string(nil), dc.Bootstrap...), o.Bootstrap...)
@@ -68,5 +73,14 @@ func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	return []engine.ComponentInterface{d, b, r}, nil
+	ac := o.Reach
+	ac.Scope = dc.Overlay.Scope
+	if dc.Client {
+		ac.Mode = reach.Client
+	}
+	a, err := reach.New(ac)
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return []engine.ComponentInterface{d, b, r, a}, nil
 }

@@ -66,13 +66,16 @@ func (c *Component) turn() {
 	c.task.WakeAt(min(c.judge.deadline(), now+watchEvery))
 }
 
-// begin begins a round.
+// begin begins a round, if there are networks enough for a verdict and anything to ask them.
 func (c *Component) begin(now time.Duration) {
-	if len(c.addrs) == 0 {
-		c.judge.nothing(now, c.voters.count())
-		return
+	switch enough := c.voters.count() >= quorum; {
+	case !enough:
+		c.judge.alone(now)
+	case len(c.addrs) == 0:
+		c.judge.nothing(now)
+	default:
+		c.judge.begin(c.addrs)
 	}
-	c.judge.begin(c.addrs)
 }
 
 // step asks one peer more, or counts what is there. It reports false if only time or answers can bring more.

@@ -100,13 +100,16 @@ func (j *judge) begin(addrs []transport.Addr) {
 	j.rounds++
 }
 
-// nothing is a round about no address at all: then nobody can dial this node, if there are others to say so who are outside.
-func (j *judge) nothing(now time.Duration, networks int) {
+// alone is a round without enough networks to ask.
+func (j *judge) alone(now time.Duration) {
 	j.begin(nil)
-	if j.starved = networks < quorum; j.starved {
-		j.finish(now, Unknown, transport.Addr{})
-		return
-	}
+	j.starved = true
+	j.finish(now, Unknown, transport.Addr{})
+}
+
+// nothing is a round about no address at all: others are there, and none of them could dial this node.
+func (j *judge) nothing(now time.Duration) {
+	j.begin(nil)
 	j.finish(now, Unreachable, transport.Addr{})
 }
 

@@ -53,7 +53,7 @@ const (
 	// watchEvery is how often the own record and the number of peers are looked at.
 	watchEvery = 5 * time.Second
 
-	// lossWindow and lossLeast say what many lost connections are: half of at least so many, within so long.
+	// lossWindow and lossLeast say what many lost connections are: half of at least so many, within two windows.
 	lossWindow = 30 * time.Second
 	lossLeast  = 8
 )

@@ -38,7 +38,7 @@ type Component struct {
 	judge   *judge
 	addrs   []transport.Addr // that the node shows, of those that can be asked about
 	marked  bool             // FlagClient in the record is this component's doing
-	present int              // peers at the beginning of the window
+	present [2]int           // peers at the beginning of this window and of the one before
 	window  time.Duration    // when it ends
 }
 
@@ -169,11 +169,11 @@ func (c *Component) watch(now time.Duration) {
 		c.judge.changed(now)
 	}
 	have, _ := c.net.ConnMgr().Count()
-	switch {
-	case c.present >= lossLeast && 2*have <= c.present:
+	switch most := max(c.present[0], c.present[1]); {
+	case most >= lossLeast && 2*have <= most:
 		c.judge.doubt(now)
-	case now < c.window:
-		return
+		c.present, c.window = [2]int{have, have}, now+lossWindow
+	case now >= c.window:
+		c.present, c.window = [2]int{have, c.present[0]}, now+lossWindow
 	}
-	c.present, c.window = have, now+lossWindow
 }

@@ -21,7 +21,7 @@ func TestPublicNode(t *testing.T) {
 	w := newWorld(t)
 	n := w.node("25.64.0.10", reach.Config{})
 	peers := w.networks(n, four...)
-	w.until("a verdict", func() bool { return n.verdict() != reach.Unknown })
+	w.Until("a verdict", func() bool { return n.verdict() != reach.Unknown })
 	r := n.Reachability()
 	if r.Verdict != reach.Reachable || r.Client || n.client() || r.Addr != at("25.64.0.10") || r.Networks != 4 {
 		t.Errorf("%+v", r)
@@ -48,15 +48,15 @@ func TestHiddenNode(t *testing.T) {
 	for _, mapped := range []bool{true, false} {
 		t.Run(fmt.Sprintf("new address %v", mapped), func(t *testing.T) {
 			w := newWorld(t)
-			w.closed[at("25.64.0.10").AddrPort] = true
+			w.wall("25.64.0.10", true)
 			n := w.node("25.64.0.10", reach.Config{})
 			w.networks(n, four...)
-			w.until("a verdict", func() bool { return n.verdict() != reach.Unknown })
+			w.Until("a verdict", func() bool { return n.verdict() != reach.Unknown })
 			if r := n.Reachability(); r.Verdict != reach.Unreachable || !r.Client || !n.client() {
 				t.Fatalf("%+v", r)
 			}
-			delete(w.closed, at("25.64.0.10").AddrPort)
-			since := w.sim.Now()
+			w.wall("25.64.0.10", false)
+			since := w.Net().Now()
 			if mapped {
 				two := transport.Addr{Proto: transport.TCP, AddrPort: at("25.64.0.10").AddrPort}
 				if err := n.Readvertise(func(have *identity.Record) ([]transport.Addr, identity.Flags) {
@@ -66,8 +66,8 @@ func TestHiddenNode(t *testing.T) {
 				}
 			}
 			rounds := n.Reachability().Rounds
-			w.until("another verdict", func() bool { return n.verdict() == reach.Reachable })
-			took, asked := w.sim.Now()-since, n.Reachability().Rounds-rounds
+			w.Until("another verdict", func() bool { return n.verdict() == reach.Reachable })
+			took, asked := w.Net().Now()-since, n.Reachability().Rounds-rounds
 			if n.client() || n.Reachability().Addr != at("25.64.0.10") {
 				t.Errorf("%+v", n.Reachability())
 			}
@@ -90,15 +90,15 @@ func TestTooFewNetworks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.closed[at("25.64.0.10").AddrPort] = true
+			w.wall("25.64.0.10", true)
 			n := w.node("25.64.0.10", reach.Config{})
 			w.networks(n, ips...)
-			w.sim.Run(time.Hour)
+			w.Pass(time.Hour)
 			if r := n.Reachability(); r.Verdict != reach.Unknown || r.Client || n.client() || r.Rounds == 0 || r.Rounds > 20 {
 				t.Errorf("%+v", r)
 			}
 			w.networks(n, "40.1.0.1", "40.2.0.1", "40.3.0.1", "40.4.0.1")
-			w.until("a verdict once there are", func() bool { return n.client() })
+			w.Until("a verdict once there are", func() bool { return n.client() })
 		})
 	}
 }
@@ -113,12 +113,12 @@ func TestPrivateScope(t *testing.T) {
 		w.dial(n, w.node(ip, private))
 	}
 	lan := w.node("192.168.0.1", private)
-	w.closed[at("192.168.0.1").AddrPort] = true
+	w.wall("192.168.0.1", true)
 	for _, ip := range []string{"192.168.0.2", "192.168.1.2", "192.168.2.2", "192.168.3.2"} {
 		w.dial(lan, w.node(ip, private))
 	}
-	w.until("a verdict", func() bool { return n.verdict() == reach.Reachable })
-	w.sim.Run(time.Hour)
+	w.Until("a verdict", func() bool { return n.verdict() == reach.Reachable })
+	w.Pass(time.Hour)
 	if lan.verdict() != reach.Unknown || lan.client() {
 		t.Errorf("%+v", lan.Reachability())
 	}
@@ -132,7 +132,7 @@ func TestNoAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.networks(n, four...)
-	w.until("a verdict", func() bool { return n.client() })
+	w.Until("a verdict", func() bool { return n.client() })
 	if r := n.Reachability(); r.Verdict != reach.Unreachable || n.Stats().Asked != 0 || r.String() != "unreachable, nobody was asked" {
 		t.Errorf("%+v", r)
 	}
@@ -141,7 +141,7 @@ func TestNoAddress(t *testing.T) {
 // The operator may know better: the peers' verdict is only shown then.
 func TestModes(t *testing.T) {
 	w := newWorld(t)
-	w.closed[at("25.64.0.10").AddrPort] = true
+	w.wall("25.64.0.10", true)
 	server := w.node("25.64.0.10", reach.Config{Mode: reach.Server})
 	client := w.node("25.65.0.10", reach.Config{Mode: reach.Client})
 	if !client.client() || !client.Reachability().Client {
@@ -152,8 +152,8 @@ func TestModes(t *testing.T) {
 		w.dial(server, v)
 		w.dial(client, v)
 	}
-	w.until("verdicts", func() bool { return server.verdict() == reach.Unreachable && client.verdict() == reach.Reachable })
-	w.sim.Run(time.Hour)
+	w.Until("verdicts", func() bool { return server.verdict() == reach.Unreachable && client.verdict() == reach.Reachable })
+	w.Pass(time.Hour)
 	if server.client() || !client.client() {
 		t.Errorf("server %+v, client %+v", server.Reachability(), client.Reachability())
 	}
@@ -167,7 +167,7 @@ func TestMarkedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.networks(n, four...)
-	w.until("a verdict", func() bool { return n.verdict() == reach.Reachable })
+	w.Until("a verdict", func() bool { return n.verdict() == reach.Reachable })
 	if n.Record().Flags != identity.FlagClient|identity.FlagRelay {
 		t.Errorf("flags %v", n.Record().Flags)
 	}
@@ -178,17 +178,17 @@ func TestLostConnections(t *testing.T) {
 	w := newWorld(t)
 	n := w.node("25.64.0.10", reach.Config{})
 	peers := w.networks(n, append([]string{"30.5.0.1", "30.6.0.1", "30.7.0.1", "30.8.0.1"}, four...)...)
-	w.until("a verdict", func() bool { return n.verdict() == reach.Reachable })
-	w.sim.Run(time.Minute)
+	w.Until("a verdict", func() bool { return n.verdict() == reach.Reachable })
+	w.Pass(time.Minute)
 	rounds, asked := n.Reachability().Rounds, n.Stats().Asked
 	for _, p := range peers[:4] {
-		w.do(func() { p.Network.Shutdown(t.Context()) })
+		w.Stop(p.Network)
 	}
-	w.sim.Run(30 * time.Second)
+	w.Pass(30 * time.Second)
 	if got := n.Reachability().Rounds - rounds; got != 1 {
 		t.Errorf("%d rounds after the loss", got)
 	}
-	w.sim.Run(12 * time.Hour)
+	w.Pass(12 * time.Hour)
 	if got := n.Stats().Asked - asked; got > 4*12 {
 		t.Errorf("%d questions in half a day", got)
 	}

@@ -83,7 +83,7 @@ func (c *Component) probed(p *engine.PeerClient, nonce uint64, slow time.Duratio
 func ours(err error) bool {
 	var limit *engine.LimitError
 	var fault *engine.Fault
-	for _, e := range []error{engine.ErrClosed, engine.ErrBusy, engine.ErrNoTransport, syscall.ENETUNREACH, syscall.EMFILE, syscall.ENFILE,
+	for _, e := range []error{engine.ErrBusy, engine.ErrNoTransport, syscall.ENETUNREACH, syscall.EMFILE, syscall.ENFILE,
 		syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPERM, syscall.EACCES} {
 		if errors.Is(err, e) {
 			return true
