@@ -32,6 +32,7 @@ const (
 	inSpares                    // in the replacement cache of its bucket, never together with the two above
 	isVerified                  // it has answered a question of ours
 	isLost                      // a spare that stopped answering
+	isBroken                    // its session broke, and it has not answered since
 
 	isMember = inBucket | inSiblings // in the table
 	isPlaced = isMember | inSpares

@@ -167,6 +167,7 @@ func (c *Core) alive(i uint16, reached bool) {
 	s := &c.slots[i]
 	c.lastAt = c.now
 	s.misses, s.verifiedAt = 0, tickOf(c.now)
+	s.marks &^= isBroken
 	s.score -= min(s.score, answerWorth)
 	if !s.has(isVerified) {
 		s.marks |= isVerified
@@ -219,7 +220,7 @@ func (c *Core) failed(k uint16) {
 // missed notes that slot i did not answer. A member is pinged once more at once, and from then on only pings count, so
 // that several questions lost together are one miss. It loses its place only if somebody else has answered since the
 // last question to it: when nobody does it is we who are offline, and throwing away the table would make that
-// permanent. So that there is somebody, a witness is pinged along with it.
+// permanent. So that there is somebody, a witness is pinged along with it, whoever has answered before.
 func (c *Core) missed(i uint16, kind callKind, online bool) {
 	s := &c.slots[i]
 	if !s.has(isMember) {
@@ -230,9 +231,7 @@ func (c *Core) missed(i uint16, kind callKind, online bool) {
 	case s.misses == 0:
 		s.misses = 1
 		c.ping(i)
-		if !online {
-			c.pingWitness(i)
-		}
+		c.pingWitness(i)
 	case kind != callPing:
 		// the ping will tell
 	case online:
@@ -264,7 +263,7 @@ func (c *Core) missedSpare(i uint16) {
 func (c *Core) pingWitness(i uint16) {
 	best := uint16(0)
 	for _, j := range c.members {
-		if s := &c.slots[j]; j != i && s.refs == 0 && s.misses == 0 && (best == 0 || s.verifiedAt > c.slots[best].verifiedAt) {
+		if s := &c.slots[j]; j != i && s.refs == 0 && s.misses == 0 && !s.has(isBroken) && (best == 0 || s.verifiedAt > c.slots[best].verifiedAt) {
 			best = j
 		}
 	}

@@ -126,7 +126,8 @@ func (c *Core) Disconnected(now time.Duration, to *Contact) { c.SendFailed(now, 
 func (c *Core) Lost(now time.Duration, to *Contact) {
 	c.begin(now)
 	c.failCalls(&to.ID)
-	if i := c.find(&to.ID); i != 0 && c.slots[i].has(isMember) && c.slots[i].refs == 0 {
+	if i := c.find(&to.ID); i != 0 && c.slots[i].has(isMember) {
+		c.slots[i].marks |= isBroken
 		c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(lostPingWithin)))))
 	}
 	c.end()

@@ -46,7 +46,7 @@ func (c *Component) dialFor(now time.Duration, to *skad.Contact, op opcode.Opcod
 	if err != nil {
 		c.counts.Unsent++
 		if question {
-			c.fail(now, to)
+			c.fail(now, to, op == opcode.PingCode)
 		}
 		return
 	}
@@ -126,7 +126,8 @@ func (c *Component) dialEnded(now time.Duration, d *dial, err error) {
 			f(nil, err)
 		}
 		if len(waited) > 0 {
-			c.fail(d.beganAt, d.contact)
+			pings := !slices.ContainsFunc(waited, func(x parcel) bool { return x.op != opcode.PingCode })
+			c.fail(d.beganAt, d.contact, pings)
 		}
 		c.dialFreed()
 	}

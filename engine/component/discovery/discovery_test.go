@@ -177,7 +177,7 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// Nodes that are killed, whose sockets the system closes without a goodbye, are out of all tables within two seconds, long
+// Nodes that are killed, whose sockets the system closes without a goodbye, are out of all tables within three seconds, long
 // before their turn to be pinged.
 func TestKilledAreForgotten(t *testing.T) {
 	w := simWorld(t, 7)
@@ -197,7 +197,7 @@ func TestKilledAreForgotten(t *testing.T) {
 	for _, x := range killed {
 		w.do(func() { _ = x.host.Stop() })
 	}
-	w.sim.Run(2 * time.Second)
+	w.sim.Run(3 * time.Second)
 	for _, p := range pairs {
 		n, x := p[0], p[1]
 		if n.View().Closest(skad.IDOf(x.ID()), 1, nil)[0].ID == skad.IDOf(x.ID()) {

@@ -64,6 +64,10 @@ const (
 	// time-out, 150 ms, and long enough that a node without a network tries ten times a second and not without end.
 	failureAfter = 100 * time.Millisecond
 
+	// pingFailureAfter is the same for Pings, which nobody waits for: the core believes that somebody is gone if others answer
+	// meanwhile, and those may be half a second away.
+	pingFailureAfter = 600 * time.Millisecond
+
 	// sweepEvery is how often connections, protection and the own record are looked at.
 	sweepEvery = 5 * time.Second
 

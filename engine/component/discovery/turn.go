@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -53,9 +54,17 @@ func (c *Component) deadline() time.Duration {
 	return at
 }
 
-// fail has the core told that a message to a contact did not go out.
-func (c *Component) fail(began time.Duration, to *skad.Contact) {
-	c.failures = append(c.failures, failure{began + failureAfter, to})
+// fail has the core told that a message to a contact did not go out; ping says that it was a Ping.
+func (c *Component) fail(began time.Duration, to *skad.Contact, ping bool) {
+	f := failure{began + failureAfter, to}
+	if ping {
+		f.at = began + pingFailureAfter
+	}
+	at := len(c.failures)
+	for at > 0 && c.failures[at-1].at > f.at {
+		at--
+	}
+	c.failures = slices.Insert(c.failures, at, f)
 }
 
 // step does one thing, and reports whether there was one.
@@ -258,7 +267,7 @@ func (c *Component) send(now time.Duration, s *session, op opcode.Opcode, questi
 	if err := trySend(s.peer, op, c.room); err != nil {
 		c.counts.Unsent++
 		if question {
-			c.fail(now, s.contact)
+			c.fail(now, s.contact, op == opcode.PingCode)
 		}
 	}
 }
