@@ -36,6 +36,10 @@ const (
 	// takes longer is a result, and one that gives up is none.
 	carrierPatience = time.Minute
 
+	// carrierSocketBuffer is what a UDP socket asks of the kernel, which without privileges gives net.core.rmem_max. 32 MiB are some
+	// 40,000 keepalives: what 200,000 peers say in the three seconds that a busy machine may not run a loop.
+	carrierSocketBuffer = 32 << 20
+
 	// carrierStopLimit bounds the goodbyes at the end.
 	carrierStopLimit = 5 * time.Second
 )
@@ -66,7 +70,7 @@ func (c carrierDriver) Name() string {
 func (c carrierDriver) transport(loops int) transport.Transport {
 	switch c.proto {
 	case transport.UDP:
-		return udpio.New(udpio.Config{Loops: loops})
+		return udpio.New(udpio.Config{Loops: loops, Buffer: carrierSocketBuffer})
 	case transport.QUIC:
 		return quicio.New(quicio.Config{Loops: loops, LinkLimit: carrierPeersLimit})
 	}
@@ -197,7 +201,11 @@ func (c carrierDriver) NewDialer(shape load.Shape) (load.Dialer, error) {
 		d.limit = churnNodes
 	}
 	if d.limit > 1 && c.proto != transport.QUIC { // a QUIC transport proves the key of one node
-		hub, err := shared.New(c.transport(0), 0)
+		loops := 0 // as many as there are processors
+		if shape.Idle {
+			loops = 1 // which is enough for keepalives, and each costs each node 7 kB
+		}
+		hub, err := shared.New(c.transport(loops), 0)
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,8 @@ func (s *Secret) mac(second uint32, from netip.AddrPort, id ID) []byte {
 	return h.Sum(nil)[:cookieSize-4]
 }
 
-// usedCookies remembers the cookies that have opened a link, for as long as they are good. It belongs to the loop.
+// usedCookies remembers the cookies that have opened a link, for as long as they are good and there is room. It belongs to the
+// loop.
 type usedCookies struct {
 	halves [2]map[cookie]ID // the second is the older
 	turnAt time.Duration
@@ -61,17 +62,17 @@ func (u *usedCookies) find(now time.Duration, c cookie) (ID, bool) {
 	return 0, false
 }
 
-// add reports false when there is no room.
-func (u *usedCookies) add(now time.Duration, c cookie, id ID) bool {
+// add remembers a cookie. Where there is no room the older half is forgotten before its time: a stranger with an address may then
+// open two links with one cookie, which it could have done with two. To refuse would let it keep everybody else out.
+func (u *usedCookies) add(now time.Duration, c cookie, id ID) {
 	u.turn(now)
 	if len(u.halves[0]) >= usedLimit {
-		return false
+		u.halves[0], u.halves[1] = nil, u.halves[0]
 	}
 	if u.halves[0] == nil {
 		u.halves[0] = map[cookie]ID{}
 	}
 	u.halves[0][c] = id
-	return true
 }
 
 // turn forgets what is older than CookieLife. A cookie is good for the second after it ends, too, so a half lasts longer.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
@@ -18,12 +19,12 @@ type dial struct {
 	link *Link // while it knocks
 }
 
-// dialing is the part of a dial that the link keeps: what it knocks with, and the cookie until the other side's id is known.
+// dialing is the part of a dial that the link keeps, until something authentic has come.
 type dialing struct {
 	alarm   alarm
 	request *dial // nil: the link has something authentic, or was never dialled
-	cookie  cookie
 	tries   int
+	knocked bool // a Knock is out, and its Cookie has not come
 }
 
 // Dial connects in the background: Sink.Opened or Sink.DialFailed follows with tag. It reports false when the Mux is stopped;
@@ -87,21 +88,31 @@ func (d *dial) knock(m *Mux, now time.Duration) {
 		d.fail(m, err)
 		return
 	}
-	var body [BaseSize - HeaderSize]byte
-	binary.LittleEndian.PutUint64(body[:], uint64(l.id))
-	body[idSize] = version
-	m.carrier.Send(int(l.socket), l.remote, Knock, l.remoteID(), body[:])
+	l.sendKnock()
 	m.alarms.set(&k.alarm, now+knockEvery)
 }
 
-// cookie takes the answer to a Knock. The first one counts: each cookie would open a link of its own.
+func (l *Link) sendKnock() {
+	var body [BaseSize - HeaderSize]byte
+	binary.LittleEndian.PutUint64(body[:], uint64(l.id))
+	body[idSize] = version
+	l.busy.dial.knocked = true
+	l.mux.carrier.Send(int(l.socket), l.remote, Knock, l.remoteID(), body[:])
+}
+
+// cookie takes the answer to a Knock. The first one to each counts, as each cookie opens a link of its own.
 func (l *Link) cookie(now time.Duration, from netip.AddrPort, b []byte) {
-	if l.state() != knocking || from != l.remote {
+	if from != l.remote || l.busy == nil || !l.busy.dial.knocked {
 		l.mux.Counts.Strangers.Add(1)
 		return
 	}
 	m := l.mux
 	k := &l.busy.dial
+	k.knocked = false
+	if l.state() == asking {
+		l.aside.Store(&aside{cookies: append(slices.Clone(l.aside.Load().cookies), cookie(b[HeaderSize:]))})
+		return
+	}
 	m.alarms.stop(&k.alarm)
 	d := k.request
 	if err := d.ctx.Err(); err != nil {
@@ -109,7 +120,17 @@ func (l *Link) cookie(now time.Duration, from netip.AddrPort, b []byte) {
 		d.fail(m, err)
 		return
 	}
-	k.cookie = cookie(b[HeaderSize:])
+	l.aside.Store(&aside{cookies: []cookie{cookie(b[HeaderSize:])}})
 	l.phase.Store(uint32(asking))
+	k.alarm.ring = l.knockAgain
+	m.alarms.set(&k.alarm, now+cookieAfter)
 	m.sink.Opened(l, d.tag)
+}
+
+// knockAgain: there has been a Cookie, and nothing authentic since. Somebody may have made it up who saw the Knock.
+func (l *Link) knockAgain(now time.Duration) {
+	if len(l.aside.Load().cookies) < cookieLimit {
+		l.sendKnock()
+		l.mux.alarms.set(&l.busy.dial.alarm, now+cookieAfter)
+	}
 }

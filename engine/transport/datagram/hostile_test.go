@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -118,23 +119,116 @@ func TestCookieReplay(t *testing.T) {
 	}
 }
 
-// Cookies of a loop that remembers as many as it may open no link.
+// Whoever uses up more cookies than a loop remembers keeps nobody out: the oldest are forgotten, and what is new opens a link
+// once.
 func TestUsedLimit(t *testing.T) {
 	w := newTown(t)
 	b := w.house(atB, Config{})
-	for i := range usedLimit {
-		if !b.mux.used.add(0, cookie{byte(i), byte(i >> 8), byte(i >> 16)}, 0) {
-			t.Fatalf("no room for cookie %d", i)
+	for i := range 3 * usedLimit {
+		b.mux.used.add(0, cookie{byte(i), byte(i >> 8), byte(i >> 16)}, 0)
+	}
+	if n := len(b.mux.used.halves[0]) + len(b.mux.used.halves[1]); n > 2*usedLimit {
+		t.Errorf("%d cookies are remembered", n)
+	}
+	m := openWith(7, b.mux.secret.cookie(0, atC, 7), "hello")
+	for range 3 {
+		b.mux.Receive(0, 0, atC, m)
+	}
+	if b.mux.Links() != 1 || len(b.got) != 3 {
+		t.Errorf("%d links, %d payloads, events %v", b.mux.Links(), len(b.got), b.events)
+	}
+}
+
+// Somebody who sees a Knock and answers it first, with a Cookie of its own making, holds a dial up for two seconds, and does not
+// end it.
+func TestForgedCookie(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	forged := false
+	w.post = func(l *letter) bool {
+		if Kind(l.b[0]) == Knock && !forged {
+			forged = true
+			m := make([]byte, HeaderSize+cookieSize)
+			copy(m[1:], l.b[HeaderSize:HeaderSize+idSize])
+			m[0] = byte(Cookie)
+			a.mux.Receive(w.now, 0, atB, m)
+		}
+		return true
+	}
+	a.mux.Dial(context.Background(), udp(atB), nil)
+	for range 20 { // as a handshake message that nobody answers
+		w.pass(200 * time.Millisecond)
+		if len(b.links) == 0 {
+			write(t, a.links[0], "hello")
 		}
 	}
-	b.mux.Receive(0, 0, atC, openWith(7, b.mux.secret.cookie(0, atC, 7), "hello"))
-	if b.mux.Links() != 0 || len(b.events) != 1 || b.events[0] != "refused" {
-		t.Errorf("%d links, events %v", b.mux.Links(), b.events)
+	if len(b.links) != 1 || b.mux.Counts.BadCookie.Load() == 0 {
+		t.Fatalf("%d links, %d bad cookies", len(b.links), b.mux.Counts.BadCookie.Load())
 	}
-	later := 2 * (CookieLife + 2*time.Second)
-	b.mux.Receive(later, 0, atC, openWith(7, b.mux.secret.cookie(later, atC, 7), "hello"))
-	if b.mux.Links() != 1 {
-		t.Errorf("after the cookies' life there is still no room: %v", b.events)
+	write(t, b.links[0], "welcome")
+	w.pass(time.Second)
+	write(t, a.links[0], "thanks")
+	w.pass(time.Second)
+	if string(b.got[len(b.got)-1]) != "thanks" || a.links[0].state() != open || b.links[0].state() != open {
+		t.Errorf("%q, states %d and %d", b.got, a.links[0].state(), b.links[0].state())
+	}
+}
+
+// An Answer that somebody has made up, or a copy with another id in it, leads the dialling end nowhere: it goes on asking until
+// something authentic comes, and an id in front of that which is wrong is corrected by the next one.
+func TestForgedAnswer(t *testing.T) {
+	w := newTown(t)
+	a, b := w.house(atA, Config{}), w.house(atB, Config{})
+	a.judge = func(l *Link, b []byte) {
+		if string(b) == "welcome" {
+			l.Authentic(true)
+		}
+	}
+	forge := func(l *letter, payload []byte) {
+		m := slices.Clone(l.b[:answerHead])
+		m[HeaderSize] ^= 1 // another loop's
+		a.mux.Receive(w.now, 0, atB, append(m, payload...))
+	}
+	w.post = func(l *letter) bool {
+		if Kind(l.b[0]) == Answer {
+			forge(l, []byte("made up"))
+		}
+		return true
+	}
+	la, lb := w.connect(a, b)
+	if got := la.remoteID(); got != lb.id {
+		t.Errorf("writes to %x, not %x", got, lb.id)
+	}
+	// A copy that comes before what it is a copy of.
+	copies := 0
+	w.post = func(l *letter) bool {
+		if Kind(l.b[0]) == Answer {
+			copies++
+			forge(l, l.b[answerHead:])
+			return copies > 1 // and the first one for good
+		}
+		return true
+	}
+	a.mux.Dial(context.Background(), udp(atB), nil)
+	w.pass(time.Second)
+	la = a.links[1]
+	write(t, la, "hello")
+	w.pass(time.Second)
+	lb = b.links[1]
+	write(t, lb, "welcome")
+	w.pass(time.Second)
+	write(t, la, "lost")
+	w.pass(time.Second)
+	if la.state() != open || lb.state() != telling {
+		t.Fatalf("states %d and %d, want that of a dial that was led astray", la.state(), lb.state())
+	}
+	w.post = nil
+	write(t, lb, "welcome") // such as the responder's next keepalive
+	w.pass(time.Second)
+	write(t, la, "thanks")
+	w.pass(time.Second)
+	if la.remoteID() != lb.id || lb.state() != open {
+		t.Errorf("writes to %x, not %x", la.remoteID(), lb.id)
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	CookieLife = 10 * time.Second
 
 	// usedLimit bounds the cookies that a loop remembers as used, in each of two halves of CookieLife each: 65,536 at 60
-	// bytes are 4 MB. It is 6,500 handshakes a second, more than a core computes; past it dials are refused.
+	// bytes are 4 MB. It is 6,500 handshakes a second, more than a core computes; past it the oldest are forgotten.
 	usedLimit = 1 << 16
 
 	// LinkLimit is how many links a loop can number: 24 bits of the id.
@@ -29,6 +29,11 @@ const (
 	// knockEvery is the wait before a Knock is sent again. It does not double: with 30 % loss each way a round trip fails every
 	// other time, and the three of a handshake have to come about within 3 s in 99 of 100 cases: 14 tries.
 	knockEvery = 200 * time.Millisecond
+
+	// cookieAfter and cookieLimit: a link that has a Cookie and hears nothing authentic knocks again after 2 s, twice. At 30 % of
+	// loss each way one handshake in a hundred takes that long, and then opens a second link that nobody uses.
+	cookieAfter = 2 * time.Second
+	cookieLimit = 3
 
 	// knockTries ends a dial that nobody answers though its context goes on: 30 s.
 	knockTries = 150

@@ -10,8 +10,8 @@ import (
 
 // The life of a link.
 //
-//	initiator   knocking ──Cookie──▶ asking ──Answer──▶ open ──Close──▶ closed
-//	responder              Open ──▶ telling ──Data────▶ open ──Close──▶ closed
+//	initiator   knocking ──Cookie──▶ asking ──authentic Answer──▶ open ──Close──▶ closed
+//	responder              Open ──▶ telling ──authentic Data────▶ open ──Close──▶ closed
 type state uint32
 
 const (
@@ -39,9 +39,15 @@ type Link struct {
 	phase  atomic.Uint32 // state
 	limit  atomic.Uint32 // DatagramLimit
 	theirs atomic.Uint64 // the id in the datagrams it sends
-	moved  atomic.Pointer[netip.AddrPort]
+	aside  atomic.Pointer[aside]
 
 	shut atomic.Bool // Close was called; any goroutine
+}
+
+// aside is what few links need when they write. It is replaced, never changed.
+type aside struct {
+	cookies []cookie       // asking: an Open is sent with each
+	moved   netip.AddrPort // where the peer is now, if it has moved
 }
 
 // business is what a link is in the middle of. It exists while something is.
@@ -91,8 +97,8 @@ func (l *Link) Path() transport.Addr {
 }
 
 func (l *Link) path() netip.AddrPort {
-	if at := l.moved.Load(); at != nil {
-		return *at
+	if a := l.aside.Load(); a != nil && a.moved.IsValid() {
+		return a.moved
 	}
 	return l.remote
 }
@@ -140,11 +146,23 @@ func (l *Link) send(b []byte) bool {
 		body := binary.LittleEndian.AppendUint64(make([]byte, 0, idSize+len(b)), uint64(l.id))
 		return c.Send(int(l.socket), l.remote, Answer, l.remoteID(), append(body, b...))
 	case asking:
-		body := binary.LittleEndian.AppendUint64(make([]byte, 0, idSize+cookieSize+len(b)), uint64(l.id))
-		body = append(body, l.busy.dial.cookie[:]...)
-		return c.Send(int(l.socket), l.remote, Open, l.remoteID(), append(body, b...))
+		return l.sendOpens(b)
 	}
 	return true // knocking or closed: nobody knows of the link
+}
+
+// sendOpens sends b with every cookie there is: all but one may have been made up.
+func (l *Link) sendOpens(b []byte) (room bool) {
+	a := l.aside.Load()
+	if a == nil {
+		return true // open in the meantime: lost
+	}
+	for _, k := range a.cookies {
+		body := binary.LittleEndian.AppendUint64(make([]byte, 0, idSize+cookieSize+len(b)), uint64(l.id))
+		body = append(body, k[:]...)
+		room = l.mux.carrier.Send(int(l.socket), l.remote, Open, l.remoteID(), append(body, b...)) || room
+	}
+	return room
 }
 
 // Close implements transport.Link.
@@ -164,17 +182,14 @@ func (l *Link) heardData(from netip.AddrPort, payload []byte) {
 	if !l.familiar(from) {
 		return
 	}
-	switch l.state() {
-	case telling: // the initiator knows this link's id
-		l.phase.Store(uint32(open))
-	case knocking, asking: // how would it know?
+	if s := l.state(); s == knocking || s == asking { // how would the other side know that its id has come?
 		l.mux.Counts.Malformed.Add(1)
 		return
 	}
-	l.mux.deliver(l, from, payload)
+	l.mux.deliver(l, from, Data, 0, payload)
 }
 
-// answered takes an Answer: the responder's id is in front. Until something authentic has come the last one counts.
+// answered takes an Answer: the responder's id is in front. It is believed if what follows is authentic.
 func (l *Link) answered(from netip.AddrPort, b []byte) {
 	if !l.familiar(from) {
 		return
@@ -183,11 +198,7 @@ func (l *Link) answered(from netip.AddrPort, b []byte) {
 		l.mux.Counts.Malformed.Add(1)
 		return
 	}
-	if !l.trusted && l.busy != nil && l.busy.dial.request != nil {
-		l.theirs.Store(binary.LittleEndian.Uint64(b[HeaderSize:]))
-		l.phase.Store(uint32(open))
-	}
-	l.mux.deliver(l, from, b[answerHead:])
+	l.mux.deliver(l, from, Answer, ID(binary.LittleEndian.Uint64(b[HeaderSize:])), b[answerHead:])
 }
 
 // familiar reports whether a datagram may come from there: before anything authentic has come, only from where the link
@@ -209,9 +220,10 @@ func (l *Link) Authentic(newest bool) {
 	if m.current != l {
 		return
 	}
-	if !l.trusted {
+	if l.introduced(newest); !l.trusted {
 		l.trusted = true
 		if l.busy != nil {
+			m.alarms.stop(&l.busy.dial.alarm)
 			l.busy.dial.request = nil
 			l.rest()
 		}
@@ -223,6 +235,23 @@ func (l *Link) Authentic(newest bool) {
 	}
 	if newest && m.from != l.path() && l.reaches(m.from) {
 		m.suspect(l, m.from)
+	}
+}
+
+// introduced has the link write to the id that the authentic datagram came with. An Answer may be a stranger's copy with another
+// id in it, so the next one counts again: the responder goes on with Answers until a Data has reached it.
+func (l *Link) introduced(newest bool) {
+	m := l.mux
+	switch s := l.state(); {
+	case s == telling && m.kind == Data: // the initiator knows this link's id
+		l.phase.Store(uint32(open))
+		l.limit.Store(uint32(m.cfg.Size - HeaderSize))
+	case m.kind == Answer && (s == asking || s == open && newest):
+		l.theirs.Store(uint64(m.said))
+		if s == asking {
+			l.phase.Store(uint32(open))
+			l.aside.Store(nil)
+		}
 	}
 }
 

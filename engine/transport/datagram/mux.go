@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	// ErrFull is what a stranger is refused with when the loop has no number, or no memory of cookies, left for it.
+	// ErrFull is what a stranger is refused with when the loop has no number left for it.
 	ErrFull = errors.New("datagram: no room for another link")
 
 	// ErrSilent ends a dial that nobody has answered.
@@ -104,6 +104,8 @@ type Mux struct {
 	alarms  alarms
 	current *Link          // whose datagram is being handed over
 	from    netip.AddrPort // where it came from
+	kind    Kind           // Open, Answer or Data
+	said    ID             // the sender's own id, if it is an Answer
 
 	mu      sync.Mutex // guards what follows
 	dials   []*dial
@@ -188,7 +190,7 @@ func (m *Mux) asked(now time.Duration, socket int, from netip.AddrPort, b []byte
 			m.Counts.Replayed.Add(1)
 			return
 		}
-		m.deliver(l, from, b[openHead:])
+		m.deliver(l, from, Open, theirs, b[openHead:])
 		return
 	}
 	if !m.secret.check(now, from, theirs, c) {
@@ -196,20 +198,19 @@ func (m *Mux) asked(now time.Duration, socket int, from netip.AddrPort, b []byte
 		return
 	}
 	l := m.newLink(from, socket, telling)
-	if l == nil || !m.used.add(now, c, l.id) {
-		if l != nil {
-			m.release(l)
-		}
+	if l == nil {
 		m.sink.Refused(transport.Addr{Proto: transport.UDP, AddrPort: from}, ErrFull)
 		return
 	}
+	m.used.add(now, c, l.id)
 	l.theirs.Store(uint64(theirs))
+	l.limit.Store(uint32(m.cfg.Size - answerHead)) // as long as it writes Answers
 	m.sink.Opened(l, nil)
-	m.deliver(l, from, b[openHead:])
+	m.deliver(l, from, Open, theirs, b[openHead:])
 }
 
 // deliver hands a payload to the sink.
-func (m *Mux) deliver(l *Link, from netip.AddrPort, payload []byte) {
+func (m *Mux) deliver(l *Link, from netip.AddrPort, k Kind, said ID, payload []byte) {
 	if len(payload) == 0 {
 		m.Counts.Malformed.Add(1)
 		return
@@ -217,7 +218,7 @@ func (m *Mux) deliver(l *Link, from netip.AddrPort, payload []byte) {
 	if l.shut.Load() {
 		return
 	}
-	m.current, m.from = l, from
+	m.current, m.from, m.kind, m.said = l, from, k, said
 	m.sink.Bytes(l, payload)
 	m.current = nil
 }

@@ -53,7 +53,7 @@ func (m *Mux) probeMove(l *Link, now time.Duration) {
 
 // move makes an address the link's own. Nothing is known of the size of the path to there.
 func (l *Link) move(to netip.AddrPort) {
-	l.moved.Store(&to)
+	l.aside.Store(&aside{moved: to})
 	l.limit.Store(uint32(l.mux.cfg.Size - HeaderSize))
 	l.heard = 0
 	l.mux.alarms.stop(&l.busy.size.alarm)
