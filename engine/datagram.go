@@ -122,8 +122,7 @@ func (p *PeerClient) greetedAgain(msg []byte) {
 	case p.state() == stateHandshaking && bytes.Equal(msg, g.answered):
 		p.writeGreeting(g.answer)
 	case p.state() == stateHandshaking:
-		g.answered = bytes.Clone(msg)
-		p.step(g.answered)
+		p.step(bytes.Clone(msg))
 	case p.state() == stateOpen && !p.dialled && p.dg.window.Next == 0: // our first record has been lost
 		p.sendReceipt()
 	}

@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -202,6 +204,89 @@ func TestDatagramStrangers(t *testing.T) {
 	}
 	if now := seen.peer(0).SilentFor(); now < silent+time.Second {
 		t.Errorf("a stranger's datagrams count as a sign of life: silent for %v, then %v", silent, now)
+	}
+}
+
+// Somebody who sees the datagrams of a dial, and writes what he likes from either address before what he has seen arrives, does
+// not end it: a made-up cookie, answers that are changed anywhere, cut, or of before.
+func TestDatagramInjector(t *testing.T) {
+	for seed := range uint64(20) {
+		w := simWorld(t, seed, simnet.Weather{Latency: 5 * time.Millisecond})
+		a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(&witness{}))
+		type sight struct {
+			from, to netip.AddrPort
+			b        []byte
+		}
+		var sights, old []sight
+		speaking := false // it is the stranger who sends
+		w.sim.InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
+			if speaking {
+				return true
+			}
+			sights = append(sights, sight{from, to, bytes.Clone(b)})
+			return false // it is held until the stranger has had his say
+		})
+		dice, injected, answered := rand.New(rand.NewPCG(seed, 1)), 0, false
+		inject := func(s sight) { injected++; w.sim.Inject(s.from, s.to, s.b) }
+		forge := func(s sight) {
+			if datagram.Kind(s.b[0]) == datagram.Knock {
+				if len(old) == 0 { // the first is answered with a cookie of nobody's
+					c := make([]byte, datagram.HeaderSize+20)
+					datagram.PutHeader(c, datagram.Cookie, datagram.ID(binary.LittleEndian.Uint64(s.b[datagram.HeaderSize:])))
+					inject(sight{s.to, s.from, c})
+				}
+				return
+			}
+			if datagram.Kind(s.b[0]) == datagram.Answer {
+				answered = true
+			}
+			for range 3 {
+				if !answered { // another key in message 1 is one that the responder cannot tell from the right one
+					break
+				}
+				changed := bytes.Clone(s.b)
+				changed[len(changed)/2+dice.IntN(len(changed)-len(changed)/2)] ^= byte(1 + dice.IntN(255))
+				inject(sight{s.from, s.to, changed})
+			}
+			inject(sight{s.from, s.to, s.b[:dice.IntN(len(s.b))]})
+			for _, o := range old[max(len(old)-4, 0):] {
+				inject(o)
+			}
+		}
+		work := func(done func() bool) {
+			t.Helper()
+			for range 8000 {
+				if done() {
+					return
+				}
+				w.pass(time.Millisecond)
+				held := sights
+				sights, speaking = nil, true
+				for _, s := range held {
+					forge(s)
+					w.sim.Inject(s.from, s.to, s.b)
+					old = append(old, s)
+				}
+				speaking = false
+			}
+			t.Fatalf("seed %d: nothing after 8 s, with %d datagrams made up", seed, injected)
+		}
+		r := w.startDial(a, target(b))
+		work(r.done)
+		p, err := r.get()
+		if err != nil {
+			t.Fatalf("seed %d: %v, with %d datagrams made up", seed, err, injected)
+		}
+		told := false
+		if err := p.RequestRawAsync(opAsk, []byte("?"), 5*time.Second, func(_ *engine.ComponentContext, err error) { told = err == nil }); err != nil {
+			t.Fatal(err)
+		}
+		work(func() bool { return told })
+		if injected < 10 {
+			t.Errorf("seed %d: %d datagrams made up", seed, injected)
+		}
+		w.sim.InterceptDatagrams(nil)
+		w.stop()
 	}
 }
 

@@ -98,6 +98,10 @@ const (
 	// double: see transport/datagram.
 	greetEvery = 200 * time.Millisecond
 
+	// doubtAfter is how long a dial over datagrams waits for the one that was asked for when somebody else has answered: four times
+	// greetEvery, and it is there on most paths.
+	doubtAfter = time.Second
+
 	// goodbyeCut is after how many unanswered goodbyes what is still queued is given up: 1 s of the 2 s that a node lingers.
 	goodbyeCut = 5
 

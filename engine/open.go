@@ -37,14 +37,18 @@ type greeting struct {
 	cut     session.Greeter
 	machine *handshake.Machine
 	timer   timer.Timer
+	until   time.Duration       // when its time is over
 	dial    *dialing            // nil: accepted
 	busy    bool                // a worker computes
 	linked  *identity.PublicKey // the key that the link has proven of its other end; nil: it proves nothing
+	lossy   bool                // over datagrams
 
 	// Over datagrams.
-	answered []byte      // the last message that has come
+	judged   []byte      // the message that a worker looks at
+	answered []byte      // the last one that was the peer's
 	answer   []byte      // the last message that was sent
 	again    timer.Timer // sends it again
+	doubt    error       // somebody has answered who is not the one; nil: nobody
 }
 
 // speaks reports whether it is this side that sends the first message: the initiator, or over a link that proves keys the
@@ -91,7 +95,7 @@ func (p *PeerClient) nextGreeting() {
 // step has a worker compute the next step of the handshake: the answer to msg, or the first message if msg is nil.
 func (p *PeerClient) step(msg []byte) {
 	g := p.greet
-	g.busy = true
+	g.busy, g.judged = true, msg
 	now := p.loop.now
 	cfg := p.net.ownRaw.Load()
 	seen := p.link.Remote()
@@ -113,6 +117,9 @@ func (g *greeting) compute(cfg *handshake.Config, now time.Duration, seen transp
 		}
 		seen.AddrPort = netip.AddrPortFrom(seen.Addr().Unmap().WithZone(""), seen.Port()) // what an encoding can hold
 		g.machine.Observe(seen)
+		if g.lossy {
+			g.machine.Lossy()
+		}
 	}
 	if msg != nil {
 		if err := g.machine.Receive(now, msg); err != nil {
@@ -136,10 +143,15 @@ func (p *PeerClient) stepped(out []byte, err error) {
 	g := p.greet
 	g.busy = false
 	if err != nil {
+		if g.lossy && g.machine != nil && !g.machine.Over() {
+			p.doubted(err)
+			return
+		}
 		p.net.counts.handshakesFailed.Add(1)
 		p.end(&Fault{Peers, Close, CodeProtocol, greetError(err)})
 		return
 	}
+	g.answered = g.judged
 	if !g.machine.Done() {
 		p.writeGreeting(out)
 		if p.state() == stateHandshaking {
@@ -148,6 +160,32 @@ func (p *PeerClient) stepped(out []byte, err error) {
 		return
 	}
 	p.proven(g.machine.Result(), out)
+}
+
+// doubted: a message over datagrams was not the peer's. Anybody who knows the address can write one, so it is dropped, and the
+// one that was asked for may still answer. Who has proven to be somebody else will mostly be the one who lives there: then it is
+// not waited for long.
+func (p *PeerClient) doubted(err error) {
+	g := p.greet
+	p.loop.received.dropped++
+	if g.doubt != nil || errors.Is(err, handshake.ErrAuthentication) || errors.Is(err, handshake.ErrMessage) ||
+		errors.Is(err, handshake.ErrMessageTooLong) || errors.Is(err, handshake.ErrLowOrder) {
+		return
+	}
+	g.doubt = greetError(err)
+	if at := p.loop.now + doubtAfter; at < g.until {
+		p.loop.wheel.Set(&g.timer, at)
+	}
+}
+
+// late ends a handshake whose time is over.
+func (p *PeerClient) late() {
+	if g := p.greet; g.doubt != nil {
+		p.net.counts.handshakesFailed.Add(1)
+		p.end(&Fault{Peers, Close, CodeProtocol, g.doubt})
+		return
+	}
+	p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout})
 }
 
 // greetError turns the handshake's errors into the engine's where there is one.

@@ -197,9 +197,9 @@ func (s *sink) Opened(l transport.Link, tag any) {
 		l.Close()
 		return
 	}
-	p.greet = &greeting{dial: d, linked: linked}
-	p.greet.timer.Fire = func(time.Duration) { p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout}) }
-	lp.wheel.Set(&p.greet.timer, lp.now+n.cfg.HandshakeTimeout)
+	p.greet = &greeting{dial: d, linked: linked, lossy: p.dg != nil, until: lp.now + n.cfg.HandshakeTimeout}
+	p.greet.timer.Fire = func(time.Duration) { p.late() }
+	lp.wheel.Set(&p.greet.timer, p.greet.until)
 	l.SetOwner(p)
 	if d != nil {
 		d.connected(p)

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 //	NewInitiator ──▶ awaitReply ──message 2 good──────────────────────────────▶ done
 //	NewResponder ──▶ awaitHello ──message 1 good──▶ awaitProof ──message 3 good──▶ done
 //	NewProven…   ──▶ awaitStatement ──the other's statement good──▶ done           (proven.go)
-//	                 each await... ──anything else, or the deadline──▶ failed
+//	                 each await... ──anything else (but see Lossy), or the deadline──▶ failed
 type state uint8
 
 const (
@@ -53,6 +54,8 @@ type Machine struct {
 	expect    identity.ID         // whom the initiator wants; zero: anyone
 	owes      bool                // our statement has still to be made
 	initiates bool                // of the two with statements, this is the initiator
+	lossy     bool                // see Lossy
+	foreign   bool                // the last message did not open
 	linked    *identity.PublicKey // over a link that proves keys: the key of its other end. nil: Noise proves
 	observed  transport.Addr
 	deadline  time.Duration
@@ -100,25 +103,53 @@ func NewResponder(c *Config, now time.Duration) (*Machine, error) {
 // record is sent: before the first Receive.
 func (m *Machine) Observe(a transport.Addr) { m.observed = a }
 
+// Lossy says that messages come over datagrams, so that anybody may have written one: a message that is not the peer's is an
+// error and leaves the handshake where it was. Before the first Receive. Over is then what tells whether an error has ended it.
+func (m *Machine) Lossy() { m.lossy = true }
+
+// Over reports whether the handshake is done or has failed.
+func (m *Machine) Over() bool { return m.state == done || m.state == failed }
+
 // Receive takes the peer's next message, whole and without its length. Up to 200 us of work, so it runs off the loop
-// when there are many. msg is not kept. Any error ends the handshake: nothing more is taken or written, and later calls
-// return ErrState. So does a call on a machine that is done, which stays done.
+// when there are many. msg is not kept. Any error ends the handshake (but see Lossy): nothing more is taken or written, and
+// later calls return ErrState. So does a call on a machine that is done, which stays done.
 func (m *Machine) Receive(now time.Duration, msg []byte) error {
-	if m.state == done || m.state == failed {
+	if m.Over() {
 		return ErrState
 	}
+	var before noise
+	if m.lossy && m.noise != nil {
+		before = *m.noise
+		defer before.wipe()
+	}
 	err := m.receive(now, msg)
-	if err != nil {
+	if err != nil && !(m.lossy && m.undo(&before, err)) {
 		m.fail()
 	}
 	return err
+}
+
+// undo takes a message back that was not the peer's, and reports whether there was one. before is the Noise state as it was.
+func (m *Machine) undo(before *noise, err error) bool {
+	switch {
+	case errors.Is(err, ErrTimeout):
+		return false
+	case m.state == awaitHello:
+		m.wipe()
+		m.out = nil
+		return true
+	case m.state == awaitReply, m.state == awaitProof && m.foreign: // message 2 may be anybody's who has seen message 1
+		*m.noise, m.result = *before, nil
+		return true
+	}
+	return false
 }
 
 func (m *Machine) receive(now time.Duration, msg []byte) error {
 	if now >= m.deadline {
 		return ErrTimeout
 	}
-	if len(msg) > MessageLimit {
+	if m.foreign = len(msg) > MessageLimit; m.foreign {
 		return fmt.Errorf("%w: %d bytes, limit %d", ErrMessageTooLong, len(msg), MessageLimit)
 	}
 	switch m.state {
@@ -177,7 +208,7 @@ func (m *Machine) receiveProof(msg []byte) error {
 // receivePayload takes a message with the other side's proof.
 func (m *Machine) receivePayload(msg []byte) error {
 	payload, err := m.noise.read(msg)
-	if err == nil {
+	if m.foreign = err != nil; err == nil {
 		m.result, err = m.checkProof(payload, m.noise.peerStatic[:])
 	}
 	return err

@@ -177,7 +177,8 @@ type DatagramLink interface {
 	Path() Addr
 
 	// Authentic says of the datagram that is being handed over that the peer has made it, and whether it is newer than every
-	// one before it. A link believes nothing of where its peer is before it has heard this. On the loop, inside Sink.Bytes.
+	// one before it. A link believes nothing of where its peer is, or how to write to it, before it has heard this. On the loop,
+	// inside Sink.Bytes.
 	Authentic(newest bool)
 
 	// Stalled says that what was written of late has not arrived, so that the link doubts what it knows of the path. On the

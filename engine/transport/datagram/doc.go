@@ -14,8 +14,8 @@
 //
 //	kind 1 Knock    id 8 of the sender | version 1 | zeros, 1200 bytes in all     initiator, first word
 //	kind 2 Cookie   cookie 20                                                     answer, nothing is kept
-//	kind 3 Open     id 8 of the sender | cookie 20 | payload                      initiator, until it knows the other's id
-//	kind 4 Answer   id 8 of the sender | payload                                  responder, until the initiator knows its id
+//	kind 3 Open     id 8 of the sender | cookie 20 | payload                      initiator, until an Answer was authentic
+//	kind 4 Answer   id 8 of the sender | payload                                  responder, until a Data was authentic
 //	kind 5 Data     payload                                                       everything after
 //	kind 6 Probe    token 8 | zeros                                               is this address yours? does this size arrive?
 //	kind 7 Probed   token 8                                                       yes
@@ -25,14 +25,17 @@
 //	  ◀─────────────────────────────────────── Cookie
 //	Opened                                      a Link is made: Opened
 //	  Open, payload ──────────────────────────▶ Bytes
-//	  Bytes ◀────────────────────────── Answer, payload
-//	  Data ───────────────────────────────────▶ Bytes
+//	  Bytes, authentic ◀─────────────── Answer, payload
+//	  Data ───────────────────────────────────▶ Bytes, authentic
 //	  ◀───────────────────────────────────────── Data
 //
 // # What a stranger can do
 //
 // An address that has not returned a cookie gets 29 bytes for each 1200 it sends, and costs no memory. A cookie opens one
 // link: what repeats it goes to that link or nowhere. A datagram for an id nobody has is dropped after one table lookup.
+//
+// One who sees a dial, and answers first, can make up a Cookie, which is answered by nobody: the link knocks again after two
+// seconds. An Answer he makes up is shown to the Sink, and what it claims counts if the Sink calls it authentic.
 //
 // A datagram from a new address moves nothing by itself. If the Sink calls it authentic and the newest, both addresses are
 // asked (Probe); the link moves only if the new one answers and the old one does not. So whoever copies a peer's datagrams

@@ -23,6 +23,7 @@ const (
 	// queueBytes is what waits for one turn of a loop, and for room in the kernel. It holds eight of the largest runs.
 	queueBytes = 512 << 10
 
-	// forwardLimit bounds datagrams that came to the wrong loop: some hundred microseconds of work.
+	// forwardLimit and forwardBytes bound datagrams that came to the wrong loop: some hundred microseconds of work, and 1 MiB.
 	forwardLimit = 1024
+	forwardBytes = 1 << 20
 )

@@ -1,6 +1,7 @@
 package udpio
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -48,8 +49,9 @@ type loop struct {
 
 	woken atomic.Bool // Wake since the last turn
 
-	mu      sync.Mutex // guards strays
+	mu      sync.Mutex // guards the next two
 	strays  []stray
+	astray  int     // bytes of strays
 	strayed []stray // owned by the loop
 }
 
@@ -133,16 +135,17 @@ func (lp *loop) turn(room bool) {
 func (lp *loop) receive(socket int, from netip.AddrPort, b []byte) {
 	at := lp.mux.Receive(lp.Now(), socket, from, b)
 	if at >= 0 && at < len(lp.t.loops) {
-		lp.t.loops[at].stray(stray{socket, from, append([]byte(nil), b...)})
+		lp.t.loops[at].stray(socket, from, b)
 	}
 }
 
-// stray takes a datagram that another loop has received. Past the limit it is lost.
-func (lp *loop) stray(s stray) {
+// stray takes a datagram that another loop has received. Past the limits it is lost.
+func (lp *loop) stray(socket int, from netip.AddrPort, b []byte) {
 	lp.mu.Lock()
-	fits := len(lp.strays) < forwardLimit
+	fits := len(lp.strays) < forwardLimit && lp.astray+len(b) <= forwardBytes
 	if fits {
-		lp.strays = append(lp.strays, s)
+		lp.strays = append(lp.strays, stray{socket, from, bytes.Clone(b)})
+		lp.astray += len(b)
 	}
 	lp.mu.Unlock()
 	if fits {
@@ -152,7 +155,7 @@ func (lp *loop) stray(s stray) {
 
 func (lp *loop) takeStrays() {
 	lp.mu.Lock()
-	lp.strays, lp.strayed = lp.strayed[:0], lp.strays
+	lp.strays, lp.strayed, lp.astray = lp.strayed[:0], lp.strays, 0
 	lp.mu.Unlock()
 	for i, s := range lp.strayed {
 		lp.mux.Receive(lp.now, s.socket, s.from, s.b)
