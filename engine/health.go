@@ -51,8 +51,8 @@ func (s *Spans) Quantile(q float64) (bound time.Duration) {
 
 // spans are Spans that one loop adds to and anybody reads.
 type spans struct {
+	sum    atomic.Int64 // beside the counts that are used most
 	counts [18]atomic.Int64
-	sum    atomic.Int64
 }
 
 func (s *spans) add(d time.Duration) {
@@ -157,8 +157,8 @@ func (c *opcodeCounts) read() map[opcode.Opcode]OpcodeStats {
 
 // An opcodeTally is what a loop counts during one event.
 type opcodeTally struct {
-	counts  [opcodePlaces]struct{ messages, bytes uint32 }
 	touched uint64 // a bit for each place that is not zero
+	counts  [opcodePlaces]struct{ messages, bytes uint32 }
 }
 
 // count counts a message. On the loop.

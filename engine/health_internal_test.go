@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -102,7 +104,6 @@ func (p *port) WakeAt(at time.Duration) { p.alarmAt = at }
 func TestSweepIsNotPutOff(t *testing.T) {
 	p := &port{}
 	l := &loop{port: p, wheel: timer.NewWheel(0), peers: make([]*PeerClient, 1), sweepAt: sweepEvery}
-	l.warm.init()
 	for p.now = sweepEvery; p.now < 3*sweepEvery; p.now += sweepEvery / 10 {
 		l.now = p.now
 		l.arm() // as at the end of every event
@@ -110,4 +111,96 @@ func TestSweepIsNotPutOff(t *testing.T) {
 			t.Fatalf("at %v the alarm is set to %v, and the sweep was due at %v", p.now, p.alarmAt, sweepEvery)
 		}
 	}
+}
+
+// An alarm that is set already is not set again, and one that has gone off is.
+func TestAlarmIsSetOnce(t *testing.T) {
+	n, tr := onBench(t)
+	l, set := n.loops[0], &countingPort{benchLoop: tr.loop}
+	l.port = set
+	due := tr.loop.now + time.Second
+	var again timer.Timer
+	again.Fire = func(now time.Duration) { l.wheel.Set(&again, now) } // for the next turn
+	l.wheel.Set(&again, due)
+	for range 5 {
+		l.enter()
+		l.leave()
+	}
+	if set.calls != 1 || tr.loop.alarm != due {
+		t.Errorf("five events without a new deadline have set the alarm %d times, to %v; want once, to %v", set.calls, tr.loop.alarm, due)
+	}
+	tr.loop.now, tr.loop.alarm = due, transport.Never // it goes off
+	l.turn()
+	if tr.loop.alarm != due {
+		t.Errorf("an alarm that has gone off and is wanted again at once is set to %v, want %v", tr.loop.alarm, due)
+	}
+}
+
+type countingPort struct {
+	*benchLoop
+	calls int
+}
+
+func (p *countingPort) WakeAt(at time.Duration) {
+	p.calls++
+	p.benchLoop.WakeAt(at)
+}
+
+// Sweeps come at multiples of sweepEvery, never late for the silent, and never early for what is to cool.
+func TestSweepsShareTheirTimes(t *testing.T) {
+	l := &loop{now: 3*sweepEvery + 7*time.Millisecond, sweepAt: transport.Never}
+	l.peers = make([]*PeerClient, 1)
+	l.sweepSilent()
+	latest := l.now + sweepEvery*sweepRounds
+	if l.sweepAt%sweepEvery != 0 || l.sweepAt > latest || l.sweepAt <= latest-sweepEvery {
+		t.Errorf("at %v one silent peer is looked at by %v, want by %v", l.now, l.sweepAt, latest)
+	}
+	p := &PeerClient{loop: l}
+	p.touch()
+	cool := l.now + coolAfter
+	if l.sweepAt%sweepEvery != 0 || l.sweepAt < cool || l.sweepAt >= cool+sweepEvery {
+		t.Errorf("what is used at %v may cool at %v, and the sweep comes at %v", l.now, cool, l.sweepAt)
+	}
+}
+
+// The ring of warm peers is in the order of their last use, to within touchEvery.
+func TestWarmPeers(t *testing.T) {
+	l := &loop{sweepAt: transport.Never}
+	var p [3]*PeerClient
+	for i := range p {
+		p[i] = &PeerClient{loop: l}
+	}
+	expect := func(when string, want ...*PeerClient) {
+		t.Helper()
+		var got []*PeerClient
+		for at := l.warm.oldest(); at != nil && len(got) < 4; at = at.warmNext {
+			if got = append(got, at); at == l.warm.young {
+				break
+			}
+		}
+		if !slices.Equal(got, want) || l.warm.empty() != (len(want) == 0) {
+			t.Fatalf("%s: %d peers in the ring in another order, want %d", when, len(got), len(want))
+		}
+	}
+	expect("at first")
+	for i := range p {
+		p[i].touch()
+	}
+	expect("each used once", p[0], p[1], p[2])
+	l.now = touchEvery - 1
+	p[0].touch()
+	expect("used again at once", p[0], p[1], p[2])
+	l.now = touchEvery
+	p[0].touch()
+	p[0].touch()
+	expect("used again later", p[1], p[2], p[0])
+	l.warm.drop(p[2])
+	l.warm.drop(p[2])
+	expect("without one of the middle", p[1], p[0])
+	l.warm.drop(p[0])
+	expect("without the youngest", p[1])
+	l.warm.drop(p[1])
+	expect("without any")
+	p[2].touch()
+	expect("after having been empty", p[2])
 }

@@ -134,6 +134,9 @@ const (
 	// again costs half a microsecond.
 	coolAfter = 250 * time.Millisecond
 
+	// touchEvery is how exactly the last use of a peer is known: by less than this coolAfter may be too short.
+	touchEvery = 50 * time.Millisecond
+
 	// flushBudget bounds what one flush writes before the loop looks at its other peers; flushBudgetInteractive applies
 	// while requests are under way on the same connection, so that they need not wait behind bulk.
 	flushBudget            = 1 << 20

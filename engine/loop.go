@@ -13,36 +13,43 @@ import (
 // A loop is the engine's half of a transport loop: it owns peers, timers and a dispatch table, and nobody else touches
 // them. Everybody else asks it by posting.
 type loop struct {
+	// Fixed, the table aside. Whoever asks on another goroutine reads here, too.
 	net   *Network
 	port  transport.Loop
-	index int           // in Network.loops
 	ahead time.Duration // engine time before port's clock began: see clock
-	over  chan struct{} // closed when port has ended: what is posted is not done any more
+	wheel *timer.Wheel  // the loop's, as is table
+	table *table
+	index int // in Network.loops
 
-	// Owned by the loop.
+	// Owned by the loop. What every event needs comes first: a process may have very many nodes, and then their loops are as
+	// cold as their peers.
 	now      time.Duration // of the current event
-	depth    int           // of events within events
-	wheel    *timer.Wheel
-	peers    []*PeerClient // open ones, in no order; peer.index is the place
-	sweepAt  time.Duration
-	cursor   int // where the sweep goes on
-	table    *table
-	ctx      ComponentContext // lent to Receive, one message at a time
-	frame    framing.Frame    // being delivered
-	held     int              // bytes of the message being handled that are consumed when that is done
-	packed   []byte           // the message being handled as it came, if that was compressed
-	plain    bool             // nothing but components waits for the messages of the peer that is being served
-	foreign  bool             // a component's code has run during this event
-	warm     peerList         // peers that hold ciphers or buffers, oldest use first
-	received tally
-	woke     bool          // a waiting goroutine was woken during this event
-	refusal  error         // what a component has refused the last message with, if it has; only looked at by ackable
-	handler  *slot         // whose code ran last during this event
-	inside   bool          // and runs now
 	began    time.Duration // when the current event began
 	alarmAt  time.Duration // what the transport's alarm is set to
-	opcodes  opcodeTally   // messages of this event
-	health   loopHealth    // written by the loop, read by anybody
+	sweepAt  time.Duration // when the next sweep is due; Never without peers
+	depth    int           // of events within events
+	handler  *slot         // whose code ran last during this event
+	warm     peerList      // peers that hold ciphers or buffers, oldest use first
+	held     int           // bytes of the message being handled that are consumed when that is done
+	plain    bool          // nothing but components waits for the messages of the peer that is being served
+	foreign  bool          // a component's code has run during this event
+	woke     bool          // a waiting goroutine was woken during this event
+	inside   bool          // a component's code runs now: handler's
+	frame    framing.Frame // being delivered
+	received tally
+	opcodes  opcodeTally      // messages of this event
+	health   loopHealth       // written by the loop, read by anybody
+	ctx      ComponentContext // lent to Receive, one message at a time
+	packed   []byte           // the message being handled as it came, if that was compressed
+	refusal  error            // what a component has refused the last message with, if it has; only looked at by ackable
+	peers    []*PeerClient    // open ones, in no order; peer.index is the place
+	cursor   int              // where the sweep goes on
+
+	spare      []*PeerClient // the dirty list that is not in use
+	spareTasks []func()
+
+	over chan struct{} // closed when port has ended: what is posted is not done any more; fixed
+	goid atomic.Uint64
 
 	// Any goroutine, under mu.
 	mu       sync.Mutex
@@ -52,22 +59,18 @@ type loop struct {
 	woken    bool          // a turn has been asked for
 	closed   bool
 
-	spare      []*PeerClient // owned by the loop: the dirty list that is not in use
-	spareTasks []func()
-
 	inUserCode atomic.Bool // a component's code runs, or has run during this event; see onLoop
-	goid       atomic.Uint64
 }
 
 func newLoop(s *sink, port transport.Loop) *loop {
 	n := s.net
-	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load(), alarmAt: transport.Never}
+	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load(),
+		alarmAt: transport.Never, sweepAt: transport.Never}
 	if len(n.loops) > 0 {
 		l.ahead = n.loops[0].clock() - port.Now()
 	}
 	l.now = l.clock()
 	l.wheel = timer.NewWheel(l.now)
-	l.warm.init()
 	return l
 }
 
@@ -119,6 +122,7 @@ func (l *loop) turn() {
 	l.enter()
 	if l.alarmAt <= l.now {
 		l.health.late.add(l.now - l.alarmAt)
+		l.alarmAt = transport.Never // it has gone off
 	}
 	l.wheel.Advance(l.now, timersPerTurn)
 	l.sweep()
@@ -206,17 +210,14 @@ func (l *loop) schedule(p *PeerClient) {
 	}
 }
 
-// arm sets the transport's alarm for the next timer or sweep.
+// arm sets the transport's alarm for the next timer or sweep, if it is not set to that already.
 func (l *loop) arm() {
-	at := transport.Never
+	at := l.sweepAt // it may have passed: a loop that is never idle has its sweep all the same
 	if due, ok := l.wheel.Next(); ok {
-		at = due
+		at = min(at, due)
 	}
-	if len(l.peers) > 0 || !l.warm.empty() {
-		if next := l.now + l.sweepAfter(); l.sweepAt > next { // a peer has become warm
-			l.sweepAt = next
-		}
-		at = min(at, l.sweepAt) // it may have passed: a loop that is never idle has its sweep all the same
+	if at == l.alarmAt {
+		return
 	}
 	l.alarmAt = at
 	if at != transport.Never {
@@ -225,14 +226,9 @@ func (l *loop) arm() {
 	l.port.WakeAt(at)
 }
 
-// sweepAfter is the time to the next sweep. Few peers that are cold need few sweeps: a process may have very many nodes of
-// one peer each.
-func (l *loop) sweepAfter() time.Duration {
-	if !l.warm.empty() || len(l.peers) == 0 {
-		return sweepEvery
-	}
-	return sweepEvery * time.Duration(max(sweepRounds/len(l.peers), 1))
-}
+// sweepBy has the next sweep made at, or up to sweepEvery before. Sweeps are made at multiples of sweepEvery, so that all
+// loops of a process, which may have very many nodes, wake together and not each for itself.
+func (l *loop) sweepBy(at time.Duration) { l.sweepAt = min(l.sweepAt, at-at%sweepEvery) }
 
 // sweep looks after peers that have no timer of their own: it cools those that were warm and finds the silent ones.
 func (l *loop) sweep() {
@@ -253,8 +249,22 @@ func (l *loop) sweep() {
 		l.cursor++
 		l.silence(p)
 	}
-	l.sweepAt = l.now + l.sweepAfter()
+	l.sweepAt = transport.Never
+	l.sweepSilent()
+	if p := l.warm.oldest(); p != nil {
+		l.sweepCool(p)
+	}
 }
+
+// sweepSilent plans a sweep for the silent. Few peers need few of them.
+func (l *loop) sweepSilent() {
+	if n := len(l.peers); n > 0 {
+		l.sweepBy(l.now + sweepEvery*time.Duration(max(sweepRounds/n, 1)))
+	}
+}
+
+// sweepCool plans a sweep for p, which cools first.
+func (l *loop) sweepCool(p *PeerClient) { l.sweepBy(p.usedAt + coolAfter + sweepEvery - 1) }
 
 // silence tells the components that asked for it how long p has said nothing.
 func (l *loop) silence(p *PeerClient) {
@@ -274,6 +284,7 @@ func (l *loop) add(p *PeerClient) {
 	p.index = int32(len(l.peers))
 	l.peers = append(l.peers, p)
 	l.health.peers.Store(int64(len(l.peers)))
+	l.sweepSilent()
 }
 
 func (l *loop) remove(p *PeerClient) {
@@ -314,33 +325,43 @@ func (l *loop) end(s *slot) {
 	}
 }
 
-// A peerList is an intrusive list of the loop's warm peers in the order of their last use.
-type peerList struct{ head PeerClient }
+// A peerList is an intrusive ring of the loop's warm peers in the order of their last use.
+type peerList struct{ young *PeerClient } // used last; nil: the list is empty
 
-func (l *peerList) init() { l.head.warmNext, l.head.warmPrev = &l.head, &l.head }
-
-func (l *peerList) empty() bool { return l.head.warmNext == &l.head }
+func (l *peerList) empty() bool { return l.young == nil }
 
 func (l *peerList) oldest() *PeerClient {
 	if l.empty() {
 		return nil
 	}
-	return l.head.warmNext
+	return l.young.warmNext
 }
 
 func (l *peerList) drop(p *PeerClient) {
-	if p.warmNext != nil {
-		p.warmNext.warmPrev, p.warmPrev.warmNext = p.warmPrev, p.warmNext
-		p.warmNext, p.warmPrev = nil, nil
+	if p.warmNext == nil {
+		return
 	}
+	if l.young == p {
+		l.young = p.warmPrev
+	}
+	if l.young == p { // it was alone
+		l.young = nil
+	}
+	p.warmNext.warmPrev, p.warmPrev.warmNext = p.warmPrev, p.warmNext
+	p.warmNext, p.warmPrev = nil, nil
 }
 
 // use moves p to the young end.
 func (l *peerList) use(p *PeerClient) {
-	if l.head.warmPrev == p {
+	if l.young == p {
 		return
 	}
 	l.drop(p)
-	p.warmPrev, p.warmNext = l.head.warmPrev, &l.head
-	p.warmPrev.warmNext, l.head.warmPrev = p, p
+	if l.empty() {
+		p.warmNext, p.warmPrev = p, p
+	} else {
+		p.warmPrev, p.warmNext = l.young, l.young.warmNext
+		p.warmPrev.warmNext, p.warmNext.warmPrev = p, p
+	}
+	l.young = p
 }

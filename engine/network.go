@@ -26,18 +26,22 @@ import (
 // A Network is one node: an identity, its listening addresses, its peers. Its methods may be called from any goroutine
 // unless they say otherwise. Two Networks in one process know nothing of each other.
 type Network struct {
+	// What every message needs comes first, so that it is together in the cache.
+	table atomic.Pointer[table]
+	bufs  *session.Buffers
+	loops []*loop // those of all transports, one transport after the other; fixed by Start
+	phase atomic.Uint32
+
 	cfg      Config
 	log      *slog.Logger
 	id       identity.ID
 	instance uint64
 	registry *opcode.Registry
-	bufs     *session.Buffers
 	connMgr  ConnMgr
 	checked  *identity.Cache // records whose signature has been verified
 	records  *lru.Cache[identity.ID, shown]
 	worked   *lru.Cache[identity.ID, transport.Addr] // where nodes were reached
 	workers  *workers
-	table    atomic.Pointer[table]
 	scratch  sync.Pool // *[]byte, for encoding messages
 	calls    sync.Pool // *call
 	timers   sync.Pool // *time.Timer, stopped
@@ -45,9 +49,7 @@ type Network struct {
 	littleEndian opcode.Codec // what messages are encoded with unless they say otherwise
 	callbacks    *slot        // stands for functions of the application that are no component's
 
-	phase atomic.Uint32
 	sinks []*sink // one for each transport; fixed by New
-	loops []*loop // those of all transports, one transport after the other; fixed by Start
 	bound []transport.Addr
 
 	compose   sync.Mutex // serialises changes of the components

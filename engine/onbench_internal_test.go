@@ -34,7 +34,7 @@ func (l *benchLoop) Wake()                   { l.woken.Store(true) }
 func (l *benchLoop) WakeAt(at time.Duration) { l.alarm = at }
 
 func (t *benchTransport) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
-	t.sink, t.loop = s, &benchLoop{now: time.Second}
+	t.sink, t.loop = s, &benchLoop{now: time.Second, alarm: transport.Never}
 	return listen, nil
 }
 func (t *benchTransport) Loops() []transport.Loop { return []transport.Loop{t.loop} }

@@ -50,44 +50,46 @@ var moves = [...][5]bool{
 // Its methods may be called from any goroutine unless they say otherwise. It is made by the Network; after the connection
 // has ended it stays valid and every call fails with the reason. It belongs to one event loop for its whole life.
 type PeerClient struct {
-	// Fixed before anybody else sees the peer.
-	net      *Network
-	loop     *loop
-	link     transport.Link
-	id       identity.ID
-	key      identity.PublicKey
-	instance uint64 // of the peer's process: a new one means that it has restarted
+	// The fields are in the order in which a message needs them, and not in that of their owners: with very many peers each
+	// cache line is one that has to be fetched. What a request needs is in the first three, its reply in the next two.
+
+	net      *Network       // fixed before anybody else sees the peer, as are loop and link
+	loop     *loop          //
+	link     transport.Link //
+	dg       *datagrams     // nil: the connection is a stream; fixed
+	life     atomic.Uint32  // state; written by the loop, read by anybody
+	dialled  bool           // by this node; fixed
+	rides    bool           // on the connections of other peers: relayed; fixed
+	inflates bool           // the peer takes compressed messages; fixed before messages are sent
+	opened   bool           // PeerConnect has been called, PeerDisconnect not; the loop's
+	speaks   bool           // the other side can open what we seal; the loop's
+	probing  bool           // a Ping is under way to see whether the peer lives; the loop's
+	mu       sync.Mutex
+	send     sending      // under mu, except what sending says
+	asked    atomic.Int64 // when a request last went either way, engine time; any goroutine
+	heardAt  atomic.Int64 // when bytes last came, engine time; written by the loop, read by anybody
+
+	// Owned by the loop.
+	usedAt   time.Duration // when ciphers or buffers were last used, to within touchEvery
+	receipt  receipt
+	in       *inbound    // while messages are gathered, gated or awaited
+	warmNext *PeerClient // in loop.warm
+	warmPrev *PeerClient
+	recv     session.Receiver
+	greet    *greeting // until open
+	parting  *parting  // after our goodbye
+	index    int32     // in loop.peers; -1: not there
+	place    int32     // in the list of the ConnMgr, and under its lock
 
 	// Written by the loop, read by anybody.
 	why      atomic.Pointer[CloseError] // how the connection ended
-	heardAt  atomic.Int64               // when bytes last came, engine time
 	openedAt atomic.Int64               // engine time; 0: not open yet
-	life     atomic.Uint32              // state
+	rtt      atomic.Int64               // smoothed, nanoseconds; 0: not measured; written by anybody
 
-	rtt   atomic.Int64 // smoothed, nanoseconds; 0: not measured; any goroutine
-	asked atomic.Int64 // when a request last went either way, engine time; any goroutine
-
-	// Owned by the loop; the first is fixed like those above.
-	dialled  bool       // by this node
-	rides    bool       // on the connections of other peers: relayed; fixed
-	inflates bool       // the peer takes compressed messages; fixed
-	opened   bool       // PeerConnect has been called, PeerDisconnect not
-	speaks   bool       // the other side can open what we seal
-	probing  bool       // a Ping is under way to see whether the peer lives
-	index    int32      // in loop.peers; -1: not there
-	place    int32      // in the list of the ConnMgr, and under its lock
-	greet    *greeting  // until open
-	parting  *parting   // after our goodbye
-	dg       *datagrams // nil: the connection is a stream; fixed
-	in       *inbound   // while messages are gathered, gated or awaited
-	recv     session.Receiver
-	receipt  receipt
-	usedAt   time.Duration // when ciphers or buffers were last used
-	warmNext *PeerClient   // in loop.warm
-	warmPrev *PeerClient
-
-	mu   sync.Mutex
-	send sending // under mu, except what sending says
+	// Fixed before anybody else sees the peer.
+	id       identity.ID
+	key      identity.PublicKey
+	instance uint64 // of the peer's process: a new one means that it has restarted
 }
 
 // state is the current state. Any goroutine.
@@ -184,10 +186,19 @@ func (p *PeerClient) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", p.id.Short()), slog.String("addr", p.link.Remote().String()))
 }
 
-// touch marks p as in use, so that its ciphers and buffers stay for a moment. On the loop.
+// touch marks p as in use, so that its ciphers and buffers stay for a moment. On the loop. Within touchEvery of the last time
+// it does nothing: moving p in the list writes to its neighbours, which are out of the cache where there are many peers.
 func (p *PeerClient) touch() {
-	p.usedAt = p.loop.now
-	p.loop.warm.use(p)
+	l := p.loop
+	if p.warmNext != nil && l.now-p.usedAt < touchEvery {
+		return
+	}
+	first := l.warm.empty()
+	p.usedAt = l.now
+	l.warm.use(p)
+	if first {
+		l.sweepCool(p)
+	}
 }
 
 // cool gives back what only an active peer needs. On the loop. A peer that is in the middle of something stays warm.

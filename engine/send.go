@@ -33,7 +33,6 @@ const fragmentID = 1 << 31
 // sending is the sending side of a peer. All of it is under the peer's mu, except sealer and the fields of outbound that
 // say otherwise: they belong to whoever owns the flush.
 type sending struct {
-	sealer  session.Sender
 	out     *outbound // nil while there is nothing to send and nothing asked
 	err     error     // why nothing can be sent any more
 	open    bool      // messages may be sent; before that only control
@@ -41,9 +40,10 @@ type sending struct {
 	granted bool      // Credit has been queued: nothing may go before it
 	room    bool      // the kernel has room again, said before the flush was parked
 	flush   flushing
+	lastID  uint32
 	allowed uint64 // the peer's credit: bytes of frames we may have sent
 	spent   uint64 // bytes of frames sealed; written by the flush owner, under mu
-	lastID  uint32
+	sealer  session.Sender
 }
 
 // A goodbyeFrame is a Disconnect or an Error that waits until it is its turn; op 0: none.

@@ -26,8 +26,8 @@ const headerSize = 4
 // cannot know.
 type RecordKey struct {
 	_       [0]func()
-	key     [keySize]byte
 	counter uint64 // of the next record. Invariant: key has been replaced counter/RekeyEvery times
+	key     [keySize]byte
 }
 
 // A Cipher is a RecordKey made ready for use: about 800 bytes, made in half a microsecond. It serves the key it was

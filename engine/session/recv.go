@@ -18,9 +18,9 @@ var ErrSealed = errors.New("session: a sealed record over a link that seals by i
 
 // A Receiver opens the records of one direction. The zero value waits for Start; it belongs to the peer's loop.
 type Receiver struct {
-	key    handshake.RecordKey
 	cipher *handshake.Cipher // nil while cold; bare if the link seals
 	carry  []byte            // the beginning of a record whose rest has not arrived; lent by Buffers
+	key    handshake.RecordKey
 }
 
 // Start gives the receiver the key of its direction.

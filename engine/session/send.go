@@ -117,8 +117,8 @@ func (b *Batch) Drop(bufs *Buffers) {
 // A Sender seals the records of one direction. The zero value waits for Start; it belongs to the owner of the peer's
 // flush.
 type Sender struct {
-	key    handshake.RecordKey
 	cipher *handshake.Cipher // nil while cold; bare if the link seals
+	key    handshake.RecordKey
 }
 
 // Start gives the sender the key of its direction.

@@ -23,6 +23,11 @@ type Wheel struct {
 	// moving the timers of the one slot that has to be emptied for here to become to; those already moved wait as seen from to.
 	here, to uint64
 
+	// What Next has found: first is the first tick in which something may be due, while known, and 0 if there is none. Set
+	// makes it earlier; whatever takes a timer away leaves it to be found anew.
+	first uint64
+	known bool
+
 	// late are the timers set for a time that had come: they fire in the next Advance and not in the one that is under way,
 	// or a timer that sets itself for now would never let it end. Their tick is tickBefore(now).
 	late ring
@@ -59,6 +64,7 @@ func (w *Wheel) Set(t *Timer, at time.Duration) {
 	}
 	if t.Armed() {
 		t.unlink()
+		w.known = false
 	}
 	if at <= w.now {
 		t.tick = tickBefore(w.now)
@@ -67,6 +73,9 @@ func (w *Wheel) Set(t *Timer, at time.Duration) {
 	}
 	t.tick = tickAfter(at)
 	w.slot(w.here, t.tick).push(t)
+	if w.first == 0 || t.tick < w.first {
+		w.first = t.tick
+	}
 }
 
 // Stop disarms t and reports whether it was armed. After it, t does not fire until it is set again. O(1).
@@ -75,27 +84,33 @@ func (w *Wheel) Stop(t *Timer) bool {
 		return false
 	}
 	t.unlink()
+	w.known = false
 	return true
 }
 
 // Next returns when Advance should be called again: never later than the earliest deadline, rounded up to a Tick. It may
 // be earlier, when timers have to move down before it is known which is first. If something is due already it is the
-// time of the last Advance. ok is false if no timer is armed. It looks at one word per level.
+// time of the last Advance. ok is false if no timer is armed. It looks at one word per level, and at less when nothing has
+// fired, moved or been stopped since it was last called.
 func (w *Wheel) Next() (at time.Duration, ok bool) {
 	if !w.late.empty() {
 		return w.now, true
 	}
-	tick, ok := w.earliest() // where an Advance was cut short this may lie before now, and means now
-	if !ok {
+	if !w.known {
+		w.first, _ = w.earliest()
+		w.known = true
+	}
+	if w.first == 0 {
 		return 0, false
 	}
-	return max(timeOf(tick), w.now), true
+	return max(timeOf(w.first), w.now), true // where an Advance was cut short first may lie before now, and means now
 }
 
 // Advance tells the wheel the time and fires what is due, in order, but no more than max timers; it returns how many. What
 // is left then fires in the next Advance. Whether something is left, Next tells, and the count does not: Advance also
 // ends early if it had to move more than a few times max timers. A now before the last one is taken for that.
 func (w *Wheel) Advance(now time.Duration, max int) (fired int) {
+	w.known = false
 	if !w.late.empty() {
 		w.slot(w.here, tickBefore(w.now)).take(&w.late)
 	}

@@ -301,10 +301,11 @@ func (l *portLoop) turn() { l.port.sink.Turn(l) }
 // A link is a link as its Port's engine sees it.
 type link struct {
 	transport.Link
+	sink  transport.Sink // the Port's engine
+	face  transport.Link // this link as it is told of it
+	owner any
 	port  *Port
 	loop  *portLoop
-	face  transport.Link // this link as the Port's engine is told of it
-	owner any
 }
 
 // A datagramLink is a link over datagrams.
@@ -321,7 +322,7 @@ func (l *datagramLink) Authentic(newest bool) { l.under.Authentic(newest) }
 func (l *datagramLink) Stalled()              { l.under.Stalled() }
 
 func newLink(under transport.Link, p *Port) *link {
-	l := link{Link: under, port: p, loop: p.loops[under.Loop().Index()].(*portLoop)}
+	l := link{Link: under, sink: p.sink, port: p, loop: p.loops[under.Loop().Index()].(*portLoop)}
 	if d, ok := under.(transport.DatagramLink); ok {
 		dl := &datagramLink{link: l, under: d}
 		dl.face = dl
@@ -365,13 +366,13 @@ func (s *sink) DialFailed(tag any, err error) {
 
 func (s *sink) Bytes(under transport.Link, b []byte) {
 	if l, ok := under.Owner().(*link); ok {
-		l.port.sink.Bytes(l.face, b)
+		l.sink.Bytes(l.face, b)
 	}
 }
 
 func (s *sink) Writable(under transport.Link) {
 	if l, ok := under.Owner().(*link); ok {
-		l.port.sink.Writable(l.face)
+		l.sink.Writable(l.face)
 	}
 }
 
