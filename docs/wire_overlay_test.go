@@ -26,7 +26,7 @@ var overlayLimits = map[string]int{
 }
 
 // overlayVectors are the files of vectors.
-var overlayVectors = []string{"../skad/testdata/messages.txt", "../skad/spread/testdata/messages.txt", "../engine/component/overlay/testdata/envelopes.txt"}
+var overlayVectors = []string{"../skad/testdata/messages.txt", "../skad/spread/testdata/messages.txt", "../engine/component/overlay/testdata/envelopes.txt", "../engine/component/reach/testdata/messages.txt"}
 
 // A wireVector is one block of those files.
 type wireVector struct {
@@ -225,7 +225,7 @@ func TestWireOverlay(t *testing.T) {
 			t.Errorf("the bad vector %q is not explained", name)
 		}
 	}
-	for _, op := range []string{"12", "13", "21", "22", "23", "24", "25", "26"} {
+	for _, op := range []string{"12", "13", "21", "22", "23", "24", "25", "26", "27", "28"} {
 		if !seen[op] {
 			t.Errorf("opcode %s has no section", op)
 		}
