@@ -9,6 +9,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
@@ -44,6 +45,21 @@ func Example_overlay() {
 	check(one.SendTo(ctx, net.ID(), []byte("to you")))
 	fmt.Printf("%s, %s\n", (<-heard).Payload, (<-told).Payload)
 	// Output: to everybody, to you
+}
+
+func Example_reachability() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	net, done := member(ctx, make(chan broadcast.Message, 8), make(chan overlay.Message, 8))
+	defer done()
+
+	others, _ := engine.ComponentOf[*reach.Component](net)
+	r := others.Reachability()
+	fmt.Println(r.Verdict, r.Client, r) // on the Internet: unreachable true unreachable, 0 of 3 networks came in
+	for _, v := range r.Votes {
+		fmt.Println(v.Network, v.Addr, v.Answer)
+	}
+	// Output: unknown false unknown, nobody was asked
 }
 
 // member starts the first node of an overlay.

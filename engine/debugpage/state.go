@@ -11,6 +11,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/ack"
 	"github.com/carrier-p2p/carrier/engine/component/backoff"
 	"github.com/carrier-p2p/carrier/engine/component/metric"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -182,6 +183,11 @@ func books(n *engine.Network) (out []book) {
 	if c, ok := engine.ComponentOf[*metric.Component](n); ok {
 		s := c.Stats()
 		out = append(out, book{"metric", []counter{{"asked", s.Asked}, {"answered", s.Answered}, {"lost", s.Lost}, {"served", s.Served}}})
+	}
+	if c, ok := engine.ComponentOf[*reach.Component](n); ok {
+		s := c.Stats()
+		out = append(out, book{"reach", []counter{{"rounds", s.Rounds}, {"asked", s.Asked}, {"asked by others", s.Requests}, {"dialled", s.Probes},
+			{"reached", s.Reached}, {"foreign", s.Foreign}, {"hasty", s.Hasty}, {"busy", s.Busy}}})
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -134,6 +135,21 @@ var families = []family{
 	counter("metric_questions_total", "Questions to peers, by outcome, and those of peers.", ofMetric(func(v *view) []sample {
 		return split("answered", v.metric.Answered, "lost", v.metric.Lost, "served", v.metric.Served)
 	}), "outcome"),
+
+	gauge("reach_verdict", "1 for what peers say of whether this node can be dialled, 0 for what they do not.", ofReach(verdicts), "verdict"),
+	gauge("reach_client", "Whether the node record says that this node is a client.", ofReach(func(v *view) []sample {
+		if v.reach.Client {
+			return []sample{{value: 1}}
+		}
+		return []sample{{}}
+	})),
+	gauge("reach_networks", "Networks whose peers can be asked about it.", ofReach(one(func(v *view) int { return v.reach.Networks }))),
+	counter("reach_rounds_total", "Times peers were asked, or there were too few to ask.", ofReach(one(func(v *view) int64 { return v.reach.stats.Rounds }))),
+	counter("reach_asked_total", "Questions to peers.", ofReach(one(func(v *view) int64 { return v.reach.stats.Asked }))),
+	counter("reach_requests_total", "Dials back that peers have asked for, by outcome.", ofReach(func(v *view) []sample {
+		s := v.reach.stats
+		return split("reached", s.Reached, "not_reached", s.NotReached, "foreign", s.Foreign, "hasty", s.Hasty, "busy", s.Busy)
+	}), "outcome"),
 }
 
 func ofAcks(read func(*view) []sample) func(*view) []sample {
@@ -146,6 +162,21 @@ func ofBackoff(read func(*view) []sample) func(*view) []sample {
 
 func ofMetric(read func(*view) []sample) func(*view) []sample {
 	return when(func(v *view) bool { return v.metric != nil }, read)
+}
+
+func ofReach(read func(*view) []sample) func(*view) []sample {
+	return when(func(v *view) bool { return v.reach != nil }, read)
+}
+
+func verdicts(v *view) (out []sample) {
+	for _, x := range []reach.Verdict{reach.Unknown, reach.Reachable, reach.Unreachable} {
+		s := sample{labels: []string{x.String()}}
+		if x == v.reach.Verdict {
+			s.value = 1
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // when reads only where there is something to read.

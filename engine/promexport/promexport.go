@@ -27,6 +27,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/ack"
 	"github.com/carrier-p2p/carrier/engine/component/backoff"
 	"github.com/carrier-p2p/carrier/engine/component/metric"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 )
 
 // labelLimit bounds the values of a label. What does not fit is summed up under "other".
@@ -79,6 +80,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		s := m.Stats()
 		v.metric = &s
 	}
+	if r, ok := engine.ComponentOf[*reach.Component](c.net); ok {
+		v.reach = &reachView{r.Reachability(), r.Stats()}
+	}
 	for _, f := range families {
 		for _, s := range bounded(f.read(&v)) {
 			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, s.value, s.labels...)
@@ -98,6 +102,13 @@ type view struct {
 	acks    *ack.Stats
 	backoff *backoff.Stats
 	metric  *metric.Stats
+	reach   *reachView
+}
+
+// A reachView is what component/reach has to say.
+type reachView struct {
+	reach.Report
+	stats reach.Stats
 }
 
 // A sample is one series of a family.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/backoff"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -35,6 +36,13 @@ func started(t *testing.T) *engine.Network {
 	n, err := node.New(node.Config{Listen: []string{"tcp://127.0.0.1:0"}, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Loops: 2,
 		Reconnect: &backoff.Config{}})
 	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := reach.New(reach.Config{}) // a node of an overlay has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.AddComponent(others); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Start(t.Context()); err != nil {
@@ -128,6 +136,10 @@ func TestCollect(t *testing.T) {
 		"carrier_ack_sent_total,outcome=acked":                       0,
 		"carrier_reconnect_waiting":                                  0,
 		"carrier_metric_questions_total,outcome=served":              0,
+		"carrier_reach_verdict,verdict=unknown":                      1,
+		"carrier_reach_verdict,verdict=reachable":                    0,
+		"carrier_reach_client":                                       0,
+		"carrier_reach_requests_total,outcome=not_reached":           0,
 		"carrier_faults_total,whose=peer":                            0,
 		"carrier_buffer_limit_bytes":                                 engine.MemoryDefault,
 	} {

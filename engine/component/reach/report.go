@@ -59,12 +59,13 @@ type Stats struct {
 	Rounds int64 // of questions
 	Asked  int64 // questions to peers
 
-	Requests int64 // dials back that others have asked for
-	Probes   int64 // of these, made
-	Reached  int64 // of these, with success
-	Foreign  int64 // not made: not the asker's own address, or not one of the scope, or not TCP
-	Hasty    int64 // not made: the asker, its network or all together have asked too often
-	Busy     int64 // not made: too many at once
+	Requests   int64 // dials back that others have asked for
+	Probes     int64 // of these, made
+	Reached    int64 // of these, with success
+	NotReached int64 // and without; the rest has failed on this side, or is under way
+	Foreign    int64 // not made: not the asker's own address, or not one of the scope, or not TCP
+	Hasty      int64 // not made: the asker, its network or all together have asked too often
+	Busy       int64 // not made: too many at once
 
 	Unasked   int64 // answers that nobody waited for
 	Malformed int64 // messages that are none; each ended its connection
@@ -76,7 +77,7 @@ func (c *Component) Stats() Stats {
 	return Stats{
 		Rounds: c.shown.Load().Rounds, Asked: c.asked.Load(),
 		Requests: s.asked.Load(), Probes: s.probes.Load(), Reached: s.reached.Load(),
-		Foreign: s.foreign.Load(), Hasty: s.hasty.Load(), Busy: s.busy.Load(),
+		NotReached: s.missed.Load(), Foreign: s.foreign.Load(), Hasty: s.hasty.Load(), Busy: s.busy.Load(),
 		Unasked: c.drops.unasked.Load(), Malformed: c.drops.malformed.Load(),
 	}
 }

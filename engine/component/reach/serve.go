@@ -17,8 +17,8 @@ import (
 
 // served counts what was asked. Any goroutine.
 type served struct {
-	running                                      atomic.Int64
-	asked, probes, reached, foreign, hasty, busy atomic.Int64
+	running                                              atomic.Int64
+	asked, probes, reached, missed, foreign, hasty, busy atomic.Int64
 }
 
 // serve takes a question, on the peer's loop.
@@ -72,9 +72,10 @@ func (c *Component) probed(p *engine.PeerClient, nonce uint64, slow time.Duratio
 		end(Reached)
 		return
 	}
-	a := NotReached
-	if ours(err) {
-		a = Abstained
+	a := Abstained
+	if !ours(err) {
+		c.served.missed.Add(1)
+		a = NotReached
 	}
 	c.loop.After(slow-c.loop.Now(), func() { end(a) })
 }
