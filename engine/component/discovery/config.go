@@ -41,6 +41,7 @@ type Config struct {
 	// for programs that keep contacts elsewhere, and is closed by the component.
 	StoreFile string
 	Store     Store
+	SaveEvery time.Duration // how often the table is written; SaveEveryDefault
 
 	// Client says that the node only asks: it is never handed out, nor in anybody's table. For nodes that cannot be dialled
 	// or do not stay.
@@ -79,11 +80,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Store != nil && c.StoreFile != "" {
 		bad("both Store and StoreFile")
 	}
-	if c.Idle == 0 {
-		c.Idle = IdleDefault
-	}
-	if c.Idle < 0 {
-		bad("Idle is negative")
+	for _, f := range []struct {
+		name string
+		v    *time.Duration
+		def  time.Duration
+	}{{"Idle", &c.Idle, IdleDefault}, {"SaveEvery", &c.SaveEvery, SaveEveryDefault}} {
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+		if *f.v < 0 {
+			bad("%s is negative", f.name)
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -160,11 +160,11 @@ func TestDo(t *testing.T) {
 
 // Everything that is wrong with a configuration is said at once.
 func TestBadConfig(t *testing.T) {
-	_, err := discovery.New(discovery.Config{Bootstrap: []string{"nonsense", "tcp://host"}, Dials: -1, Connections: -1, Idle: -1, StoreFile: "x", Store: &memory{}})
+	_, err := discovery.New(discovery.Config{Bootstrap: []string{"nonsense", "tcp://host"}, Dials: -1, Connections: -1, Idle: -1, SaveEvery: -1, StoreFile: "x", Store: &memory{}})
 	if !errors.Is(err, discovery.ErrConfig) {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"nonsense", "tcp://host", "Dials", "Connections", "Idle", "Store"} {
+	for _, part := range []string{"nonsense", "tcp://host", "Dials", "Connections", "Idle", "SaveEvery", "Store"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("nothing about %s in %v", part, err)
 		}

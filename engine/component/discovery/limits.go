@@ -16,6 +16,10 @@ const (
 	// IdleDefault is how long a connection dialled for a lookup stays after its last use. The next lookup often asks the
 	// same nodes, and a minute of keepalives costs less than one handshake.
 	IdleDefault = time.Minute
+
+	// SaveEveryDefault is how often the table is written to the store. What a killed node loses is what it has learnt in
+	// the last minute.
+	SaveEveryDefault = time.Minute
 )
 
 // Limits that nobody needs to change.
@@ -74,10 +78,6 @@ const (
 	// seedFirst and seedLast bound the pause before bootstrap addresses are dialled again while the table is empty.
 	seedFirst = time.Second
 	seedLast  = time.Minute
-
-	// saveEvery is how often the table is written to the store. What a killed node loses is what it has learnt in the last
-	// minute.
-	saveEvery = time.Minute
 
 	// restoredSeeds is how many stored contacts are asked first, as if they were bootstrap nodes: those seen last.
 	restoredSeeds = 32

@@ -48,7 +48,7 @@ func (c *Component) openStore() {
 		c.cfg.Logger.Warn("discovery: the store is not whole", "lost", lost, "err", err)
 	}
 	c.writer = &writer{store: s, batches: make(chan []store.Entry, 1), restored: int64(c.restore(list))}
-	c.saveAt = c.loop.Now() + saveEvery
+	c.saveAt = c.loop.Now() + c.cfg.SaveEvery
 	c.writer.done.Go(func() {
 		for batch := range c.writer.batches {
 			if err := s.Put(batch); err != nil {
@@ -103,7 +103,7 @@ func (c *Component) restore(list []store.Entry) (genuine int) {
 
 // save hands the table to the writer, unless it is still busy with the last batch. On the home loop.
 func (c *Component) save(now time.Duration) {
-	c.saveAt = now + saveEvery
+	c.saveAt = now + c.cfg.SaveEvery
 	if batch := c.batch(now); len(batch) > 0 {
 		select {
 		case c.writer.batches <- batch:

@@ -87,6 +87,18 @@ func TestComesBackFromStore(t *testing.T) {
 	}
 }
 
+// Who saves more often loses less: a node that is killed after seconds has something to come back to.
+func TestSaveEvery(t *testing.T) {
+	w := simWorld(t, 2)
+	w.swarm(8, setting{})
+	var m memory
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Store, c.SaveEvery = &m, 2*time.Second }})
+	w.until("the node to join", n.Joined)
+	w.sim.Run(10 * time.Second) // a minute would not have passed
+	w.written(func() bool { return m.count() > 4 })
+	w.crash(n)
+}
+
 // Whatever the clock has done between, the node comes back: entries of years ago and of the future are asked all the same.
 func TestClockJumps(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"ten years forward": -87600 * time.Hour, "ten years back": 87600 * time.Hour} {
