@@ -25,6 +25,7 @@ type Config struct {
 
 	Listen    []transport.Addr // none: this node only dials
 	Advertise []transport.Addr // addresses for the node record; none: the bound ones that others can use
+	RecordSeq uint64           // number of the first node record, above those of earlier runs; 0 means the nanoseconds since 1970
 	NetworkID string           // nodes of different networks refuse each other; "" means "carrier"
 	Agent     string           // name of the software, shown to peers; "" means "carrier"
 
@@ -121,6 +122,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	c.checkTransports(bad)
+	if c.RecordSeq == 0 {
+		c.RecordSeq = uint64(time.Now().UnixNano())
+	}
 	for _, a := range append(append([]transport.Addr{}, c.Listen...), c.Advertise...) {
 		if !a.IsValid() {
 			bad("address %v is not valid", a)

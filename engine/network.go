@@ -159,7 +159,7 @@ func (n *Network) Start(ctx context.Context) error {
 	n.phase.Store(phaseRunning)
 	slots := append([]*slot(nil), n.slots...)
 	n.compose.Unlock()
-	if len(n.cfg.Advertise) == 0 && n.own.Load().Seq == 1 { // nobody has said otherwise
+	if len(n.cfg.Advertise) == 0 && n.own.Load().Seq == n.cfg.RecordSeq { // nobody has said otherwise
 		if err := n.Advertise(usable(bound), 0); err != nil {
 			return err
 		}
@@ -335,7 +335,7 @@ func (n *Network) Readvertise(change func(have *identity.Record) ([]transport.Ad
 	n.record.Lock()
 	defer n.record.Unlock()
 	addrs, flags := change(n.own.Load())
-	seq := uint64(1)
+	seq := n.cfg.RecordSeq // who runs again has something newer to say
 	if old := n.own.Load(); old != nil {
 		seq = old.Seq + 1
 	}

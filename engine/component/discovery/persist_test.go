@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
 	"github.com/carrier-p2p/carrier/skad"
@@ -84,6 +86,33 @@ func TestComesBackFromStore(t *testing.T) {
 	r := w.lookup(back, randomKey(1), skad.LookupOptions{})
 	if len(r.Closest) != 16 || back.Stats().Restored == 0 {
 		t.Errorf("found %d, %v", len(r.Closest), describe(back))
+	}
+}
+
+// A node that comes back at another address is reached there: its record is newer than the one that it had before.
+func TestComesBackElsewhere(t *testing.T) {
+	w := simWorld(t, 2)
+	w.swarm(12, setting{})
+	was := w.nodes[5]
+	w.sim.Run(10 * time.Second)
+	w.crash(was)
+	back := w.node(setting{number: 5, engine: func(c *engine.Config) {
+		c.Listen[0].AddrPort = netip.AddrPortFrom(c.Listen[0].AddrPort.Addr(), 4002)
+	}})
+	w.until("the node to join again", back.Joined)
+	id := skad.IDOf(back.ID())
+	for i, n := range w.nodes[:12] {
+		if n == was {
+			continue
+		}
+		w.until("the node to be known at its new address", func() bool {
+			var room [1]*skad.Contact
+			near := n.View().Closest(id, 1, room[:0])
+			return len(near) == 1 && near[0].ID == id && near[0].Addrs[0] == back.Addrs()[0]
+		})
+		if t.Failed() {
+			t.Fatalf("node %d", i)
+		}
 	}
 }
 
