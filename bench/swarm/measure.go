@@ -2,17 +2,13 @@ package swarm
 
 import (
 	"context"
-	"encoding/binary"
-	"math"
-	"runtime"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/component/broadcast"
+	"github.com/carrier-p2p/carrier/bench/swarm/host"
 	"github.com/carrier-p2p/carrier/skad"
-	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // pause waits, or ends with ctx.
@@ -27,137 +23,116 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// truth returns the living nodes nearest to key, without the asker.
-func (s *swarm) truth(key, asker skad.ID) []skad.ID {
-	ids := slices.DeleteFunc(slices.Clone(s.ids), func(id skad.ID) bool { return id == asker })
-	slices.SortFunc(ids, func(a, b skad.ID) int { return a.Xor(key).Compare(b.Xor(key)) })
-	return ids[:min(len(ids), nearest)]
+// lookEvery is how often the nodes' tables are compared with the truth, which costs a hundredth of a core.
+const lookEvery = 50 * time.Millisecond
+
+// exactly waits until every honest node knows its nearest exactly, and returns what was seen last.
+func (s *swarm) exactly(ctx context.Context, phase string) (seen host.Seen, err error) {
+	for began := time.Now(); ; {
+		seen = host.Seen{}
+		for _, x := range s.up() {
+			var one host.Seen
+			if err := x.call(ctx, "Look", host.None(false), &one); err != nil {
+				return seen, err
+			}
+			seen.Honest, seen.Exact, seen.Connections = seen.Honest+one.Honest, seen.Exact+one.Exact, seen.Connections+one.Connections
+		}
+		s.cfg.Progress(phase, seen.Exact, seen.Honest)
+		if seen.Exact == seen.Honest || time.Since(began) > s.cfg.Patience {
+			return seen, nil
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return seen, err
+		}
+	}
 }
 
-// same reports whether contacts are exactly these nodes, in this order.
-func same(list []*skad.Contact, ids []skad.ID) bool {
-	return slices.EqualFunc(list, ids, func(c *skad.Contact, id skad.ID) bool { return c.ID == id })
-}
-
-// converge waits until every node knows its nearest exactly.
+// converge waits until everybody knows each other.
 func (s *swarm) converge(ctx context.Context, r *Result) error {
 	began := time.Now()
-	truth := make([][]skad.ID, len(s.nodes))
-	for i, n := range s.nodes {
-		truth[i] = s.truth(n.id, n.id)
+	seen, err := s.exactly(ctx, "converge")
+	if seen.Exact == seen.Honest {
+		r.ConvergedSeconds = time.Since(began).Seconds()
 	}
-	for {
-		exact, connections := 0, 0
-		for i, n := range s.nodes {
-			if same(n.disc.View().Closest(n.id, nearest, nil), truth[i]) {
-				exact++
-			}
-			all, _ := n.net.ConnMgr().Count()
-			connections += all
-		}
-		s.cfg.Progress("converge", exact, len(s.nodes))
-		took := time.Since(began)
-		r.Connections = float64(connections) / float64(len(s.nodes))
-		if exact == len(s.nodes) {
-			r.ConvergedSeconds = took.Seconds()
-			return nil
-		}
-		if took > s.cfg.Patience {
-			return nil
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
-	}
+	r.Connections = part(seen.Connections, seen.Honest)
+	return err
 }
+
+// errNobody says that all honest nodes have been killed.
+var errNobody = errors.New("swarm: no honest node is left")
 
 // lookupsAtOnce is how many lookups are under way.
 const lookupsAtOnce = 8
 
+// A tally of lookups. Under its mutex.
+type tally struct {
+	mu                      sync.Mutex
+	done, exact, hops, asks int
+	took                    []time.Duration
+}
+
+func (t *tally) result() Lookups {
+	l := Lookups{Count: t.done, Success: part(t.exact, t.done), Hops: part(t.hops, len(t.took)), Asked: part(t.asks, len(t.took))}
+	l.P50, l.P99, _ = percentiles(t.took)
+	return l
+}
+
 // lookups looks up random keys.
 func (s *swarm) lookups(ctx context.Context, phase string) (Lookups, error) {
 	type job struct {
-		by  *node
+		by  *member
 		key skad.ID
 	}
 	jobs := make(chan job)
-	var mu sync.Mutex
-	var exact, hops, asked, done int
-	var took []time.Duration
+	var t tally
 	var group sync.WaitGroup
 	for range lookupsAtOnce {
 		group.Go(func() {
 			for j := range jobs {
-				c, cancel := context.WithTimeout(ctx, s.cfg.Patience)
-				r, err := j.by.disc.Closest(c, j.key, skad.LookupOptions{Count: nearest})
-				cancel()
-				mu.Lock()
-				done++
-				if err == nil {
-					took = append(took, r.Took)
-					hops += r.Hops
-					asked += r.Asked
-					if same(r.Closest, s.truth(j.key, j.by.id)) {
-						exact++
-					}
-				}
-				mu.Unlock()
+				s.lookup(ctx, &t, j.by, j.key)
 			}
 		})
 	}
-	alive := s.alive()
-	for i := range s.cfg.Lookups {
-		if ctx.Err() != nil {
+	for i := 0; i < s.cfg.Lookups && ctx.Err() == nil; i++ {
+		askers := s.honest(time.Now())
+		if len(askers) == 0 {
+			s.fail(errNobody)
 			break
 		}
-		jobs <- job{alive[s.rnd.IntN(len(alive))], randomKey(s.rnd)}
+		jobs <- job{askers[s.rnd.IntN(len(askers))], randomKey(s.rnd)}
 		s.cfg.Progress(phase, i+1, s.cfg.Lookups)
 	}
 	close(jobs)
 	group.Wait()
-	if ctx.Err() != nil {
-		return Lookups{}, context.Cause(ctx)
+	return t.result(), context.Cause(ctx)
+}
+
+// lookup makes one and judges it, unless the node that makes it has gone meanwhile.
+func (s *swarm) lookup(ctx context.Context, t *tally, by *member, key skad.ID) {
+	began := time.Now()
+	var f host.Found
+	err := by.site.call(ctx, "Lookup", host.Quest{Number: by.Number, Key: key, Patience: s.cfg.Patience}, &f)
+	exact := err == nil && s.exact(f.Closest, key, by.ID, began)
+	if !s.lives(by) {
+		return
 	}
-	l := Lookups{Count: done, Success: part(exact, done), Hops: part(hops, len(took)), Asked: part(asked, len(took))}
-	l.P50, l.P99, _ = percentiles(took)
-	return l, nil
-}
-
-// deliveries are what nodes got of the broadcasts. Any goroutine.
-type deliveries struct {
-	mu    sync.Mutex
-	begun []time.Time       // by number
-	took  [][]time.Duration // by number: one for each node
-}
-
-func newDeliveries() *deliveries { return &deliveries{} }
-
-// begin makes the payload of the next broadcast.
-func (d *deliveries) begin(size int) (number int, payload []byte) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	number = len(d.begun)
-	d.begun = append(d.begun, time.Now())
-	d.took = append(d.took, nil)
-	payload = make([]byte, size)
-	binary.LittleEndian.PutUint64(payload, uint64(number))
-	return number, payload
-}
-
-// take is every node's broadcast.Config.Deliver.
-func (d *deliveries) take(m broadcast.Message) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if i := binary.LittleEndian.Uint64(m.Payload); i < uint64(len(d.begun)) {
-		d.took[i] = append(d.took[i], time.Since(d.begun[i]))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done++
+	if err == nil {
+		t.took = append(t.took, f.Took)
+		t.hops, t.asks = t.hops+f.Hops, t.asks+f.Asked
 	}
-	return true
+	if exact {
+		t.exact++
+	}
 }
 
-func (d *deliveries) of(number int) []time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.took[number])
+func (s *swarm) lives(m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.members[m.Number]
+	return now != nil && now.ID == m.ID
 }
 
 // broadcastsApart spaces broadcasts, so that each is measured alone.
@@ -166,68 +141,126 @@ const broadcastsApart = 50 * time.Millisecond
 // repairWithin is how long a broadcast is given: repair ends within some seconds.
 const repairWithin = 15 * time.Second
 
+// hearEvery is how often it is looked who has heard a broadcast.
+const hearEvery = 5 * time.Millisecond
+
 // broadcasts sends messages to everybody. before is called just before the first.
-func (s *swarm) broadcasts(ctx context.Context, phase string, before func()) (b Broadcasts, err error) {
-	before()
-	alive := s.alive()
-	reached, wanted := 0, 0
-	delivered, doubled := copies(alive)
+func (s *swarm) broadcasts(ctx context.Context, phase string, before func() error) (b Broadcasts, err error) {
+	if err := before(); err != nil {
+		return b, err
+	}
+	first, err := s.count(ctx)
+	if err != nil {
+		return b, err
+	}
+	reached, wanted, hops, pushed := 0, 0, 0, 0
 	var all []time.Duration
 	b.Worst = 1
 	for i := range s.cfg.Broadcasts {
-		number, payload := s.deliveries.begin(s.cfg.Payload)
-		if _, err := alive[s.rnd.IntN(len(alive))].cast.Broadcast(ctx, payload); err != nil {
+		list, want, err := s.oneBroadcast(ctx)
+		if err != nil {
 			return b, err
 		}
-		want := len(alive) - 1
-		got := s.deliveries.of(number)
-		for giveUp := time.Now().Add(repairWithin); len(got) < want && time.Now().Before(giveUp); got = s.deliveries.of(number) {
-			if err := pause(ctx, 2*time.Millisecond); err != nil {
-				return b, err
+		reached, wanted = reached+len(list), wanted+want
+		b.Worst = min(b.Worst, part(len(list), want))
+		for _, d := range list {
+			all = append(all, d.Took)
+			if d.Hops > 0 {
+				hops, pushed = hops+d.Hops, pushed+1
 			}
 		}
-		reached, wanted = reached+len(got), wanted+want
-		b.Worst = min(b.Worst, part(len(got), want))
-		all = append(all, got...)
 		s.cfg.Progress(phase, i+1, s.cfg.Broadcasts)
 		if err := pause(ctx, broadcastsApart); err != nil {
 			return b, err
 		}
 	}
-	nowDelivered, nowDoubled := copies(alive)
-	b.Copies = part(nowDoubled-doubled, nowDelivered-delivered)
-	b.Count, b.Coverage = s.cfg.Broadcasts, part(reached, wanted)
+	last, err := s.count(ctx)
+	b.Copies = part(int(last.Doubled)-int(first.Doubled), int(last.Delivered)-int(first.Delivered))
+	b.Count, b.Coverage, b.Hops = s.cfg.Broadcasts, part(reached, wanted), part(hops, pushed)
 	b.P50, b.P99, b.Max = percentiles(all)
-	return b, nil
+	return b, err
 }
 
-// copies counts the messages that nodes have had, and what came of them beside the first copy.
-func copies(nodes []*node) (delivered, doubled int) {
-	for _, n := range nodes {
-		c := n.cast.Stats()
-		delivered += int(c.Delivered)
-		doubled += int(c.Dropped[spread.Duplicate])
+// oneBroadcast has a random honest node say something, and waits until all honest nodes have heard it that were there all
+// the time, or for as long as repair takes. It returns their deliveries, and how many there should be.
+func (s *swarm) oneBroadcast(ctx context.Context) (list []host.Delivery, want int, err error) {
+	began := time.Now()
+	origins := s.honest(began)
+	if len(origins) == 0 {
+		return nil, 0, errNobody
 	}
-	return delivered, doubled
+	by := origins[s.rnd.IntN(len(origins))]
+	s.index++
+	if err := by.site.call(ctx, "Broadcast", host.Shout{Number: by.Number, Index: s.index, Size: s.cfg.Payload}, new(host.None)); err != nil {
+		if s.lives(by) {
+			return nil, 0, err
+		}
+		return nil, 0, nil // it has left with what it had to say
+	}
+	for {
+		if list, err = s.heard(ctx); err != nil {
+			return nil, 0, err
+		}
+		due := map[int]bool{}
+		for _, m := range s.honest(began) {
+			due[m.Number] = m.Number != by.Number
+		}
+		delete(due, by.Number)
+		list = slices.DeleteFunc(list, func(d host.Delivery) bool { return !due[d.Number] })
+		if len(list) >= len(due) || time.Since(began) > repairWithin {
+			return list, len(due), nil
+		}
+		if err := pause(ctx, hearEvery); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// heard collects deliveries of the last broadcast.
+func (s *swarm) heard(ctx context.Context) (all []host.Delivery, err error) {
+	for _, x := range s.up() {
+		var list []host.Delivery
+		if err := x.call(ctx, "Heard", s.index, &list); err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// count adds up the counters of honest nodes.
+func (s *swarm) count(ctx context.Context) (sum host.Sum, err error) {
+	for _, x := range s.up() {
+		var one host.Sum
+		if err := x.call(ctx, "Count", host.None(false), &one); err != nil {
+			return sum, err
+		}
+		sum.BytesOut += one.BytesOut
+		sum.Delivered += one.Delivered
+		sum.Doubled += one.Doubled
+		sum.Forged += one.Forged
+		sum.Banned += one.Banned
+		sum.Flood += one.Flood
+	}
+	return sum, nil
 }
 
 // idle measures what nodes send while nobody wants anything.
 func (s *swarm) idle(ctx context.Context, r *Result) error {
-	sent := func() (sum int64) {
-		for _, n := range s.alive() {
-			sum += n.net.Stats().BytesOut
-		}
-		return sum
-	}
 	if err := s.wait(ctx, "rest", s.cfg.Rest); err != nil {
 		return err
 	}
-	before, began := sent(), time.Now()
+	first, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	if err := s.wait(ctx, "idle", s.cfg.Idle); err != nil {
 		return err
 	}
-	r.UpkeepBytes = float64(sent()-before) / time.Since(began).Seconds() / float64(len(s.alive()))
-	return nil
+	last, err := s.count(ctx)
+	r.UpkeepBytes = float64(last.BytesOut-first.BytesOut) / time.Since(began).Seconds() / float64(len(s.honest(began)))
+	return err
 }
 
 // wait lets time pass.
@@ -240,50 +273,6 @@ func (s *swarm) wait(ctx context.Context, phase string, span time.Duration) erro
 		}
 	}
 	return nil
-}
-
-// account measures memory, and sums up how the tasks have held the loops.
-func (s *swarm) account(r *Result) {
-	s.ending.Wait()
-	alive := s.alive()
-	if now := heap(); now > s.heap {
-		r.HeapBytes = float64(now-s.heap) / float64(len(alive))
-	}
-	for _, n := range alive {
-		for _, t := range n.net.Stats().Tasks {
-			r.Tasks.Runs += t.Runs
-			r.Tasks.Longest = max(r.Tasks.Longest, t.Longest)
-			r.Tasks.Over += overMillisecond(t.Held)
-			r.Tasks.LongestWork = max(r.Tasks.LongestWork, t.LongestWork)
-			r.Tasks.OverWork += overMillisecond(t.Worked)
-		}
-	}
-}
-
-// overMillisecond counts the runs that took more than a millisecond.
-func overMillisecond(runs [len(engine.TaskBounds) + 1]int64) (n int64) {
-	for i, bound := range engine.TaskBounds {
-		if bound >= time.Millisecond {
-			n += runs[i+1]
-		}
-	}
-	return n
-}
-
-// heap is the memory in use after a collection.
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-// part returns what n makes of a whole, NaN if there is none.
-func part(n, whole int) float64 {
-	if whole == 0 {
-		return math.NaN()
-	}
-	return float64(n) / float64(whole)
 }
 
 func percentiles(spans []time.Duration) (p50, p99, most time.Duration) {

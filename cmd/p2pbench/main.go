@@ -97,7 +97,8 @@ func run() int {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("p2pbench"), kong.Description(description()),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Vars{"drivers": strings.Join(driver.Names(), ", "), "driver": driver.Names()[0]})
+		kong.Vars{"drivers": strings.Join(driver.Names(), ", "), "driver": driver.Names()[0],
+			"adversaries": strings.Join(swarm.Adversaries(), ", ")})
 	if err != nil {
 		panic("p2pbench: bug: the command line does not compile: " + err.Error())
 	}

@@ -40,14 +40,19 @@ func (p *progress) tick(t load.Tick) {
 		fmt.Fprintln(p.out, line)
 		return
 	}
+	p.shown = overwrite(p.out, line, p.shown)
+}
+
+// overwrite writes a line on a terminal over one of so many columns, and returns how many it has itself.
+func overwrite(out *os.File, line string, shown int) int {
 	// The width is asked for each time, since windows change; a line that wrapped could not be written over.
-	if columns, _, err := term.GetSize(int(p.out.Fd())); err == nil {
+	if columns, _, err := term.GetSize(int(out.Fd())); err == nil {
 		line = fit(line, columns-1)
-		p.shown = min(p.shown, max(columns-1, 0))
+		shown = min(shown, max(columns-1, 0))
 	}
 	// Blanks over what was there instead of an escape sequence: terminals disagree about those, not about blanks.
-	fmt.Fprintf(p.out, "\r%-*s", p.shown, line)
-	p.shown = len(line)
+	fmt.Fprintf(out, "\r%-*s", shown, line)
+	return len(line)
 }
 
 // fit cuts a line to so many columns.
@@ -61,7 +66,8 @@ func fit(line string, columns int) string {
 // clear takes the live line away.
 func (p *progress) clear() {
 	if p.shown > 0 {
-		fmt.Fprintf(p.out, "\r%*s\r", p.shown, "")
+		overwrite(p.out, "", p.shown)
+		fmt.Fprint(p.out, "\r")
 		p.shown = 0
 	}
 }

@@ -194,14 +194,14 @@ func (p *simProgress) tick(what string, done, total int) {
 		fmt.Fprintln(p.out, line)
 		return
 	}
-	fmt.Fprintf(p.out, "\r%-*s", p.shown, line)
-	p.shown = len(line)
+	p.shown = overwrite(p.out, line, p.shown)
 }
 
 // clear takes the live line away.
 func (p *simProgress) clear() {
 	if p.shown > 0 {
-		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", p.shown))
+		overwrite(p.out, "", p.shown)
+		fmt.Fprint(p.out, "\r")
 		p.shown = 0
 	}
 }

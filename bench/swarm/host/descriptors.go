@@ -1,4 +1,4 @@
-package swarm
+package host
 
 import "golang.org/x/sys/unix"
 

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/carrier-p2p/carrier/bench/report"
+	"github.com/carrier-p2p/carrier/bench/swarm"
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/skad/sim"
+)
+
+// A swarmResult is a run as JSON. What was not measured is null, or missing where it was not asked for.
+type swarmResult struct {
+	Nodes         int      `json:"nodes"`
+	Processes     int      `json:"processes,omitempty"`
+	Hostile       int      `json:"hostile,omitempty"`
+	Converged     *float64 `json:"converged_seconds"`
+	Connections   *float64 `json:"connections_per_node"`
+	LookupSuccess *float64 `json:"lookup_success"`
+	LookupHops    *float64 `json:"lookup_hops"`
+	LookupMs      spread50 `json:"lookup_ms"`
+	Coverage      *float64 `json:"broadcast_coverage"`
+	CoverageAfter *float64 `json:"broadcast_coverage_after_kill"`
+	BroadcastMs   spread50 `json:"broadcast_ms"`
+	Copies        *float64 `json:"broadcast_copies"`
+	Heap          *float64 `json:"heap_bytes_per_node"`
+	Upkeep        *float64 `json:"maintenance_bytes_per_second_per_node"`
+	Tasks         struct {
+		Runs      int64     `json:"runs"`
+		LongestMs float64   `json:"longest_ms"`
+		HeldMs    []taskBar `json:"held"`
+	} `json:"tasks"`
+
+	Killed          int      `json:"killed,omitempty"`
+	KilledProcesses int      `json:"killed_processes,omitempty"`
+	SuccessAfter    *float64 `json:"lookup_success_after_kill,omitempty"`
+
+	Replaced      int      `json:"replaced,omitempty"`
+	SuccessChurn  *float64 `json:"lookup_success_during_churn,omitempty"`
+	CoverageChurn *float64 `json:"broadcast_coverage_during_churn,omitempty"`
+
+	Restarted       int      `json:"restarted,omitempty"`
+	Back            *float64 `json:"back_seconds,omitempty"`
+	SuccessRestart  *float64 `json:"lookup_success_after_restart,omitempty"`
+	CoverageRestart *float64 `json:"broadcast_coverage_after_restart,omitempty"`
+
+	Simulated *swarmSimulated `json:"simulated,omitempty"`
+}
+
+type spread50 struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max,omitempty"`
+}
+
+// A taskBar is a bar of the tasks' histogram: how many held a loop for so long at most, and longer than the bar before says.
+type taskBar struct {
+	Most  *float64 `json:"at_most_ms"` // null: the rest
+	Count int64    `json:"count"`
+}
+
+// swarmSimulated has the simulator's figures under the names of the live ones.
+type swarmSimulated struct {
+	LookupSuccess *float64 `json:"lookup_success"`
+	Coverage      *float64 `json:"broadcast_coverage"`
+	Copies        *float64 `json:"broadcast_copies"`
+	SuccessAfter  *float64 `json:"lookup_success_after_kill,omitempty"`
+	CoverageAfter *float64 `json:"broadcast_coverage_after_kill,omitempty"`
+}
+
+func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
+	f := &swarmResult{Nodes: r.Nodes, Processes: r.Processes, Hostile: r.Hostile, Converged: known(r.ConvergedSeconds), Connections: known(r.Connections),
+		LookupSuccess: known(r.Lookups.Success), LookupHops: known(r.Lookups.Hops), LookupMs: spread50{millis(r.Lookups.P50), millis(r.Lookups.P99), 0},
+		Coverage: known(r.Broadcasts.Coverage), Copies: known(r.Broadcasts.Copies),
+		BroadcastMs: spread50{millis(r.Broadcasts.P50), millis(r.Broadcasts.P99), millis(r.Broadcasts.Max)},
+		Heap:        known(r.HeapBytes), Upkeep: known(r.UpkeepBytes), Killed: r.Killed, KilledProcesses: r.KilledProcesses, Replaced: r.Replaced, Restarted: r.Restarted}
+	f.Tasks.Runs, f.Tasks.LongestMs = r.Tasks.Runs, millis(r.Tasks.Longest)
+	for i, n := range r.Tasks.Held {
+		bar := taskBar{Count: n}
+		if i < len(engine.TaskBounds) {
+			bar.Most = known(millis(engine.TaskBounds[i]))
+		}
+		f.Tasks.HeldMs = append(f.Tasks.HeldMs, bar)
+	}
+	if r.Killed > 0 {
+		f.CoverageAfter, f.SuccessAfter = known(r.AfterKill.Coverage), known(r.LookupsAfterKill.Success)
+	}
+	if r.Replaced > 0 {
+		f.CoverageChurn, f.SuccessChurn = known(r.ChurnBroadcasts.Coverage), known(r.ChurnLookups.Success)
+	}
+	if r.Restarted > 0 {
+		f.Back, f.CoverageRestart, f.SuccessRestart = known(r.BackSeconds), known(r.BackInformed.Coverage), known(r.LookupsBack.Success)
+	}
+	if s != nil {
+		f.Simulated = &swarmSimulated{LookupSuccess: s.Lookups.SiblingsFound, Coverage: s.Broadcasts.CoverageMean, Copies: s.Broadcasts.Duplicates}
+		if s.LookupsAfterKill != nil {
+			f.Simulated.SuccessAfter, f.Simulated.CoverageAfter = s.LookupsAfterKill.SiblingsFound, s.BroadcastsAfterKill.CoverageMean
+		}
+	}
+	return f
+}
+
+// known returns v, nil if it is not a number.
+func known(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// A swarmTable is what people see: a name, the live figure, and the simulator's if it was asked.
+type swarmTable struct {
+	out       io.Writer
+	simulated bool
+}
+
+func (t swarmTable) row(name, figure string, simulated ...string) {
+	if !t.simulated {
+		simulated = nil
+	}
+	fmt.Fprintln(t.out, strings.TrimRight(name+"\t"+figure+"\t"+strings.Join(simulated, ""), "\t"))
+}
+
+// printSwarm writes the figures for people. s may be nil.
+func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simulated) {
+	where := ""
+	if r.Processes > 0 {
+		where = " in " + report.Plural(r.Processes, "process")
+	}
+	fmt.Fprintf(out, "swarm: %d nodes%s on loopback, joined through one in %.1f s\n", r.Nodes, where, r.JoinSeconds)
+	if r.Hostile > 0 {
+		fmt.Fprintf(out, "%d of them are hostile (%s); the figures are those of the others\n", r.Hostile, c.Adversary)
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := swarmTable{w, s != nil}
+	if s == nil {
+		s = &swarm.Simulated{}
+	} else {
+		t.row("", "", "simulated")
+	}
+	if math.IsNaN(r.ConvergedSeconds) {
+		t.row("converged", "no")
+	} else {
+		t.row("converged", fmt.Sprintf("after %.2f s: every node knows its 16 nearest; %.0f connections each", r.ConvergedSeconds, r.Connections))
+	}
+	t.lookups("", r.Lookups, s.Lookups)
+	t.broadcasts("", r.Broadcasts, s.Broadcasts)
+	if r.Replaced > 0 {
+		t.row(fmt.Sprintf("%d left and %d came", r.Replaced, r.Replaced), "")
+		t.lookups("  ", r.ChurnLookups, nil)
+		t.broadcasts("  ", r.ChurnBroadcasts, nil)
+	}
+	if r.Killed > 0 {
+		t.row(killed(r), "")
+		t.broadcasts("  ", r.AfterKill, s.BroadcastsAfterKill)
+		t.lookups("  ", r.LookupsAfterKill, s.LookupsAfterKill)
+	}
+	if r.Restarted > 0 {
+		t.row(fmt.Sprintf("%d restarted, from stores with %d contacts each", r.Restarted, r.Restored), back(r))
+		t.broadcasts("  ", r.BackInformed, nil)
+		t.lookups("  ", r.LookupsBack, nil)
+	}
+	t.row("heap of a node", fmt.Sprintf("%.0f kB", r.HeapBytes/1000))
+	t.row("an idle node sends", fmt.Sprintf("%.0f B/s", r.UpkeepBytes))
+	t.row("tasks held a loop", tasks(&r.Tasks))
+	if r.Hostile > 0 {
+		t.row("refused", fmt.Sprintf("%d forgeries, %d unwanted questions and answers; %d bans", r.Refused.Forged, r.Refused.Flood, r.Refused.Banned))
+	}
+	w.Flush()
+}
+
+func killed(r *swarm.Result) string {
+	switch {
+	case r.KilledProcesses > 0:
+		return fmt.Sprintf("%d killed, with kill -9 of %s", r.Killed, report.Plural(r.KilledProcesses, "process"))
+	case r.Processes > 0:
+		return fmt.Sprintf("%d killed within their processes", r.Killed)
+	}
+	return fmt.Sprintf("%d killed", r.Killed)
+}
+
+func back(r *swarm.Result) string {
+	if math.IsNaN(r.BackSeconds) {
+		return "not back"
+	}
+	return fmt.Sprintf("back after %.2f s", r.BackSeconds)
+}
+
+// tasks is the histogram of how long tasks have held their loops, as shares.
+func tasks(t *engine.TaskStats) string {
+	var parts []string
+	for i, n := range t.Held {
+		bound := "more"
+		if i < len(engine.TaskBounds) {
+			bound = "<" + engine.TaskBounds[i].String()
+		}
+		parts = append(parts, bound+" "+share100(float64(n)/float64(max(1, t.Runs))))
+	}
+	return fmt.Sprintf("%s; longest %v of %d", strings.Join(parts, ", "), t.Longest.Round(time.Microsecond), t.Runs)
+}
+
+// lookups writes what became of lookups. s may be nil.
+func (t swarmTable) lookups(indent string, l swarm.Lookups, s *sim.Report) {
+	if s == nil {
+		s = &sim.Report{}
+	}
+	t.row(indent+"lookups exact", share100(l.Success), shown(s.SiblingsFound, share100))
+	t.row(indent+"  questions", fmt.Sprintf("%.1f", l.Asked), shown(s.RPCsMean, one))
+	t.row(indent+"  hops", fmt.Sprintf("%.2f", l.Hops))
+	t.row(indent+"  took", fmt.Sprintf("p50 %.1f ms, p99 %.1f ms", millis(l.P50), millis(l.P99)))
+}
+
+// broadcasts likewise.
+func (t swarmTable) broadcasts(indent string, b swarm.Broadcasts, s *sim.Report) {
+	if s == nil {
+		s = &sim.Report{}
+	}
+	t.row(indent+"broadcast coverage", worst(b), shown(s.CoverageMean, share100))
+	if !math.IsNaN(b.Copies) {
+		t.row(indent+"  copies beside the first", one(b.Copies), shown(s.Duplicates, one))
+	}
+	t.row(indent+"  hops of the first", fmt.Sprintf("%.2f", b.Hops), shown(s.HopsMean, func(v float64) string { return fmt.Sprintf("%.2f", v) }))
+	t.row(indent+"  took", fmt.Sprintf("p50 %.1f ms, p99 %.1f ms, at most %.1f ms", millis(b.P50), millis(b.P99), millis(b.Max)))
+}
+
+func share100(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) + " %" }
+
+func one(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+
+// shown writes what is there.
+func shown(v *float64, format func(float64) string) string {
+	if v == nil {
+		return ""
+	}
+	return format(*v)
+}
+
+func worst(b swarm.Broadcasts) string {
+	if b.Worst == b.Coverage {
+		return share100(b.Coverage)
+	}
+	return fmt.Sprintf("%s, worst %s", share100(b.Coverage), share100(b.Worst))
+}
