@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,7 @@ func (b *Bench) Run(ctx context.Context) (*Result, error) {
 		Stream: b.bulk, Churn: b.churn, Soak: b.rpc,
 	}[c.Scenario]
 	if err := run(ctx); errors.Is(err, ErrCannot) {
-		return &Result{Scenario: c.Scenario, Driver: b.Driver, Config: c, Errors: map[string]uint64{}, Cannot: err.Error()}, nil
+		return &Result{Scenario: c.Scenario, Driver: b.Driver, Config: c, Errors: map[string]uint64{}, Cannot: strings.ReplaceAll(err.Error(), "load: ", "")}, nil
 	} else if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
+	"github.com/carrier-p2p/carrier/bench/report"
+	"github.com/carrier-p2p/carrier/bench/scenario"
 	"github.com/carrier-p2p/carrier/cmd/p2pbench/shell"
 )
 
@@ -68,6 +70,12 @@ func describe(n *kong.Node) shell.Command {
 	}
 	for _, positional := range n.Positional {
 		c.Usage = "<" + positional.Name + "> " + c.Usage
+		switch n.Name {
+		case "play":
+			c.Args = scenario.ReadyNames()
+		case "completion":
+			c.Args = shell.Shells()
+		}
 		c.Files = c.Files || slices.Contains([]string{"file", "files", "a", "b"}, strings.ToLower(positional.Name))
 	}
 	for _, child := range n.Children {
@@ -104,7 +112,9 @@ func describeFlag(f *kong.Flag) shell.Flag {
 	switch f.Name {
 	case "driver", "against":
 		d.Values = driver.Names()
-	case "json", "out", "profile", "program", "svg":
+	case "only":
+		d.Values = report.PictureKinds()
+	case "json", "out", "into", "profile", "program", "svg":
 		d.Files = true
 	}
 	return d

@@ -27,13 +27,23 @@ func bash(b *strings.Builder, program Command) {
 		if len(p.words) > 0 {
 			at = " " + strings.Join(p.words, " ")
 		}
-		files := ""
-		if p.Files {
-			files = " -o default"
+		if len(p.Args) > 0 || p.Files {
+			bashArguments(b, single(at), p)
+			continue
 		}
-		fmt.Fprintf(b, "\t%s) compopt%s 2>/dev/null; COMPREPLY=($(compgen -W %s -- \"$cur\")) ;;\n", single(at), files, single(strings.Join(p.following(), " ")))
+		fmt.Fprintf(b, "\t%s) COMPREPLY=($(compgen -W %s -- \"$cur\")) ;;\n", single(at), single(strings.Join(p.following(), " ")))
 	}
 	fmt.Fprintf(b, "\tesac\n}\ncomplete -F %s %s\n", function, program.Name)
+}
+
+// bashArguments offers flags after a dash, and else what an argument may be: words, and files with blanks in their names.
+func bashArguments(b *strings.Builder, at string, p place) {
+	fmt.Fprintf(b, "\t%s) if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W %s -- \"$cur\")); return; fi\n", at, single(strings.Join(p.flags(), " ")))
+	fmt.Fprintf(b, "\t\tCOMPREPLY=($(compgen -W %s -- \"$cur\"))\n", single(strings.Join(p.Args, " ")))
+	if p.Files {
+		b.WriteString("\t\tcompopt -o filenames 2>/dev/null; local IFS=$'\\n'; COMPREPLY+=($(compgen -f -- \"$cur\"))\n")
+	}
+	b.WriteString("\t\t;;\n")
 }
 
 func bashFlag(b *strings.Builder, p place, f Flag) {

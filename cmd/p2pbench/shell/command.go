@@ -13,10 +13,11 @@ var ErrShell = errors.New("shell: want bash, zsh or fish")
 // A Command is a program, or a command of it.
 type Command struct {
 	Name     string
-	Help     string // one line
-	Detail   string // the long help; "": none. Lines that begin with blanks are shown as they are
-	Usage    string // what follows the name: "<files> ... [flags]"
-	Files    bool   // its arguments are files
+	Help     string   // one line
+	Detail   string   // the long help; "": none. Lines that begin with blanks are shown as they are
+	Usage    string   // what follows the name: "<files> ... [flags]"
+	Files    bool     // its arguments are files
+	Args     []string // words that its arguments may be, besides files; empty: none are known
 	Flags    []Flag
 	Commands []Command
 }
@@ -30,6 +31,9 @@ type Flag struct {
 	Values []string // all values there are; empty: any
 	Files  bool     // the value is a file
 }
+
+// Shells are those that Complete writes for.
+func Shells() []string { return []string{"bash", "zsh", "fish"} }
 
 // Complete writes the completion of a program for a shell.
 func Complete(w io.Writer, shell string, program Command) error {
@@ -68,6 +72,10 @@ func (p place) following() (words []string) {
 	for _, c := range p.Commands {
 		words = append(words, c.Name)
 	}
+	return append(words, p.flags()...)
+}
+
+func (p place) flags() (words []string) {
 	for _, f := range p.Flags {
 		words = append(words, "--"+f.Name)
 	}

@@ -9,9 +9,12 @@ import (
 func fish(b *strings.Builder, program Command) {
 	fmt.Fprintf(b, "# fish completion of %s\ncomplete -c %s -f\n", program.Name, program.Name)
 	for _, p := range places(program) {
-		when := fishWhen(p)
+		when := fishWhen(program, p)
 		for _, c := range p.Commands {
 			fmt.Fprintf(b, "complete -c %s -n %s -a %s -d %s\n", program.Name, fishQuote(when), fishQuote(c.Name), fishQuote(oneLine(c.Help)))
+		}
+		if len(p.Args) > 0 {
+			fmt.Fprintf(b, "complete -c %s -n %s -a %s\n", program.Name, fishQuote(when), fishQuote(strings.Join(p.Args, " ")))
 		}
 		if p.Files {
 			fmt.Fprintf(b, "complete -c %s -n %s -F\n", program.Name, fishQuote(when))
@@ -34,8 +37,9 @@ func fish(b *strings.Builder, program Command) {
 	}
 }
 
-// fishWhen is true while the words of a place have been seen and none of its own commands has.
-func fishWhen(p place) string {
+// fishWhen is true while the words of a place have been seen and none of its own commands has, nor a command that has one of the same
+// name.
+func fishWhen(program Command, p place) string {
 	var conditions []string
 	for _, word := range p.words {
 		conditions = append(conditions, "__fish_seen_subcommand_from "+word)
@@ -46,6 +50,11 @@ func fishWhen(p place) string {
 			names = append(names, c.Name)
 		}
 		conditions = append(conditions, "not __fish_seen_subcommand_from "+strings.Join(names, " "))
+	}
+	for _, other := range places(program) {
+		if n := len(other.words); n > 1 && len(p.words) == 1 && other.words[n-1] == p.words[0] {
+			conditions = append(conditions, "not __fish_seen_subcommand_from "+other.words[0])
+		}
 	}
 	return strings.Join(conditions, "; and ")
 }

@@ -49,21 +49,30 @@ func manFlag(b *strings.Builder, f Flag) {
 
 // manText writes paragraphs; lines that begin with blanks stay as they are.
 func manText(b *strings.Builder, text string) {
-	asIs := false
+	asIs, apart := false, true // after a heading nothing need be set apart
+	paragraph := func() {
+		if !apart {
+			b.WriteString(".PP\n")
+		}
+		apart = true
+	}
 	for line := range strings.Lines(strings.TrimSpace(text)) {
 		line = strings.TrimRight(line, "\n ")
 		switch indented := strings.HasPrefix(line, " "); {
 		case indented && !asIs:
-			b.WriteString(".PP\n.nf\n")
+			paragraph()
+			b.WriteString(".nf\n")
 			asIs = true
 		case !indented && asIs && line != "":
-			b.WriteString(".fi\n.PP\n")
+			b.WriteString(".fi\n")
+			paragraph()
 			asIs = false
 		}
 		if line == "" && !asIs {
-			b.WriteString(".PP\n")
+			paragraph()
 			continue
 		}
+		apart = false
 		b.WriteString(roff(line) + "\n")
 	}
 	if asIs {

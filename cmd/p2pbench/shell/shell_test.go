@@ -19,7 +19,7 @@ var program = shell.Command{
 		{Name: "run", Help: `Runs "it" for $HOME's sake.`, Usage: "[flags]", Flags: []shell.Flag{
 			{Name: "driver", Help: "What: a, b.", Value: "NAME", Values: []string{"alpha", "beta"}}, {Name: "out", Help: "Where.", Value: "FILE", Files: true}, {Name: "rate", Help: `Back\slash.`, Value: "N"}, {Name: "all", Help: "All."},
 		}},
-		{Name: "sim", Help: "Has commands.", Commands: []shell.Command{{Name: "deep", Help: "Below.", Files: true, Flags: []shell.Flag{{Name: "seed", Help: "Seed.", Value: "N"}}}}},
+		{Name: "sim", Help: "Has commands.", Commands: []shell.Command{{Name: "run", Help: "Below, and called as another."}, {Name: "deep", Help: "Below.", Files: true, Args: []string{"ready", "made"}, Flags: []shell.Flag{{Name: "seed", Help: "Seed.", Value: "N"}}}}},
 	},
 }
 
@@ -39,16 +39,21 @@ func TestBash(t *testing.T) {
 		t.Skip("no bash here")
 	}
 	path := filepath.Join(t.TempDir(), "prog")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "a b"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(script(t, "bash")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ line, want string }{
-		{"prog ", "run sim --help"}, {"prog r", "run"}, {"prog sim ", "deep --help"}, {"prog sim deep --s", "--seed"}, {"prog run --d", "--driver"},
+		{"prog ", "run sim --help"}, {"prog r", "run"}, {"prog sim ", "run deep --help"}, {"prog sim deep r", "ready"}, {"prog sim deep -", "--seed --help"}, {"prog sim deep ./a", "./a b"}, {"prog sim deep --s", "--seed"}, {"prog run --d", "--driver"},
 		{"prog run --driver ", "alpha beta"}, {"prog run --driver b", "beta"}, {"prog run --driver = be", "beta"}, {"prog run --rate ", ""}, {"prog run --all --o", "--out"},
 	} {
 		words := strings.Split(test.line, " ")
 		code := `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _prog; echo "${COMPREPLY[*]}"`
-		out, err := exec.Command(bash, append([]string{"-c", code, "bash", path}, words...)...).CombinedOutput()
+		cmd := exec.Command(bash, append([]string{"-c", code, "bash", path}, words...)...)
+		cmd.Dir = filepath.Dir(path)
+		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != test.want {
 			t.Errorf("%q: %q, %v; want %q", test.line, got, err, test.want)
 		}
@@ -60,12 +65,13 @@ func TestZshAndFish(t *testing.T) {
 	for kind, wants := range map[string][]string{
 		"zsh": {
 			"#compdef prog\n", "_prog() {", "_prog_sim_deep() {", `'run:Runs "it" for $HOME'\''s sake'`, "'--driver=[What\\: a, b]:NAME:(alpha beta)'",
-			"'--out=[Where]:FILE:_files'", `'--rate=[Back\\slash]:N: '`, "'--all[All]'", "'*:file:_files'", "'sim') _prog_sim ;;",
+			"'--out=[Where]:FILE:_files'", `'--rate=[Back\\slash]:N: '`, "'--all[All]'", `'*: :{_alternative "words:name:(ready made)" "files:file:_files"}'`, "'sim') _prog_sim ;;",
 		},
 		"fish": {
 			"complete -c prog -n 'not __fish_seen_subcommand_from run sim' -a 'run' -d 'Runs \"it\" for $HOME\\'s sake'\n",
-			"-n '__fish_seen_subcommand_from run' -l driver -x -a 'alpha beta' -d 'What: a, b'\n", "-l out -r -F -d 'Where'\n", `-d 'Back\\slash'`,
+			"-n '__fish_seen_subcommand_from run; and not __fish_seen_subcommand_from sim' -l driver -x -a 'alpha beta' -d 'What: a, b'\n", "-l out -r -F -d 'Where'\n", `-d 'Back\\slash'`,
 			"-n '__fish_seen_subcommand_from sim; and __fish_seen_subcommand_from deep' -l seed -x",
+			"-n '__fish_seen_subcommand_from sim; and __fish_seen_subcommand_from deep' -a 'ready made'\n",
 		},
 	} {
 		text := script(t, kind)
@@ -101,7 +107,7 @@ func TestMan(t *testing.T) {
 	}
 	for _, want := range []string{
 		".TH PROG 1\n", ".SH NAME\nprog \\- A program: it's [odd]\n", ".SH SYNOPSIS\n", ".SS sim deep", ".B \\-\\-driver=NAME\n", ".B \\-h, \\-\\-help\n",
-		"Back\\eslash", ".nf\n  prog run \\-\\-all\n", "\n\\&.not a request\n", ".SH EXIT STATUS\n0 fine.\n\\&'1 not\n",
+		"Back\\eslash", "Does things.\n.PP\n.nf\n  prog run \\-\\-all\n", "\n\\&.not a request\n", ".SH EXIT STATUS\n0 fine.\n\\&'1 not\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

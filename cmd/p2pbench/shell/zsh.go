@@ -46,7 +46,13 @@ func zshArguments(b *strings.Builder, p place) {
 	for _, f := range p.Flags {
 		fmt.Fprintf(b, " \\\n    %s", zshFlag(f))
 	}
-	if p.Files {
+	words := strings.Join(p.Args, " ")
+	switch {
+	case len(p.Args) > 0 && p.Files:
+		fmt.Fprintf(b, " \\\n    '*: :{_alternative \"words:name:(%s)\" \"files:file:_files\"}'", words)
+	case len(p.Args) > 0:
+		fmt.Fprintf(b, " \\\n    '*:name:(%s)'", words)
+	case p.Files:
 		b.WriteString(" \\\n    '*:file:_files'")
 	}
 	b.WriteString("\n")
