@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,6 +40,10 @@ const (
 	// carrierSocketBuffer is what a UDP socket asks of the kernel, which without privileges gives net.core.rmem_max. 32 MiB are some
 	// 40,000 keepalives: what 200,000 peers say in the three seconds that a busy machine may not run a loop.
 	carrierSocketBuffer = 32 << 20
+
+	// carrierWaitingLimit bounds a peer's requests whose answers wait until it has read others. 256: what a run has in flight at
+	// most, and what one who reads nothing can make the serving side keep.
+	carrierWaitingLimit = 256
 
 	// carrierStopLimit bounds the goodbyes at the end.
 	carrierStopLimit = 5 * time.Second
@@ -144,7 +149,8 @@ type carrierSink struct {
 }
 
 type carrierLoop struct {
-	peers map[*engine.PeerClient]*load.Receiver
+	peers   map[*engine.PeerClient]*load.Receiver
+	waiting map[*engine.PeerClient]int // requests whose answers wait for room
 
 	// Of the last message: the next one is most often from the same peer.
 	last     *engine.PeerClient
@@ -157,6 +163,7 @@ func newCarrierSink(sink *load.Sink, loops int) *carrierSink {
 	c := &carrierSink{sink: sink, loops: make([]carrierLoop, loops)}
 	for i := range c.loops {
 		c.loops[i].peers = map[*engine.PeerClient]*load.Receiver{}
+		c.loops[i].waiting = map[*engine.PeerClient]int{}
 	}
 	return c
 }
@@ -187,10 +194,37 @@ func (c *carrierSink) Receive(ctx *engine.ComponentContext) error {
 		l.receiver.Message(ctx.Payload())
 		return engine.ErrIntercepted
 	}
-	if err := ctx.ReplyRaw(opRequest, l.receiver.Request(ctx.Payload())); err != nil {
+	answer := l.receiver.Request(ctx.Payload())
+	err := ctx.ReplyRaw(opRequest, answer)
+	if errors.Is(err, engine.ErrSendBufferFull) && l.waiting[p] < carrierWaitingLimit {
+		l.waiting[p]++
+		kept := ctx.Retain()
+		if len(answer) > 0 && &answer[0] == &ctx.Payload()[0] {
+			answer = kept.Payload()
+		}
+		c.answerLater(kept, answer)
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	return engine.ErrIntercepted
+}
+
+// answerLater tries again when the asker has read some of its answers, or forgets the request with the asker.
+func (c *carrierSink) answerLater(ctx *engine.ComponentContext, answer []byte) {
+	p := ctx.Client()
+	p.OnRoom(func() {
+		l := c.of(p)
+		err := ctx.ReplyRaw(opRequest, answer)
+		if errors.Is(err, engine.ErrSendBufferFull) {
+			c.answerLater(ctx, answer)
+			return
+		}
+		if l.waiting[p]--; l.waiting[p] <= 0 {
+			delete(l.waiting, p)
+		}
+	})
 }
 
 // NewDialer makes a dialling side of which every connection is a node of its own, as the serving side allows one connection

@@ -31,6 +31,8 @@ func TestScenarios(t *testing.T) {
 		{Scenario: load.RPC, Conns: 1, Inflight: 64, Size: 64},
 		{Scenario: load.RPC, Conns: 20, Inflight: 2, Size: 1024, Rate: 1000},
 		{Scenario: load.RPC, Conns: 1, Size: 200_000},
+		{Scenario: load.Stream, Direction: load.Down, Conns: 2, Inflight: 64}, // 4 MiB of answers at once: more than a send buffer
+		{Scenario: load.Stream, Direction: load.Both, Conns: 1},
 		{Scenario: load.Connect, Conns: 4},
 		{Scenario: load.Hold, Conns: 60},
 		{Scenario: load.FanOut, Conns: 30, Size: 1024},

@@ -19,11 +19,21 @@ import (
 // errUsage is a command line that is none of the protocol's.
 var errUsage = errors.New("process: this program lends drivers to p2pbench: see its --program")
 
+// errInterrupted is a run that was told to end before it had anything. Who told it needs no words.
+var errInterrupted = errors.New("process: interrupted")
+
+// interruptedCode is what shells report of a program that an interrupt ended.
+const interruptedCode = 130
+
 // Main is the main function of a program that lends drivers. It does not return.
 func Main(drivers ...load.Driver) {
 	// An interrupt at the terminal reaches the whole process group; the one who started this process hears it and decides.
 	signal.Ignore(os.Interrupt)
-	if err := serveCommandLine(os.Args[1:], drivers, os.Stdin, os.Stdout); err != nil {
+	err := serveCommandLine(os.Args[1:], drivers, os.Stdin, os.Stdout)
+	if errors.Is(err, errInterrupted) {
+		os.Exit(interruptedCode)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, os.Args[0]+":", err)
 		os.Exit(1)
 	}
@@ -105,6 +115,9 @@ func run(scenario string, args []string, drivers []load.Driver, in io.Reader, ou
 		cancel()
 	}()
 	result, err := (&Run{Driver: d, Config: c, Addr: *target, Self: OfThisProgram}).Do(ctx)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return errInterrupted
+	}
 	if err != nil {
 		return err
 	}

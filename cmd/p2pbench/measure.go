@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -69,6 +70,9 @@ func (a *app) scenario(f *loadFlags, c load.Config) error {
 // child measures for the process that started this one, which does everything else.
 func (a *app) child(f *loadFlags, c load.Config) error {
 	result, err := a.measure(f, c)
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted // it had nothing yet, and was told to end: no news
+	}
 	if err != nil {
 		return err
 	}

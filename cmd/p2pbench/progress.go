@@ -50,9 +50,17 @@ func overwrite(out *os.File, line string, shown int) int {
 		line = fit(line, columns-1)
 		shown = min(shown, max(columns-1, 0))
 	}
-	// Blanks over what was there instead of an escape sequence: terminals disagree about those, not about blanks.
-	fmt.Fprintf(out, "\r%-*s", shown, line)
+	// Blanks, too, over what was there: they do where there is no erasing. A window that has become wider may show more than was written.
+	fmt.Fprintf(out, "\r%-*s%s", shown, line, eraseRight())
 	return len(line)
+}
+
+// eraseRight is the sequence that takes away what is right of the cursor; "" on a terminal that may not know it.
+func eraseRight() string {
+	if kind := os.Getenv("TERM"); kind == "" || kind == "dumb" {
+		return ""
+	}
+	return "\x1b[K"
 }
 
 // fit cuts a line to so many columns.
@@ -67,7 +75,7 @@ func fit(line string, columns int) string {
 func (p *progress) clear() {
 	if p.shown > 0 {
 		overwrite(p.out, "", p.shown)
-		fmt.Fprint(p.out, "\r")
+		fmt.Fprint(p.out, "\r"+eraseRight())
 		p.shown = 0
 	}
 }
