@@ -50,8 +50,13 @@ measure: ## the tables of docs/measuring.md: two processes, baselines in turns; 
 .PHONY: page
 page: ## docs/measured: a page with plots, and pictures, of the current state; on a quiet machine, ten minutes
 	@mkdir -p .bench docs/measured
-	go run ./cmd/p2pbench play page --json .bench/page.jsonl --out docs/measured/report.html
-	go run ./cmd/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles
+	go build -o .bench/p2pbench ./cmd/p2pbench
+	.bench/p2pbench play page --json .bench/page.jsonl $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RESUME),--resume) --out docs/measured/report.html
+	.bench/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles
+
+.PHONY: comparison
+comparison: ## docs/comparison.md: other stacks in turns with carrier; on a quiet machine, 45 minutes (ROUNDS=1: 15; RESUME=1 goes on)
+	INTO=../../docs/comparison.md bench/peers/measure
 
 .PHONY: cover
 cover: ## what the tests reach, by package; writes cover.out

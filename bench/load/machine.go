@@ -84,7 +84,7 @@ func (r *Result) machine(before, after Processors) {
 		ours += r.Server.CPUSeconds
 	}
 	if busy := after.BusySeconds - before.BusySeconds; busy > 0 {
-		r.OthersShare = max(busy-ours, 0) / all
+		r.OthersShare = min(max(busy-ours, 0)/all, 1) // what is read a moment later may be more than there was time for
 		r.StolenShare = max(after.StolenSeconds-before.StolenSeconds, 0) / all
 	}
 	open := r.Planned > 0
