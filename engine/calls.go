@@ -161,7 +161,7 @@ func (p *PeerClient) answered(f *framing.Frame) {
 	}
 	c.op = f.Op
 	c.reply = append(c.reply, f.Payload...)
-	p.loop.woke = true
+	p.loop.woke++
 	c.done <- nil
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -203,4 +204,40 @@ func TestWarmPeers(t *testing.T) {
 	expect("without any")
 	p[2].touch()
 	expect("after having been empty", p[2])
+}
+
+// What those ask who are woken by an event goes out before it is over, without a waking of the loop.
+func TestWokenAskWithinTheEvent(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the woken run when the loop lets them, and not beside it
+	n, tr := onBench(t)
+	p, link := openOnBench(n, tr)
+	l := n.loops[0]
+	together := 0
+	for range 50 {
+		reply, asked := make(chan struct{}, 1), make(chan struct{})
+		go func() {
+			<-reply
+			if err := p.trySend(laneUrgent, 1000, 0, 0, []byte("and another thing")); err != nil {
+				t.Error(err)
+			}
+			close(asked)
+		}()
+		runtime.Gosched()
+		before := link.written
+		l.enter()
+		reply <- struct{}{}
+		l.woke = 1
+		l.leave()
+		if link.written > before && !tr.loop.woken.Load() {
+			together++
+		}
+		<-asked
+		tr.turns()
+		if link.written == before {
+			t.Fatal("what was asked has not been written")
+		}
+	}
+	if together == 0 {
+		t.Error("what the woken have asked has woken the loop each time")
+	}
 }

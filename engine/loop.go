@@ -33,7 +33,7 @@ type loop struct {
 	held     int           // bytes of the message being handled that are consumed when that is done
 	plain    bool          // nothing but components waits for the messages of the peer that is being served
 	foreign  bool          // a component's code has run during this event
-	woke     bool          // a waiting goroutine was woken during this event
+	woke     int           // waiting goroutines woken during this event
 	inside   bool          // a component's code runs now: handler's
 	frame    framing.Frame // being delivered
 	received tally
@@ -92,28 +92,45 @@ func (l *loop) enter() {
 }
 
 // leave ends an event: what was posted during it is done, who has something to say is flushed, the alarm is set.
+//
+// Those who were woken because their replies have come run before the event is over: what they ask next goes out together
+// and costs no waking of the loop. Of several another processor may have taken some, so they are given two chances.
 func (l *loop) leave() {
 	if l.depth > 1 {
 		l.depth--
 		return
 	}
-	l.work(1)
+	if n := l.woke; n > 0 {
+		l.woke = 0
+		l.round(false)
+		l.account()
+		yield()
+		if n > 1 {
+			yield()
+		}
+		l.now = l.clock()
+		l.began = l.now
+	}
+	if l.round(true) && l.round(true) {
+		l.rest()
+	}
 	l.depth = 0
+	l.account()
+	l.arm()
+}
+
+// account adds up what has been counted since the event, or this part of it, began.
+func (l *loop) account() {
 	if l.foreign {
 		l.foreign = false
 		l.inUserCode.Store(false)
 	}
 	l.received.addTo(&l.net.counts)
 	l.opcodes.addTo(&l.net.opcodes)
-	l.arm()
 	took := l.clock() - l.began
 	l.health.held.add(took)
 	if took > slowTurn {
 		l.net.slowTurn(l, took)
-	}
-	if l.woke {
-		l.woke = false
-		yield()
 	}
 }
 
@@ -129,56 +146,58 @@ func (l *loop) turn() {
 	l.leave()
 }
 
-// work does commands and flushes, for a bounded number of rounds; what is left gets a turn of its own, after the
-// sockets have been looked at.
-func (l *loop) work(rounds int) {
-	for ; ; rounds-- {
-		l.mu.Lock()
-		if len(l.commands) == 0 && len(l.dirty) == 0 {
-			l.running = false
-			l.mu.Unlock()
-			return
-		}
-		if rounds < 0 {
-			l.running = false
-			wake := !l.woken
-			l.woken = true
-			l.mu.Unlock()
-			if wake {
-				l.port.Wake()
-			}
-			return
-		}
-		l.woken = false
-		commands, dirty := l.commands, l.dirty
-		var later []func()
-		if len(commands) > commandsPerTurn {
-			commands, later = commands[:commandsPerTurn], commands[commandsPerTurn:]
-		}
-		if later == nil {
-			l.commands = l.spareTasks[:0]
-		} else {
-			l.commands = append([]func(){}, later...)
-		}
-		l.dirty = l.spare[:0]
-		l.mu.Unlock()
-
-		for i, f := range commands {
-			commands[i] = nil
-			f()
-		}
-		if later == nil {
-			l.spareTasks = commands[:0]
-		}
-		for i, p := range dirty {
-			dirty[i] = nil
-			p.flush()
-			if p.state() != stateClosed {
-				p.touch() // who is only sent to has to give its buffers back, too
-			}
-		}
-		l.spare = dirty[:0]
+// rest ends the rounds of an event although there is more to do: that gets a turn of its own, after the sockets have been
+// looked at.
+func (l *loop) rest() {
+	l.mu.Lock()
+	l.running = false
+	wake := !l.woken && (len(l.commands) > 0 || len(l.dirty) > 0)
+	l.woken = l.woken || wake
+	l.mu.Unlock()
+	if wake {
+		l.port.Wake()
 	}
+}
+
+// round does what has been posted and flushes who has something to say. It reports false if there was nothing to do; if that
+// ends the event, the loop does not run any more, and who posts has to wake it.
+func (l *loop) round(ends bool) bool {
+	l.mu.Lock()
+	if len(l.commands) == 0 && len(l.dirty) == 0 {
+		l.running = !ends
+		l.mu.Unlock()
+		return false
+	}
+	l.woken = false
+	commands, dirty := l.commands, l.dirty
+	var later []func()
+	if len(commands) > commandsPerTurn {
+		commands, later = commands[:commandsPerTurn], commands[commandsPerTurn:]
+	}
+	if later == nil {
+		l.commands = l.spareTasks[:0]
+	} else {
+		l.commands = append([]func(){}, later...)
+	}
+	l.dirty = l.spare[:0]
+	l.mu.Unlock()
+
+	for i, f := range commands {
+		commands[i] = nil
+		f()
+	}
+	if later == nil {
+		l.spareTasks = commands[:0]
+	}
+	for i, p := range dirty {
+		dirty[i] = nil
+		p.flush()
+		if p.state() != stateClosed {
+			p.touch() // who is only sent to has to give its buffers back, too
+		}
+	}
+	l.spare = dirty[:0]
+	return true
 }
 
 // post has f run on the loop, soon. Any goroutine. It reports false when the loop is gone and f will never run.

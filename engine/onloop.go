@@ -39,6 +39,6 @@ func goroutineID() uint64 {
 	return id
 }
 
-// yield lets a goroutine that was just woken run before the loop blocks in epoll: it is waiting for its reply, and the
-// loop has nothing to do. Worth a third of the p99 of requests beside bulk.
+// yield lets goroutines that were just woken run before the loop goes on: they have their replies, and the loop has nothing
+// to do. Worth a third of the p99 of requests beside bulk, and an eighth of the processor time of many requests in flight.
 func yield() { runtime.Gosched() }
