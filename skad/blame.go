@@ -84,13 +84,13 @@ func (r Reason) Weight() int {
 
 // Stats counts since the core was made.
 type Stats struct {
-	Dropped  Drops  // by Reason
 	Asked    uint64 // questions sent
 	Answered uint64 // of them answered in time
 	Missed   uint64 // of them timed out or failed
 	Served   uint64 // lookup requests answered
 	Lookups  uint64 // finished
 	Bans     uint64
+	Dropped  Drops // by Reason
 }
 
 // Stats returns the counters.

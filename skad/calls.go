@@ -49,12 +49,23 @@ var _ = [1]struct{}{}[callLimit-1<<callBits]
 
 // ask sends m to d as a question. It reports false if a limit stands in the way.
 func (c *Core) ask(d *Contact, kind callKind, owner uint16, path uint8, m Message) bool {
-	if len(c.callFree) == 0 && len(c.calls) >= callLimit {
+	if c.callsFull() {
 		c.count(Busy)
 		return false
 	}
 	i := c.acquire(d)
-	if i == 0 || c.slots[i].refs == 255 {
+	if i == 0 {
+		c.count(Busy)
+		return false
+	}
+	return c.askSlot(i, d, kind, owner, path, m)
+}
+
+func (c *Core) callsFull() bool { return len(c.callFree) == 0 && len(c.calls) >= callLimit }
+
+// askSlot is ask for a contact whose slot is known.
+func (c *Core) askSlot(i uint16, d *Contact, kind callKind, owner uint16, path uint8, m Message) bool {
+	if c.slots[i].refs == 255 || c.callsFull() {
 		c.count(Busy)
 		return false
 	}
@@ -275,7 +286,7 @@ func (c *Core) pingWitness(i uint16) {
 // ping asks a member for a sign of life.
 func (c *Core) ping(i uint16) {
 	c.wake.stop(i)
-	if s := &c.slots[i]; s.refs > 0 || !c.ask(s.contact, callPing, noOwner, 0, Message{Op: opcode.PingCode}) {
+	if s := &c.slots[i]; s.refs > 0 || !c.askSlot(i, s.contact, callPing, noOwner, 0, Message{Op: opcode.PingCode}) {
 		c.wake.set(i, tickOf(c.now+time.Second)) // something is under way already
 	}
 }

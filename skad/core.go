@@ -24,31 +24,39 @@ var (
 // A Core is one node of the overlay: the table, the lookups and the routed messages of it. See the package comment for
 // how it is driven. It belongs to one goroutine at a time; View makes what others may read.
 type Core struct {
-	cfg  Config
-	self *Contact
-	rnd  *rand.Rand
-	now  time.Duration
+	// What nearly every turn looks at comes first and lies together, see Warm.
+	now     time.Duration
+	out     []Action
+	outNext int
+	reply   []*Contact // backs Message.Contacts of answers in out
 
 	arena
-	members []uint16       // the table, by slot, closest to self first; see closest.go
-	words   []uint64       // of members: the first word of the distance to self
-	buckets []bucket       // by common prefix with self; as long as the deepest one in use
-	wake    schedule[tick] // next ping, by slot; members only
+	wake   schedule[tick]          // next ping, by slot; members only
+	due    schedule[time.Duration] // time-outs, by call
+	ends   schedule[time.Duration] // time limits, by lookup
+	calls  []call
+	lastAt time.Duration // last answer from anybody; negative: none yet
+	join   join
+
+	cfg   Config
+	self  *Contact
+	rnd   *rand.Rand
+	stats Stats
+
+	members []uint16 // the table, by slot, closest to self first; see closest.go
+	words   []uint64 // of members: the first word of the distance to self
+	buckets []bucket // by common prefix with self; as long as the deepest one in use
 
 	siblings int // how many members are in the sibling list
 	probing  int // pings to contacts that might come into the table
 	queue    []probe
 	view     *View // nil: to be made
 
-	calls    []call
 	callFree []uint16
-	due      schedule[time.Duration] // time-outs, by call
-	late     []lateCall              // a ring
+	late     []lateCall // a ring
 	lateNext int
-	lastAt   time.Duration // last answer from anybody; negative: none yet
 
 	lookups   []*lookup
-	ends      schedule[time.Duration] // time limits, by lookup
 	lookupSeq LookupID
 
 	relays     []*relay // nil: free
@@ -57,13 +65,7 @@ type Core struct {
 	seen       []uint64 // a ring
 	seenNext   int
 
-	join  join
-	bans  []ban
-	stats Stats
-
-	out     []Action
-	outNext int
-	reply   []*Contact // backs Message.Contacts of answers in out
+	bans []ban
 
 	turns uint32 // counted in checked builds
 }

@@ -135,8 +135,8 @@ func (p *paper) invent(w *Network, n *Node, key skad.ID) *skad.Contact {
 	c := w.notary.contact(w.rnd, at, 0)
 	c.ID = key
 	c.ID[3] ^= p.count
-	w.hosts[at] = &Node{contact: c, evil: ghost{}, index: n.index, site: n.site, armedAt: skad.Never}
-	w.after(ghostLife, func() { delete(w.hosts, at) })
+	w.hosts.put(at, &Node{contact: c, evil: ghost{}, index: n.index, site: n.site})
+	w.after(ghostLife, func() { w.hosts.remove(at) })
 	return c
 }
 
@@ -170,7 +170,7 @@ func (poisoner) receive(w *Network, n, from *Node, m *skad.Message) bool {
 		return false
 	}
 	list := slices.DeleteFunc(n.core.Closest(m.Key, skad.CountLimit, nil), func(c *skad.Contact) bool {
-		at := w.hosts[c.Addrs[0].Addr()]
+		at := w.hosts.at(c.Addrs[0].Addr())
 		return at == nil || at.evil == nil || at == from
 	})
 	w.reply(n, from, m, list[:min(len(list), int(m.Count))])

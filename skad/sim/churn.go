@@ -128,7 +128,7 @@ func (c *churn) leave(n *Node) {
 	c.good[c.alive[at]] = at
 	c.alive = c.alive[:last]
 	delete(c.good, n)
-	delete(w.hosts, n.contact.Addrs[0].Addr())
+	w.hosts.remove(n.contact.Addrs[0].Addr())
 	n.down, n.core, n.quest = true, nil, nil
 	c.left++
 	if len(w.nodes) >= nodeLimit {

@@ -74,7 +74,7 @@ func (w *Network) restart(n *Node) {
 			}
 		}
 	}
-	n.core, n.armedAt = core, skad.Never
+	n.core, w.alarms[n.index] = core, alarm{skad.Never, skad.Never}
 	w.settle(n)
 }
 

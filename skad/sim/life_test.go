@@ -121,14 +121,17 @@ func TestChurn(t *testing.T) {
 	if *r.Left < 20 || *r.UpkeepBytes < 50 {
 		t.Errorf("%d nodes have left, upkeep is %v bytes a second", *r.Left, *r.UpkeepBytes)
 	}
-	up := 0
+	up, listed := 0, 0
 	for _, n := range w.nodes {
 		if !n.down {
 			up++
 		}
+		if w.hosts.at(n.contact.Addrs[0].Addr()) == n {
+			listed++
+		}
 	}
-	if up != 120 || len(w.hosts) != 120 {
-		t.Errorf("%d nodes are up at %d addresses, want 120", up, len(w.hosts))
+	if up != 120 || listed != 120 {
+		t.Errorf("%d nodes are up and %d can be reached, want 120", up, listed)
 	}
 }
 

@@ -72,7 +72,7 @@ func (q *quest) heard(w *Network, from *Node, m *skad.Message) {
 			continue
 		}
 		q.told = append(q.told, from)
-		if q.knownAt < 0 && w.hosts[c.Addrs[0].Addr()] != nil {
+		if q.knownAt < 0 && w.hosts.at(c.Addrs[0].Addr()) != nil {
 			q.knownAt = w.now
 		}
 	}
@@ -83,7 +83,7 @@ func (q *quest) lengths(w *Network, r *skad.Result) (lengths []int, clean []bool
 	for _, p := range r.Paths {
 		length, ok := -1, true
 		for i, c := range p.Asked {
-			n := w.hosts[c.Addrs[0].Addr()]
+			n := w.hosts.at(c.Addrs[0].Addr())
 			if c.ID == q.key {
 				length = i
 				break
@@ -204,7 +204,7 @@ func (t *lookupTally) take(n *Node, a skad.Action) {
 }
 
 func (t *lookupTally) judge(n *Node, q *quest, r *skad.Result) {
-	found := r.Found != nil && t.w.hosts[r.Found.Addrs[0].Addr()] != nil
+	found := r.Found != nil && t.w.hosts.at(r.Found.Addrs[0].Addr()) != nil
 	lengths, clean := q.lengths(t.w, r)
 	for _, l := range lengths {
 		for l >= len(t.lengths) {
@@ -278,7 +278,7 @@ func (t *lookupTally) report() *Report {
 func (w *Network) crowd(nodes []*Node) (table, siblings int) {
 	count := func(list []*skad.Contact) (n int) {
 		for _, c := range list {
-			if x := w.hosts[c.Addrs[0].Addr()]; x != nil && x.stray {
+			if x := w.hosts.at(c.Addrs[0].Addr()); x != nil && x.stray {
 				n++
 			}
 		}

@@ -29,12 +29,13 @@ type Network struct {
 	parcels   []parcel
 	empty     []uint32 // of parcels
 	nodes     []*Node
-	hosts     map[netip.Addr]*Node // looked up, never walked through
-	owned     atlas                // the adversary's nodes
-	victims   []*Node              // whom the adversary is after; nil: everybody
-	strays    []*Node              // nodes of one subnet that want into all tables
-	restarted []*Node              // who is watched after a restart; nil: nobody
-	settles   time.Duration        // what the adversary has in mind takes so long before it can be judged
+	alarms    []alarm // of nodes
+	hosts     hosts
+	owned     atlas         // the adversary's nodes
+	victims   []*Node       // whom the adversary is after; nil: everybody
+	strays    []*Node       // nodes of one subnet that want into all tables
+	restarted []*Node       // who is watched after a restart; nil: nobody
+	settles   time.Duration // what the adversary has in mind takes so long before it can be judged
 	errands   []func()
 	spare     []uint32                            // of errands
 	atHand    func(n *Node, a skad.Action)        // of the experiment: everything that is not to be sent; may be nil
@@ -44,6 +45,7 @@ type Network struct {
 	passing   func(to *Node, m *skad.Message)     // of the experiment: every arrival; may be nil
 	trace     trace
 	events    uint64
+	foreseen  int    // see foresee
 	bytes     uint64 // of messages, if counted
 	counted   bool
 	buf       []byte
@@ -63,7 +65,6 @@ type Node struct {
 	late    bool             // nobody knows it in the beginning
 	before  map[skad.ID]bool // whom it knew when it was restarted
 	delay   time.Duration    // before everything it sends
-	armedAt time.Duration    // the deadline event in the queue; skad.Never if there is none
 	bornAt  time.Duration
 	quest   *quest // the measured lookup under way
 
@@ -88,7 +89,7 @@ func New(cfg Config) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Network{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), hosts: map[netip.Addr]*Node{}}
+	w := &Network{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), hosts: hosts{others: map[netip.Addr]*Node{}}}
 	w.delays = newLatency(w.rnd)
 	w.notary = &notary{key: [2]uint64{w.rnd.Uint64(), w.rnd.Uint64()}, gullible: cfg.Unsigned}
 	w.trace.sum = sha256.New()
@@ -118,14 +119,15 @@ func (w *Network) add(flags identity.Flags) (*Node, error) {
 
 // place makes the node of a contact.
 func (w *Network) place(c *skad.Contact) (*Node, error) {
-	n := &Node{contact: c, index: uint32(len(w.nodes)), site: uint8(w.rnd.Uint32()), armedAt: skad.Never, bornAt: w.now}
+	n := &Node{contact: c, index: uint32(len(w.nodes)), site: uint8(w.rnd.Uint32()), bornAt: w.now}
 	core, err := skad.New(w.cfg.core(w.notary), c, rand.New(rand.NewPCG(w.cfg.Seed, uint64(n.index)+1)), w.now)
 	if err != nil {
 		return nil, err
 	}
 	n.core = core
 	w.nodes = append(w.nodes, n)
-	w.hosts[c.Addrs[0].Addr()] = n
+	w.alarms = append(w.alarms, alarm{skad.Never, skad.Never})
+	w.hosts.put(c.Addrs[0].Addr(), n)
 	return n, nil
 }
 
@@ -180,8 +182,7 @@ func (w *Network) after(span time.Duration, f func()) {
 // run lets the network go on until stop says so, which is asked after every event, or until the given time, or until nothing is left to happen.
 func (w *Network) run(ctx context.Context, until time.Duration, stop func() bool) error {
 	for !stop() {
-		at, ok := w.queue.next()
-		if !ok || at > until {
+		if _, ok := w.queue.next(until); !ok {
 			w.now = max(w.now, until)
 			return nil
 		}
@@ -189,6 +190,9 @@ func (w *Network) run(ctx context.Context, until time.Duration, stop func() bool
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+		}
+		if soon := w.queue.soon(ahead); len(soon) > 0 {
+			w.foresee(soon)
 		}
 		w.step()
 	}
@@ -209,7 +213,7 @@ func (w *Network) step() {
 	case arrival:
 		w.arrive(e.what)
 	case deadline:
-		w.expire(w.nodes[e.what], e.at)
+		w.ring(e.what, e.at)
 	case delivery:
 		w.deliver(e.what)
 	case beat:
@@ -222,19 +226,33 @@ func (w *Network) step() {
 	}
 }
 
-// expire tells a node the time, if the event is not one that was overtaken.
-func (w *Network) expire(n *Node, at time.Duration) {
-	if n.armedAt != at {
+// An alarm says when a core wants to be told the time, and which event of the queue does it. They lie side by side, because most events find that the core wants to be told
+// later: the answer has come before the time-out, and another time-out took its place.
+type alarm struct {
+	due time.Duration // the deadline of the core, skad.Never if there is none
+	set time.Duration // the event in the queue, never after due; skad.Never if there is none
+}
+
+// ring tells a node the time, if the event is not one that was overtaken.
+func (w *Network) ring(i uint32, at time.Duration) {
+	a := &w.alarms[i]
+	if a.set != at {
 		return
 	}
-	n.armedAt = skad.Never
+	if a.due > w.now {
+		a.set = a.due
+		if a.set != skad.Never {
+			w.queue.push(a.set, deadline, i)
+		}
+		return
+	}
+	a.set, a.due = skad.Never, skad.Never
+	n := w.nodes[i]
 	if n.down {
 		return
 	}
-	if n.core.Deadline() <= w.now {
-		w.trace.add(w.now, n.index, n.index, 0, 0)
-		n.core.Expire(w.now)
-	}
+	w.trace.add(w.now, i, i, 0, 0)
+	n.core.Expire(w.now)
 	w.settle(n)
 }
 
@@ -252,9 +270,11 @@ func (w *Network) settle(n *Node) {
 			w.atHand(n, a)
 		}
 	}
-	if at := n.core.Deadline(); at < n.armedAt {
-		n.armedAt = max(at, w.now)
-		w.queue.push(n.armedAt, deadline, n.index)
+	a := &w.alarms[n.index]
+	a.due = n.core.Deadline()
+	if a.due < a.set {
+		a.set = max(a.due, w.now)
+		w.queue.push(a.set, deadline, n.index)
 	}
 }
 
@@ -264,7 +284,7 @@ func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
 		w.buf = m.Append(w.buf[:0])
 		w.bytes += uint64(len(w.buf) + frameBytes)
 	}
-	dest := w.hosts[to.Addrs[0].Addr()]
+	dest := w.hosts.at(to.Addrs[0].Addr())
 	if dest == nil || dest.contact.ID != to.ID || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
 		return
 	}

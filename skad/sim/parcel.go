@@ -90,7 +90,7 @@ func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
 	if w.posted != nil {
 		w.posted(from, m)
 	}
-	dest := w.hosts[to.Addrs[0].Addr()]
+	dest := w.hosts.at(to.Addrs[0].Addr())
 	if dest == nil || dest.cast == nil || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
 		return
 	}
