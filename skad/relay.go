@@ -163,16 +163,8 @@ func (c *Core) gone(r *relay) {
 // arrived, as far as we can tell.
 func (c *Core) forward(r *relay) bool {
 	var s selection
-	ranking := (*tableRanking)(c)
-	closest(ranking, &c.self.ID, &r.msg.Key, CountLimit, &s)
-	for _, pos := range s.pos[:s.n] {
-		d := c.slots[c.members[pos]].contact
-		if !closer(&r.msg.Key, &d.ID, &c.self.ID) {
-			break
-		}
-		if c.used(r, d) {
-			continue
-		}
+	closest((*tableRanking)(c), &c.self.ID, &r.msg.Key, CountLimit, &s)
+	for d := c.nextHop(r, &s); d != nil; d = c.nextHop(r, &s) {
 		r.tried = append(r.tried, d.ID)
 		if c.ask(d, callRoute, r.index, 0, r.msg) {
 			if r.own {
@@ -188,6 +180,32 @@ func (c *Core) forward(r *relay) bool {
 	}
 	c.deliver(&r.msg, r.from)
 	return false
+}
+
+// nextHop returns the contact to hand r to: of the closest to the key and those at most twice as far, the one with the shortest round trip (proximity
+// route selection; Gummadi et al., SIGCOMM 2003). Twice the distance is one bit of the five that a hop gains, so hardly a message takes a hop more for it; and who wants to be on a way
+// by being near us has to be close to the key as well. nil: nobody that is closer than we are is left.
+func (c *Core) nextHop(r *relay, s *selection) (next *Contact) {
+	var word uint64
+	var srtt uint16
+	for k, pos := range s.pos[:s.n] {
+		i := &c.slots[c.members[pos]]
+		switch d := i.contact; {
+		case !closer(&r.msg.Key, &d.ID, &c.self.ID):
+			return next
+		case c.used(r, d):
+		case next == nil:
+			next, word, srtt = d, s.word[k], i.srtt
+			if d.ID == r.msg.Key {
+				return next
+			}
+		case s.word[k]/2 > word:
+			return next
+		case i.srtt != 0 && i.srtt < srtt:
+			next, srtt = d, i.srtt
+		}
+	}
+	return next
 }
 
 // used reports whether d is no next hop for r: it was tried, it gave us the message, or another copy of our own has

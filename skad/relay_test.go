@@ -307,6 +307,65 @@ func TestCopiesTakeDistinctFirstHops(t *testing.T) {
 	verify(t, c)
 }
 
+// TestNextHopByRoundTrip: among contacts about as close to the key as the closest the one with the shortest round trip is the next hop; who is more than twice as far, not measured, or not
+// closer than we are never is on account of it, and nobody comes before the node that is the key.
+func TestNextHopByRoundTrip(t *testing.T) {
+	type peer struct {
+		distance uint64 // first word, in 2^-16 of the space
+		srtt     uint16
+	}
+	for _, x := range []struct {
+		name  string
+		peers []peer
+		want  int
+	}{
+		{"the nearer", []peer{{0x100, 900}, {0x200, 100}}, 1},
+		{"twice as far is about as close", []peer{{0x100, 900}, {0x180, 500}, {0x1ff, 100}}, 2},
+		{"too far", []peer{{0x100, 900}, {0x202, 100}}, 0},
+		{"as far away as the closest", []peer{{0x100, 100}, {0x180, 100}}, 0},
+		{"not measured", []peer{{0x100, 900}, {0x180, 0}}, 0},
+		{"the closest is not measured", []peer{{0x100, 0}, {0x180, 100}}, 0},
+		{"the key itself", []peer{{0, 900}, {0, 100}}, 0},
+		{"the farther one is no better", []peer{{0x100, 100}, {0x180, 900}}, 0},
+	} {
+		c := newCore(t, 1, nil)
+		key := c.self.ID
+		key[0] ^= 0xffff << 48 // as far away as can be
+		list := make([]*Contact, len(x.peers))
+		for i, p := range x.peers {
+			id := key
+			id[0] ^= p.distance << 48
+			id[3] ^= uint64(i) // the first of two that share the word is the closer one
+			list[i] = fakeContact(id, i+1)
+			c.Adopt(0, list[i])
+			c.slots[c.find(&id)].srtt = p.srtt
+		}
+		if _, err := c.Route(0, key, nil, 1); err != nil {
+			t.Fatal(err)
+		}
+		if sent := drain(c); len(sent) != 1 || sent[0].To != list[x.want] {
+			t.Errorf("%s: %+v, want one message to peer %d", x.name, sent, x.want)
+		}
+	}
+	// The only two are near each other, but the second is farther from the key than we are.
+	c := newCore(t, 1, nil)
+	key := c.self.ID
+	key[0] ^= 0x100 << 48
+	nearer, beyond := key, key
+	nearer[0] ^= 0xff << 48
+	beyond[0] ^= 0x180 << 48
+	for i, id := range []ID{nearer, beyond} {
+		c.Adopt(0, fakeContact(id, i+1))
+		c.slots[c.find(&id)].srtt = uint16(900 - 800*i)
+	}
+	if _, err := c.Route(0, key, nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	if sent := drain(c); len(sent) != 1 || sent[0].To.ID != nearer {
+		t.Errorf("beside a near one beyond ourselves: %+v", sent)
+	}
+}
+
 // TestHand: a message goes to the node that is its key and to nobody else, whole, whether it is on its way or an own one;
 // what that node does not take over is gone.
 func TestHand(t *testing.T) {
