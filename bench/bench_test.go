@@ -134,6 +134,7 @@ func BenchmarkRequest(b *testing.B) {
 						call()
 					}
 				} else {
+					b.ResetTimer()             // b.Loop does so by itself
 					b.SetParallelism(inflight) // times GOMAXPROCS: close enough, and the same for all
 					b.RunParallel(func(pb *testing.PB) {
 						for call := r.caller(0); pb.Next(); {
