@@ -41,7 +41,7 @@ type turnFlags struct {
 // outFlags say where results go.
 type outFlags struct {
 	JSON   string   `help:"Write one JSON object for each run, one to a line, as it ends; - for standard output." placeholder:"FILE|-"`
-	Out    []string `help:"Write a report at the end; the name's ending says which: .html .md .csv .json .jsonl .bench (benchstat) .prom (OpenMetrics) .txt." placeholder:"FILE,..."`
+	Out    []string `help:"Write a report at the end; the name's ending says which: .html .md .csv .json .jsonl .bench (benchstat) .prom (OpenMetrics) .txt." placeholder:"FILE"`
 	Format string   `help:"What standard output gets at the end: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
 	Quiet  bool     `help:"No progress, no table." short:"q"`
 	SLO    rules    `name:"slo" help:"What --driver must meet, else the exit code is 4: 'p99<2ms,errors<0.1%'." placeholder:"RULES"`

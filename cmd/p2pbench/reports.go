@@ -12,7 +12,7 @@ import (
 
 type reportCommand struct {
 	Files  []string `arg:"" help:"Results: JSONL or JSON of p2pbench; - for standard input." placeholder:"FILE"`
-	Out    []string `help:"Write these; a name's ending says in which form: .html .md .csv .json .jsonl .bench .prom .txt." placeholder:"FILE,..."`
+	Out    []string `help:"Write these; a name's ending says in which form: .html .md .csv .json .jsonl .bench .prom .txt." placeholder:"FILE"`
 	Format string   `help:"What standard output gets if there is no --out: ${enum}." enum:"text,json,jsonl,csv,md,bench,openmetrics,html" default:"text"`
 	Ratios bool     `help:"One line for each scenario, a column for each driver: its median and how many times that the first driver's is. As text or md."`
 	Into   string   `help:"Write the ratios into a Markdown page, between its lines <!-- measured: begin --> and <!-- measured: end -->." placeholder:"PAGE"`

@@ -31,6 +31,14 @@ type simCommand struct {
 	Goals     simGoalsCommand     `cmd:"" help:"All that the overlay promises, measured."`
 }
 
+func (simCommand) Help() string {
+	return `Thousands of nodes in one process and in virtual time. A seed is printed first, and does the same again.
+
+  p2pbench sim lookup --nodes 10000 --adversary paper --share 0.2 --paths 4
+  p2pbench sim churn --mean 1h
+  p2pbench sim goals`
+}
+
 // simFlags are those of every simulation.
 type simFlags struct {
 	Nodes    int     `help:"How many nodes." default:"2000"`
