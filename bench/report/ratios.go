@@ -169,7 +169,7 @@ func ratioNotes(records []Record) (notes []string) {
 			}
 		}
 	}
-	notes = slices.Insert(notes, 1, fmt.Sprintf("medians of %s rounds in turns, %s each", strings.Join(rounds, " or "), strings.Join(seconds, " or ")))
+	notes = slices.Insert(notes, 1, fmt.Sprintf("medians of rounds in turns: %s, %s each", strings.Join(rounds, " or "), strings.Join(seconds, " or ")))
 	if len(libraries) > 0 {
 		notes = slices.Insert(notes, 2, strings.Join(libraries, ", "))
 	}
@@ -181,7 +181,11 @@ func reasons(records []Record) (all []string) {
 	for i := range records {
 		r := &records[i]
 		if r.Cannot != "" {
-			all = once(all, fmt.Sprintf("%s, %s: n/a: %s", r.Scenario, r.Driver, r.Cannot))
+			why := r.Cannot
+			if _, reason, ok := strings.Cut(why, "has no way: "); ok {
+				why = reason
+			}
+			all = once(all, fmt.Sprintf("%s: n/a: %s", r.Driver, why))
 		}
 		if r.Failure != "" {
 			all = once(all, fmt.Sprintf("%s, %s: failed: %s", r.Scenario, r.Driver, r.Failure))

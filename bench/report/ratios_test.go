@@ -24,7 +24,7 @@ func TestWriteRatios(t *testing.T) {
 	theirs := run("theirs", hold, 0, 0)
 	theirs.Server, theirs.Library = &load.Side{HeapPerConn: 150_000, RSSPerConn: 6000, GoroutinesPerConn: 2}, "theirs v1"
 	unable := run("unable", many, 0, 0)
-	unable.Cannot = "it has no requests"
+	unable.Cannot = "connection 1 of 10: this driver has no way: it has no requests"
 	broken := run("broken", many, 0, 0)
 	broken.Failure = "exit status 2"
 	lossy := run("theirs", many, 1, 100)
@@ -33,8 +33,7 @@ func TestWriteRatios(t *testing.T) {
 		run("ours", single, 50, 9), run("theirs", single, 100, 9), run("ours", many, 1, 3000), lossy, unable, broken, idle, theirs,
 		run("other", single, 10, 1), run("theirs", single, 30, 1),
 	}
-	all[8].Config.Size = 128
-	all[9].Config.Size = 128
+	all[8].Set, all[9].Set = "other", "other" // the same config as the first two, and another comparison
 	var md strings.Builder
 	if err := WriteRatios(&md, "md", all); err != nil {
 		t.Fatal(err)
@@ -45,8 +44,8 @@ func TestWriteRatios(t *testing.T) {
 		"| rpc, 10 connections, 1 in flight on each, 64 B: requests/s | 3000 | 100 (30)* | n/a | failed |\n",
 		"| hold, 100 connections: heap B/conn | 1500 | 150k (0.01) |  |  |\n",
 		"| hold, 100 connections: goroutines/conn | 0 | 2.00 |  |  |\n",
-		"|  | other | theirs |\n|---|---:|---:|\n| rpc, 1 connection, 1 in flight on each, 128 B: p50 us | 10.0 | 30.0 (0.33) |\n",
-		"- medians of 1 rounds in turns, 2s or 1s each\n", "- theirs v1\n", "- rpc, unable: n/a: it has no requests\n",
+		"|  | other | theirs |\n|---|---:|---:|\n| rpc, 1 connection, 1 in flight on each, 64 B: p50 us | 10.0 | 30.0 (0.33) |\n",
+		"- medians of rounds in turns: 1, 2s or 1s each\n", "- theirs v1\n", "- unable: n/a: it has no requests\n",
 		"- rpc, broken: failed: exit status 2\n", "theirs: lost 3\n",
 	} {
 		if !strings.Contains(md.String(), want) {

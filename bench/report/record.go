@@ -28,6 +28,7 @@ type Record struct {
 	At      time.Time          `json:"at"`
 	Command []string           `json:"command,omitempty"` // that repeats it
 	Round   int                `json:"round,omitempty"`   // from 1, of runs in turns
+	Set     string             `json:"set,omitempty"`     // who are compared, where a scenario names its own: the first of them
 	Host    *fingerprint.Host  `json:"host,omitempty"`
 	Build   *fingerprint.Build `json:"build,omitempty"`
 	load.Result

@@ -71,7 +71,7 @@ func newPlan(f *runFlags, steps []step, kept *records) *plan {
 				if f.rounds() == 1 {
 					number = 0
 				}
-				if kept.before(s.config, name, number) == nil {
+				if kept.before(s.config, s.set(f), name, number) == nil {
 					p.runs++
 					p.left += runOverhead + measures(s.config)
 				}
@@ -141,7 +141,7 @@ func (a *app) resumed(f *runFlags) (*records, error) {
 	}
 	kept.old = map[string]report.Record{}
 	for _, r := range old {
-		kept.old[runKey(r.Scenario, r.Config, r.Driver, r.Round)] = r
+		kept.old[runKey(r.Scenario, r.Config, r.Set, r.Driver, r.Round)] = r
 		if err := writeJSON(kept.json, r); err != nil {
 			return nil, err
 		}
@@ -173,10 +173,10 @@ func (a *app) oldRecords(f *runFlags) (old []report.Record, err error) {
 }
 
 // runKey is what a run is known by.
-func runKey(scenario string, c load.Config, driver string, round int) string {
+func runKey(scenario string, c load.Config, set, driver string, round int) string {
 	config, err := json.Marshal(c)
 	if err != nil {
 		panic("p2pbench: bug: a config is no JSON: " + err.Error())
 	}
-	return fmt.Sprintf("%s %s %s %d", scenario, config, driver, round)
+	return fmt.Sprintf("%s %s %s %s %d", scenario, config, set, driver, round)
 }

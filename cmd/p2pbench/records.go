@@ -21,6 +21,7 @@ type records struct {
 
 	all  []report.Record
 	old  map[string]report.Record // that --json held before, by runKey
+	set  string                   // of the runs that come: see report.Record
 	held []held                   // what was expected of some of them
 	json io.Writer
 	done func() error
@@ -38,8 +39,8 @@ func (a *app) records(f *outFlags) (*records, error) {
 }
 
 // before returns a run that need not be made again; nil: there is none.
-func (r *records) before(c load.Config, driver string, round int) *report.Record {
-	if old, ok := r.old[runKey(c.Scenario, c, driver, round)]; ok {
+func (r *records) before(c load.Config, set, driver string, round int) *report.Record {
+	if old, ok := r.old[runKey(c.Scenario, c, set, driver, round)]; ok {
 		return &old
 	}
 	return nil
@@ -48,7 +49,7 @@ func (r *records) before(c load.Config, driver string, round int) *report.Record
 // add keeps a run. Round counts from 1; 0: it has no turns.
 func (r *records) add(result *load.Result, round int) error {
 	r.all = append(r.all, report.Record{
-		Schema: report.Schema, At: time.Now().UTC().Truncate(time.Second), Command: r.app.command, Round: round,
+		Schema: report.Schema, At: time.Now().UTC().Truncate(time.Second), Command: r.app.command, Round: round, Set: r.set,
 		Host: &r.host, Build: &r.build, Result: *result,
 	})
 	return writeJSON(r.json, &r.all[len(r.all)-1])

@@ -20,6 +20,14 @@ type step struct {
 	expect slo.Rules
 }
 
+// set names the step's contestants where they are not those of the command.
+func (s step) set(f *runFlags) string {
+	if s.names[0] == f.Driver {
+		return ""
+	}
+	return s.names[0]
+}
+
 // turns measures every step with each of its drivers, in turns, each run in fresh processes. A run that breaks, or takes too long, is
 // kept as failed and costs the others nothing.
 func (a *app) turns(f *runFlags, steps []step) error {
@@ -52,13 +60,14 @@ func (a *app) turns(f *runFlags, steps []step) error {
 // turnsOf measures one config, A B A B. An interrupt ends it with what there is.
 func (a *app) turnsOf(f *runFlags, s step, kept *records, plan *plan) error {
 	failures := map[string]int{}
+	kept.set = s.set(f)
 	for round := range f.rounds() {
 		number := 0
 		if f.rounds() > 1 {
 			number = round + 1
 		}
 		for _, name := range s.names {
-			if old := kept.before(s.config, name, number); old != nil {
+			if old := kept.before(s.config, kept.set, name, number); old != nil {
 				kept.all = append(kept.all, *old) // --json has it again since the beginning
 				continue
 			}
