@@ -32,9 +32,11 @@ type swarmResult struct {
 	Heap          *float64 `json:"heap_bytes_per_node"`
 	Upkeep        *float64 `json:"maintenance_bytes_per_second_per_node"`
 	Tasks         struct {
-		Runs      int64     `json:"runs"`
-		LongestMs float64   `json:"longest_ms"`
-		HeldMs    []taskBar `json:"held"`
+		Runs          int64     `json:"runs"`
+		LongestMs     float64   `json:"longest_ms"`
+		Held          []taskBar `json:"held"`
+		LongestWorkMs float64   `json:"longest_work_ms,omitempty"`
+		Worked        []taskBar `json:"worked,omitempty"` // of processor time, where that is known
 	} `json:"tasks"`
 
 	Killed          int      `json:"killed,omitempty"`
@@ -81,12 +83,9 @@ func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
 		BroadcastMs: spread50{millis(r.Broadcasts.P50), millis(r.Broadcasts.P99), millis(r.Broadcasts.Max)},
 		Heap:        known(r.HeapBytes), Upkeep: known(r.UpkeepBytes), Killed: r.Killed, KilledProcesses: r.KilledProcesses, Replaced: r.Replaced, Restarted: r.Restarted}
 	f.Tasks.Runs, f.Tasks.LongestMs = r.Tasks.Runs, millis(r.Tasks.Longest)
-	for i, n := range r.Tasks.Held {
-		bar := taskBar{Count: n}
-		if i < len(engine.TaskBounds) {
-			bar.Most = known(millis(engine.TaskBounds[i]))
-		}
-		f.Tasks.HeldMs = append(f.Tasks.HeldMs, bar)
+	f.Tasks.Held = taskBars(r.Tasks.Held)
+	if r.Tasks.LongestWork > 0 {
+		f.Tasks.LongestWorkMs, f.Tasks.Worked = millis(r.Tasks.LongestWork), taskBars(r.Tasks.Worked)
 	}
 	if r.Killed > 0 {
 		f.CoverageAfter, f.SuccessAfter = known(r.AfterKill.Coverage), known(r.LookupsAfterKill.Success)
@@ -104,6 +103,17 @@ func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
 		}
 	}
 	return f
+}
+
+func taskBars(runs [len(engine.TaskBounds) + 1]int64) (bars []taskBar) {
+	for i, n := range runs {
+		bar := taskBar{Count: n}
+		if i < len(engine.TaskBounds) {
+			bar.Most = known(millis(engine.TaskBounds[i]))
+		}
+		bars = append(bars, bar)
+	}
+	return bars
 }
 
 // known returns v, nil if it is not a number.
@@ -171,7 +181,10 @@ func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simula
 	}
 	t.row("heap of a node", fmt.Sprintf("%.0f kB", r.HeapBytes/1000))
 	t.row("an idle node sends", fmt.Sprintf("%.0f B/s", r.UpkeepBytes))
-	t.row("tasks held a loop", tasks(&r.Tasks))
+	t.row("tasks held a loop", tasks(r.Tasks.Runs, r.Tasks.Held, r.Tasks.Longest))
+	if r.Tasks.LongestWork > 0 {
+		t.row("  of processor time", tasks(r.Tasks.Runs, r.Tasks.Worked, r.Tasks.LongestWork))
+	}
 	if r.Hostile > 0 {
 		t.row("refused", fmt.Sprintf("%d forgeries, %d unwanted questions and answers; %d bans", r.Refused.Forged, r.Refused.Flood, r.Refused.Banned))
 	}
@@ -196,16 +209,16 @@ func back(r *swarm.Result) string {
 }
 
 // tasks is the histogram of how long tasks have held their loops, as shares.
-func tasks(t *engine.TaskStats) string {
+func tasks(runs int64, held [len(engine.TaskBounds) + 1]int64, longest time.Duration) string {
 	var parts []string
-	for i, n := range t.Held {
+	for i, n := range held {
 		bound := "more"
 		if i < len(engine.TaskBounds) {
 			bound = "<" + engine.TaskBounds[i].String()
 		}
-		parts = append(parts, bound+" "+share100(float64(n)/float64(max(1, t.Runs))))
+		parts = append(parts, bound+" "+share100(float64(n)/float64(max(1, runs))))
 	}
-	return fmt.Sprintf("%s; longest %v of %d", strings.Join(parts, ", "), t.Longest.Round(time.Microsecond), t.Runs)
+	return fmt.Sprintf("%s; longest %v of %d", strings.Join(parts, ", "), longest.Round(time.Microsecond), runs)
 }
 
 // lookups writes what became of lookups. s may be nil.
