@@ -16,13 +16,14 @@ import (
 
 // A swarm is owned by the measuring goroutine, but for what its mutex guards.
 type swarm struct {
-	cfg    Config
-	rnd    *rand.Rand
-	fail   context.CancelCauseFunc
-	sites  []*site
-	stores string    // directory; "": none
-	index  uint64    // of the last broadcast
-	fallen []*member // who was killed
+	cfg     Config
+	rnd     *rand.Rand
+	fail    context.CancelCauseFunc
+	sites   []*site
+	stores  string    // directory; "": none
+	index   uint64    // of the last broadcast
+	fallen  []*member // who was killed
+	begunAt time.Time // when the last node was started to join
 
 	mu      sync.Mutex
 	members map[int]*member // that live, by number; under mu
@@ -124,7 +125,8 @@ func (s *swarm) join(ctx context.Context, r *Result) error {
 		})
 		s.cfg.Progress("join", i+1, s.cfg.Nodes)
 	}
-	r.JoinSeconds = time.Since(began).Seconds()
+	s.begunAt = time.Now()
+	r.JoinSeconds = s.begunAt.Sub(began).Seconds()
 	joining.Wait()
 	s.next = s.cfg.Nodes
 	return s.meet(ctx)

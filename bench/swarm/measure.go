@@ -49,10 +49,9 @@ func (s *swarm) exactly(ctx context.Context, phase string) (seen host.Seen, err 
 
 // converge waits until everybody knows each other.
 func (s *swarm) converge(ctx context.Context, r *Result) error {
-	began := time.Now()
 	seen, err := s.exactly(ctx, "converge")
 	if seen.Exact == seen.Honest {
-		r.ConvergedSeconds = time.Since(began).Seconds()
+		r.ConvergedSeconds = time.Since(s.begunAt).Seconds()
 	}
 	r.Connections = part(seen.Connections, seen.Honest)
 	return err

@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/bench/swarm"
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/skad/sim"
@@ -143,7 +142,7 @@ func (t swarmTable) row(name, figure string, simulated ...string) {
 func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simulated) {
 	where := ""
 	if r.Processes > 0 {
-		where = " in " + report.Plural(r.Processes, "process")
+		where = " in " + processes(r.Processes)
 	}
 	fmt.Fprintf(out, "swarm: %d nodes%s on loopback, joined through one in %.1f s\n", r.Nodes, where, r.JoinSeconds)
 	if r.Hostile > 0 {
@@ -191,10 +190,17 @@ func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simula
 	w.Flush()
 }
 
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return strconv.Itoa(n) + " processes"
+}
+
 func killed(r *swarm.Result) string {
 	switch {
 	case r.KilledProcesses > 0:
-		return fmt.Sprintf("%d killed, with kill -9 of %s", r.Killed, report.Plural(r.KilledProcesses, "process"))
+		return fmt.Sprintf("%d killed, with kill -9 of %s", r.Killed, processes(r.KilledProcesses))
 	case r.Processes > 0:
 		return fmt.Sprintf("%d killed within their processes", r.Killed)
 	}

@@ -7,7 +7,7 @@
 // be, and says whether it was received; "/who" lists who has spoken. It does not matter through which node one joins, nor
 // whether that one stays: everybody finds the others and keeps the connections that the overlay needs.
 //
-// docs/overlay-chat.md walks through it.
+// docs/overlay.md walks through it.
 package main
 
 import (
@@ -93,13 +93,26 @@ func chat(ctx context.Context, cfg node.Config, name string, join []string, in i
 	}()
 	if len(join) > 0 {
 		disc, _ := engine.ComponentOf[*discovery.Component](s.net)
-		if err := disc.Wait(ctx); err != nil {
-			return err
+		for !joined(ctx, disc) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			fmt.Fprintf(out, "* nobody answers at %s; still trying\n", strings.Join(join, ", "))
 		}
 		fmt.Fprintf(out, "* joined: %d nodes known\n", disc.View().Len())
 	}
 	fmt.Fprintf(out, "* others join with: go run ./examples/overlaychat -name you %v\n", engine.Target{Addr: s.net.Addrs()[0], ID: s.net.ID()})
 	return s.talk(ctx, in)
+}
+
+// sayNothingFor is how long somebody who waits is left without a word.
+const sayNothingFor = 5 * time.Second
+
+// joined waits a while for the node to join.
+func joined(ctx context.Context, disc *discovery.Component) bool {
+	ctx, cancel := context.WithTimeout(ctx, sayNothingFor)
+	defer cancel()
+	return disc.Wait(ctx) == nil
 }
 
 // talk shows what comes and sends what is typed.
@@ -176,6 +189,8 @@ func (s *side) say(line string) {
 		}
 	case strings.HasPrefix(line, "/to ") && private:
 		s.tell(to, text)
+	case strings.HasPrefix(line, "/"):
+		fmt.Fprintln(s.out, "* there are: /to NAME TEXT, and /who")
 	default:
 		// Who speaks faster than others would pass on is told so; Broadcast would wait.
 		err := s.all.BroadcastAsync(s.message(line), func(_ spread.MessageID, err error) {

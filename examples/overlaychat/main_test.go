@@ -100,6 +100,8 @@ func TestChat(t *testing.T) {
 	ann.see("dan has got it")
 	ann.say("/to bob are you there?")
 	ann.see("bob has not spoken yet")
+	ann.say("/to dan")
+	ann.see("/to NAME TEXT") // and not to everybody
 	ann.say("/who")
 	ann.see("* dan·")
 
@@ -118,6 +120,17 @@ func TestChat(t *testing.T) {
 		if err := term.hearTheRest(); err != nil {
 			t.Errorf("a chat ended with %v", err)
 		}
+	}
+}
+
+// TestNobodyThere: who tries to join through nobody is told so, and can have enough.
+func TestNobodyThere(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	term := open(t, ctx, "ann", "tcp://127.0.0.1:1")
+	term.see("nobody answers at tcp://127.0.0.1:1")
+	cancel()
+	if err := term.hearTheRest(); err != nil {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

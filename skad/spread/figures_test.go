@@ -131,6 +131,27 @@ func TestCostWithoutFaults(t *testing.T) {
 	}
 }
 
+// TestCopiesFollowDelays: how many copies come beside the first depends on how even the delays are. Where all are equal the
+// first copy has come over the fewest hops, with the largest duty; where a message may overtake five others it often has
+// come over more hops, with less to pass on. Everybody is reached in any case.
+func TestCopiesFollowDelays(t *testing.T) {
+	statistical(t)
+	of := func(delay func(w *world) time.Duration) float64 {
+		all := figures(t, 5, nil, func(w *world) { w.delay = func() time.Duration { return delay(w) } })
+		if average, _ := coverage(all); average != 1 {
+			t.Errorf("coverage %v", average)
+		}
+		return mean(all, func(o *outcome) float64 { return o.duplicates })
+	}
+	equal := of(func(*world) time.Duration { return 100 * time.Millisecond })
+	even := of(func(w *world) time.Duration { return time.Duration(40+w.rnd.IntN(120)) * time.Millisecond })
+	wild := of(func(w *world) time.Duration { return time.Duration(w.rnd.ExpFloat64() * float64(100*time.Millisecond)) })
+	t.Logf("duplicates %.2f with equal delays, %.2f with even ones, %.2f with wild ones", equal, even, wild)
+	if !(wild+1 < even && even+.3 < equal) {
+		t.Errorf("duplicates %.2f, %.2f, %.2f, want them to fall as delays get uneven", equal, even, wild)
+	}
+}
+
 // TestDeadDelegatesAreReplaced: where 30 % of the contacts cannot be reached even the bare tree reaches all others.
 func TestDeadDelegatesAreReplaced(t *testing.T) {
 	statistical(t)

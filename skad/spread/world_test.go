@@ -138,6 +138,7 @@ func (q *events) Pop() any {
 // A world runs cores against each other in virtual time, over static tables.
 type world struct {
 	t      testing.TB
+	delay  func() time.Duration // of a message; nil: see latency
 	rnd    *rand.Rand
 	now    time.Duration
 	nodes  []*node
@@ -210,7 +211,12 @@ func (w *world) spoil(share float64, to conduct) {
 	}
 }
 
-func (w *world) latency() time.Duration { return time.Duration(40+w.rnd.IntN(120)) * time.Millisecond }
+func (w *world) latency() time.Duration {
+	if w.delay != nil {
+		return w.delay()
+	}
+	return time.Duration(40+w.rnd.IntN(120)) * time.Millisecond
+}
 
 func (w *world) post(e event) {
 	w.order++

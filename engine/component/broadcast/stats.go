@@ -20,7 +20,8 @@ type Stats struct {
 	Unsent      uint64 // messages that did not go out: no connection, or no room in the send buffer
 }
 
-// Duplicates is how many copies of a message come on average beside the first: 4 to 5 in a healthy network.
+// Duplicates is how many copies of a message come on average beside the first: 3 to 6 in a healthy
+// network, the more the more even its delays are.
 func (s *Stats) Duplicates() float64 {
 	if s.Delivered == 0 {
 		return 0
