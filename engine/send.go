@@ -63,28 +63,28 @@ const (
 
 // outbound holds what waits. It exists while something does.
 type outbound struct {
-	lanes  [laneCount]session.Batch
-	queued int  // bytes appended and not yet written, control aside
-	depth  int  // how many of them a sender that can wait may queue: see sendBufferFirst
-	waited bool // one had to wait since the flush last found nothing to do
-
-	parkedAt time.Duration // engine time at which the flush began to wait for its turn
-	room     chan struct{} // closed when there is room; nil while nobody waits
-	then     []func()      // posted to the loop when half of the buffer is free: see OnRoom
+	// What every message needs comes first, so that it is together in the cache.
 	calls    callTable
-
-	clock   timer.Timer  // of the calls; owned by the loop
-	watched bool         // the clock is set, or about to be
-	goodbye goodbyeFrame // the last thing to say, after what is queued
-	cut     bool         // what is queued is not sent any more, only control
-	said    bool         // goodbye has been said: half-close when it is written
+	parkedAt time.Duration // engine time at which the flush began to wait for its turn
+	queued   int           // bytes appended and not yet written, control aside
+	depth    int           // how many of them a sender that can wait may queue: see sendBufferFirst
+	waited   bool          // one had to wait since the flush last found nothing to do
+	watched  bool          // the clock of the calls is set, or about to be
+	cut      bool          // what is queued is not sent any more, only control
+	said     bool          // goodbye has been said: half-close when it is written
+	short    bool          // the kernel's queue is being kept short; the flush's
+	ready    []byte        // sealed and not written: a part of one of memory, or preface and the first records; the flush's
+	lanes    [laneCount]session.Batch
 
 	// Owned by the flush.
 	taken  [laneCount][]byte // taken from the lane and not sealed yet
 	memory [laneCount][]byte // what taken is the rest of
 	spare  [laneCount][]byte // written, for the lane to take when it is taken next
-	ready  []byte            // sealed and not written: a part of one of memory, or preface and the first records
-	short  bool              // the kernel's queue is being kept short
+
+	goodbye goodbyeFrame  // the last thing to say, after what is queued
+	room    chan struct{} // closed when there is room; nil while nobody waits
+	then    []func()      // posted to the loop when half of the buffer is free: see OnRoom
+	clock   timer.Timer   // of the calls; owned by the loop
 
 	// The last message of the handshake, which leaves in one write with the first record. Set before anything is queued;
 	// then the flush's.
