@@ -41,7 +41,7 @@ var floors = map[string]floor{
 	"engine/transport/udpio":    {2, []string{"golang.org/x/sys/unix"}},
 	"engine/transport/quicio":   {2, []string{"github.com/quic-go/quic-go"}},
 	"engine/transport/simnet":   {2, nil},
-	"engine/transport/shared":   {2, nil},
+	"engine/transport/shared":   {2, []string{"golang.org/x/sys/unix"}},
 	"engine/transport/postloop": {1, nil},
 
 	// 3: what stands between a protocol and the engine.

@@ -51,6 +51,7 @@ func (b *book) seen() []string {
 // Who answers for messages is asked before they are handed over, and told how that went; other messages are not its business.
 func TestAckable(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.streamed("messages in fragments")
 		answers := &book{arrive: func(id uint32) (bool, error) { return id != 3, nil }}
 		refuses := errors.New("not now")
 		c := &witness{on: func(ctx *engine.ComponentContext) error {

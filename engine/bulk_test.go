@@ -71,6 +71,7 @@ func TestRequestsBesideBulk(t *testing.T) {
 // What is urgent overtakes what is bulk, and nothing else changes its order.
 func TestLanesKeepTheirOrder(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.streamed("an order")
 		var seen witness
 		a, b := w.node(nil), w.node(nil, withWitness(&seen))
 		p := w.dial(a, b)

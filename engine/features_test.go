@@ -151,6 +151,7 @@ func TestGateTimeout(t *testing.T) {
 // A stream is a net.Conn: bytes in order, more than any window, end by Close, deadlines.
 func TestStream(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.streamed("a net.Conn")
 		var cb witness
 		a := w.node(nil)
 		b := w.node(nil, withWitness(&cb))
@@ -382,6 +383,7 @@ func TestOnLoop(t *testing.T) {
 // where they are sent.
 func TestLargeMessages(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.streamed("messages in fragments")
 		var cb witness
 		a := w.node(nil, withWitness(&witness{}))
 		b := w.node(nil, withWitness(&cb))

@@ -37,6 +37,7 @@ type world struct {
 	sim   *simnet.Net // nil: live
 	seed  uint64
 	quic  bool // live, over QUIC
+	udp   bool // live, over UDP
 	nodes []*engine.Network
 }
 
@@ -48,6 +49,16 @@ func worlds(t *testing.T, scenario func(w *world)) {
 	t.Run("simnet", func(t *testing.T) { scenario(simWorld(t, 1, simnet.Weather{})) })
 	t.Run("live", func(t *testing.T) { scenario(liveWorld(t)) })
 	t.Run("quic", func(t *testing.T) { scenario(quicWorld(t)) })
+	t.Run("udp", func(t *testing.T) { scenario(udpWorld(t)) })
+}
+
+// streamed ends a scenario that is about streams where there are none; over UDP what it asks for is refused, which
+// TestDatagramLimits shows.
+func (w *world) streamed(what string) {
+	w.Helper()
+	if w.udp {
+		w.Skip("over UDP there is no stream: " + what)
+	}
 }
 
 func simWorld(t testing.TB, seed uint64, weather simnet.Weather) *world {
@@ -71,6 +82,13 @@ func liveWorld(t testing.TB) *world {
 func quicWorld(t testing.TB) *world {
 	w := liveWorld(t)
 	w.quic = true
+	return w
+}
+
+// udpWorld is a live world whose nodes know UDP alone. Loopback loses nothing that is read in time.
+func udpWorld(t testing.TB) *world {
+	w := liveWorld(t)
+	w.udp = true
 	return w
 }
 
@@ -158,6 +176,11 @@ func (w *world) config() engine.Config {
 	if w.quic {
 		cfg.Transport = quicio.New(quicio.Config{})
 		cfg.Listen = []transport.Addr{{Proto: transport.QUIC, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
+		return cfg
+	}
+	if w.udp {
+		overUDP(&cfg)
+		cfg.DialTimeout = 3 * time.Second // nobody refuses here
 		return cfg
 	}
 	if w.sim == nil {

@@ -8,7 +8,7 @@
 //	   │──────────────────┤ Keepalive ─▶ … again … ├─ disconnect (timeout)
 //	                        ◀─ KeepaliveResponse: the clock starts anew
 //
-// The side that dialled asks first. The other one asks only if nothing comes, two thirds later, so that a pair of idle
+// The side that dialled asks first, and again a third later. From then on the two take turns, so that a pair of idle
 // nodes exchanges one question and not two: the node that thousands have dialled answers, and sends nothing by itself.
 //
 // The engine looks at each peer every five seconds, so both times are kept to within that.
@@ -30,7 +30,10 @@ const (
 	// three tries.
 	EveryDefault = 15 * time.Second
 
-	// TimeoutDefault is 45 s: three questions without an answer.
+	// look is how often the engine shows a silent peer.
+	look = 5 * time.Second
+
+	// TimeoutDefault is 45 s: four questions of the side that has dialled and two of the other one, without an answer.
 	TimeoutDefault = engine.SilenceTimeoutDefault
 )
 
@@ -74,12 +77,20 @@ func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
 		p.Disconnect(engine.CodeTimeout, "silent for too long")
 		return
 	}
-	if !p.Dialled() && silent < c.SilentAfter()*5/3 {
+	if !c.asks(p.Dialled(), silent) {
 		return
 	}
 	var asked [8]byte
 	binary.LittleEndian.PutUint64(asked[:], uint64(p.Network().Now()))
 	_ = p.TrySendRaw(opcode.KeepaliveCode, asked[:]) // no room: then the peer has enough to answer
+}
+
+// asks reports whether this side asks at a look of the engine's: at the first two the side that dialled, then the two in turn. Were
+// both to ask at each, peers that a busy node is slow to answer would send it six times what they send when all is well, and it
+// would not recover.
+func (c *Component) asks(dialled bool, silent time.Duration) bool {
+	n := (silent - c.SilentAfter()) / max(c.SilentAfter()/3, look)
+	return (n < 2 || n%2 == 1) == dialled
 }
 
 // Receive answers a question, and measures with the answer to its own.

@@ -106,8 +106,11 @@ func (h *Hub) listener(at transport.Addr) *Port {
 	return h.listeners[at]
 }
 
+// work is a worker, on a thread of its own that ends with it.
 func (h *Hub) work() {
 	defer h.done.Done()
+	runtime.LockOSThread()
+	lowerPriority()
 	for {
 		select {
 		case f := <-h.tasks:
