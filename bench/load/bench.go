@@ -15,6 +15,9 @@ import (
 // ErrNoServer is returned by scenarios that need the serving side's word when there is no Control.
 var ErrNoServer = errors.New("load: the serving side cannot be asked what arrived")
 
+// ErrNoSpoofer is why a driver has no figures in a storm from made-up addresses.
+var ErrNoSpoofer = fmt.Errorf("%w: to begin handshakes from addresses that are not its own", ErrCannot)
+
 // ErrNoStopper is why a driver has no figures in the slow scenario.
 var ErrNoStopper = fmt.Errorf("%w: to play a stopped reader", ErrCannot)
 

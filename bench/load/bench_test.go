@@ -424,6 +424,12 @@ func TestStorm(t *testing.T) {
 	}
 	checkKinds(t, r, []string{"storm_dial"})
 
+	b = newBench(&fake{}, load.Config{Scenario: load.Storm, Spoof: true})
+	b.Beside = func(context.Context) (*load.Result, error) { return nil, errGone }
+	if r, err := b.Run(context.Background()); err != nil || r.Cannot == "" {
+		t.Errorf("a driver that cannot make addresses up: %+v, %v", r, err)
+	}
+
 	b = newBench(&fake{}, load.Config{Scenario: load.Storm})
 	b.Beside = func(context.Context) (*load.Result, error) { return nil, errGone }
 	if _, err := b.Run(context.Background()); !errors.Is(err, errGone) {

@@ -40,6 +40,7 @@ type Config struct {
 	Scenario   string
 	Conns      int           // connections; 0: 1. In connect and storm: dials under way at once
 	Dialers    int           // dialling processes that share the connections of hold; 0: the run's own dials
+	Spoof      bool          // what shakes hands in storm, or connect, comes from made-up addresses and never gets beyond the first word
 	Inflight   int           // requests under way on each connection; 0: 1, in a stream down 16
 	Size       int           // bytes of a message or request; 0: 64, in a stream 64 KiB
 	Sizes      []SizeShare   // several sizes and their shares, in place of Size; empty: one size
@@ -154,6 +155,7 @@ func (c Config) combinations() (p complaints) {
 	p.add(planned && c.Scenario == Stream && c.Direction == Both, "a stream both ways has no rate: it is a closed loop")
 	p.add(c.Rate > 0 && len(c.Stages) > 0, "a rate and stages: want one of them")
 	p.add(c.Dialers > 0 && !is(Hold), "%s has no dialling processes of its own", c.Scenario)
+	p.add(c.Spoof && !is(Storm, Connect), "%s has no handshakes to make up", c.Scenario)
 	p.add(c.Dialers > c.Conns, "%d dialling processes for %d connections", c.Dialers, c.Conns)
 	p.add(c.Poisson && !planned, "Poisson arrivals need a rate")
 	p.add(c.Inflight > 1 && (is(OneWay, FanOut, Connect, Churn, Hold) || c.Scenario == Stream && c.Direction == Up),

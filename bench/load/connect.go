@@ -11,6 +11,9 @@ import (
 
 // connect dials and closes, Conns at a time, or at a rate with at most Conns at a time. A handshake counts when both ends say so.
 func (b *Bench) connect(ctx context.Context) error {
+	if b.Config.Spoof {
+		return b.spoof(ctx)
+	}
 	var number atomic.Int64
 	if b.Config.Warmup > 0 {
 		if _, err := b.handshakes(ctx, "warm-up", b.Config.Warmup, b.Config.warmTable(), &number); err != nil {

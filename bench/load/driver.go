@@ -81,6 +81,13 @@ type Versioned interface {
 	Version() string
 }
 
+// A Spoofer is a Dialer that can begin handshakes from addresses that are not its own. For others a storm of them is n/a.
+type Spoofer interface {
+	// Spoof begins handshakes with the server as fast as it can, each from another address, and tells how many now and then.
+	// It returns nil when ctx ends.
+	Spoof(ctx context.Context, addr string, begun func(n int)) error
+}
+
 // A Sparing is a Dialer that may need no file descriptor for each connection.
 type Sparing interface {
 	// Sparing reports whether that is so, at both ends.

@@ -131,7 +131,7 @@ const stormLimit = time.Minute
 
 // storm shakes hands with the serving side, from another process, until ctx ends.
 func (r *Run) storm(ctx context.Context) (*load.Result, error) {
-	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Duration: r.Config.Duration + stormLimit, Warmup: load.NoWarmup}.WithDefaults()
+	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Spoof: r.Config.Spoof, Duration: r.Config.Duration + stormLimit, Warmup: load.NoWarmup}.WithDefaults()
 	if err != nil {
 		return nil, err
 	}

@@ -89,14 +89,18 @@ func Metrics(scenario string) []Metric {
 	case load.Storm:
 		return concat(latencies, disturbed, []Metric{
 			{Name: "handshakes/s", Unit: "handshakes/s", Better: Higher, Show: Short, Get: handshakes},
-		})
+			{Name: "begun", Unit: "begun", Better: Higher, Show: Short, Get: figure("initiations")},
+		}, growth)
 	case load.Slow:
-		return concat(latencies, disturbed, []Metric{
-			{Name: "serving heap growth MB", Unit: "heap-growth-MB", Better: Lower, Show: Megabytes, Get: figure("server_heap_growth_bytes"), Tiny: true},
-			{Name: "RSS growth MB", Unit: "rss-growth-MB", Better: Lower, Show: Megabytes, Get: figure("server_rss_growth_bytes"), Tiny: true},
-		})
+		return concat(latencies, disturbed, growth)
 	}
 	return nil
+}
+
+// growth is what the serving side keeps of those who disturb it.
+var growth = []Metric{
+	{Name: "serving heap growth MB", Unit: "heap-growth-MB", Better: Lower, Show: Megabytes, Get: figure("server_heap_growth_bytes"), Tiny: true},
+	{Name: "RSS growth MB", Unit: "rss-growth-MB", Better: Lower, Show: Megabytes, Get: figure("server_rss_growth_bytes"), Tiny: true},
 }
 
 var latencies = []Metric{

@@ -185,17 +185,20 @@ type stormCommand struct {
 	Conns     int      `help:"Dials under way at once in the storm, which comes from a process of its own." default:"64"`
 	Inflight  int      `help:"Requests under way on the one established connection." default:"1"`
 	Size      byteSize `help:"Bytes of a request." default:"64"`
+	Spoof     bool     `help:"The strangers begin handshakes from made-up addresses, as many as they can, and hear no answer: over udp."`
 }
 
 func (stormCommand) Help() string {
-	return `First the requests run alone, then while strangers dial, shake hands and close.
+	return `First the requests run alone, then while strangers dial, shake hands and close. With --spoof they come from everywhere
+and nowhere: what the serving side keeps of them is printed.
 
-  p2pbench storm --conns 64 --rate 2000`
+  p2pbench storm --conns 64 --rate 2000
+  p2pbench storm --transport udp --spoof --rate 2000 --duration 30s`
 }
 
 func (c *stormCommand) Run(a *app) error {
 	return a.scenario(&c.loadFlags, c.paceFlags.set(load.Config{
-		Scenario: load.Storm, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size),
+		Scenario: load.Storm, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), Spoof: c.Spoof,
 	}))
 }
 
