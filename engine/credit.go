@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -31,7 +32,8 @@ type receipt struct {
 	consumed uint64 // of these, done with
 	granted  uint64 // the peer may send up to here
 	window   uint32 // how far granted runs ahead of consumed
-	hungry   uint8  // grants in a row that found the peer's credit nearly used up
+	grants   uint8  // since the clock of a window was started: see widen
+	since    uint32 // when that was: engine time in milliseconds, modulo 2^32
 	records  uint32 // opened, modulo 2^32; only compared with itself
 	unknown  uint32 // messages of unknown opcodes
 }
@@ -60,8 +62,7 @@ func (p *PeerClient) grantFirst() {
 	}
 }
 
-// grant tells the peer of new credit when enough has been consumed. A peer that keeps using up what it has is given more,
-// while memory is plentiful.
+// grant tells the peer of new credit when enough has been consumed.
 func (p *PeerClient) grant() {
 	r := &p.receipt
 	if r.window == 0 || !p.reads() {
@@ -71,15 +72,35 @@ func (p *PeerClient) grant() {
 	if due < int64(r.window)/grantShare {
 		return
 	}
-	if left := r.granted - min(r.received, r.granted); left > uint64(r.window)/4 {
-		r.hungry = 0
-	} else if r.hungry++; r.hungry >= grantShare && p.net.bufs.Lent() < p.net.bufs.Limit()/2 {
-		r.hungry = 0
+	p.widen()
+	if total := r.consumed + uint64(r.window); total > r.granted {
+		// Without memory for the news there is no new credit. It is tried again with whatever comes from the peer next, its
+		// keepalive if nothing else.
+		_ = p.sendCredit(total)
+	}
+}
+
+// widen doubles the window of a stream: of a peer whose bytes are consumed at a window in widenWithin, while memory is
+// plentiful. It need not come near the end of its credit: what it has sent and this side has not read lies in the sockets, and
+// the account does not see it. Its grants are fewer then, each of which wakes the other side. Where requests are under way the
+// window goes back to what it was, lest they wait behind all that a stream may have on the way.
+func (p *PeerClient) widen() {
+	r := &p.receipt
+	if p.interactive(p.loop.now) {
+		r.window, r.grants = uint32(p.net.cfg.ReceiveWindow), 0
+		return
+	}
+	now := uint32(p.loop.now / time.Millisecond)
+	if r.grants == 0 {
+		r.since = now
+	}
+	if r.grants++; r.grants <= grantShare {
+		return
+	}
+	r.grants = 0
+	if now-r.since <= uint32(widenWithin/time.Millisecond) && p.net.bufs.Lent() < p.net.bufs.Limit()/2 {
 		r.window = uint32(min(2*int(r.window), p.net.cfg.ReceiveWindowMax))
 	}
-	// Without memory for the news there is no new credit. It is tried again with whatever comes from the peer next, its
-	// keepalive if nothing else.
-	_ = p.sendCredit(r.consumed + uint64(r.window))
 }
 
 // sendCredit tells the peer that it may send up to total.

@@ -31,8 +31,8 @@ const (
 	SendBufferDefault = 960 << 10
 
 	// ReceiveWindowDefault is the credit a peer gets: what it may send before this node has consumed any of it.
-	// 1 MiB is free for small messages and costs a 64 KiB stream a quarter of its rate; a peer that keeps using its
-	// credit up is given more, to ReceiveWindowMaxDefault, which costs it nothing measurable.
+	// 1 MiB is free for small messages and costs a 64 KiB stream a quarter of its rate; a peer that streams is given more, to
+	// ReceiveWindowMaxDefault, which costs it nothing measurable.
 	ReceiveWindowDefault    = 1 << 20
 	ReceiveWindowMaxDefault = 4 << 20
 
@@ -158,6 +158,10 @@ const (
 
 	// grantShare: credit is granted anew when this fraction (an eighth) of the window has been consumed.
 	grantShare = 8
+
+	// widenWithin: who has a whole window consumed within it streams, and is given a larger one. 250 ms is the longest round
+	// trip on the ground: a window of 1 MiB would hold a stream over it to 4 MB/s.
+	widenWithin = 250 * time.Millisecond
 
 	// libraryOpcodes and firstOpcodes are how many opcodes the dispatch table indexes directly: the library's, and the first of
 	// an application, as far as it uses them. The others are looked up in a map, which costs 5 ns more.
