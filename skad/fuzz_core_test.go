@@ -72,7 +72,13 @@ func FuzzCore(f *testing.F) {
 			return
 		}
 		c := newCore(t, 1, func(cfg *Config) { cfg.K, cfg.Siblings, cfg.Eta = 4, 4, 2 })
-		playTape(t, c, population(c.self.ID), tape(b), func() { verify(t, c) })
+		people := population(c.self.ID)
+		playTape(t, c, people, tape(b), func() {
+			verify(t, c)
+			c.Warm()
+			c.WarmFor(&people[0].ID, uint64(len(c.calls)))
+			c.WarmFor(nil, 0)
+		})
 	})
 }
 

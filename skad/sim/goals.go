@@ -213,7 +213,8 @@ func goalPaper(g *goalRun) error {
 }
 
 func goalBuckets(g *goalRun) error {
-	plan := LookupPlan{Lookups: 5000, Paths: 4, Classic: true}
+	const count = 5000
+	plan := LookupPlan{Lookups: count, Paths: 4, Classic: true}
 	large, err := g.lookups("paper", Config{Eta: 5, Share: .2}, plan)
 	if err != nil {
 		return err
@@ -222,7 +223,11 @@ func goalBuckets(g *goalRun) error {
 	if err != nil {
 		return err
 	}
-	g.atMost("m=.2 d=4: success with k=8", *small.Success, *large.Success)
+	most := *large.Success
+	if g.nodes < 5000 { // in small networks the sibling lists are most of the tables, and chance is larger than the difference: twice its standard deviation
+		most += 2 * math.Sqrt(2*most*(1-most)/count)
+	}
+	g.atMost("m=.2 d=4: success with k=8", *small.Success, most)
 	return nil
 }
 
