@@ -206,7 +206,7 @@ func TestChurn(t *testing.T) {
 	calm(t, cfg, func(r *swarm.Result) bool { return r.ChurnLookups.Success >= .9 }, func(r *swarm.Result) bool {
 		return r.Replaced >= 3 && r.ChurnLookups.Count >= 80 && r.ChurnBroadcasts.Coverage >= .99
 	})
-	seen.want(t, "churn", "lookups while nodes come and go", "broadcasts while nodes come and go")
+	seen.want(t, "lookups while nodes come and go", "broadcasts while nodes come and go")
 }
 
 // What makes no sense is refused, all of it at once.
