@@ -132,10 +132,11 @@ type swarmTable struct {
 }
 
 func (t swarmTable) row(name, figure string, simulated ...string) {
-	if !t.simulated {
-		simulated = nil
+	line := name + "\t" + figure
+	if s := strings.Join(simulated, ""); s != "" && t.simulated {
+		line += "\t" + s
 	}
-	fmt.Fprintln(t.out, strings.TrimRight(name+"\t"+figure+"\t"+strings.Join(simulated, ""), "\t"))
+	fmt.Fprintln(t.out, line)
 }
 
 // printSwarm writes the figures for people. s may be nil.
@@ -169,12 +170,12 @@ func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simula
 		t.broadcasts("  ", r.ChurnBroadcasts, nil)
 	}
 	if r.Killed > 0 {
-		t.row(killed(r), "")
+		t.row(fmt.Sprintf("%d killed", r.Killed), killed(r))
 		t.broadcasts("  ", r.AfterKill, s.BroadcastsAfterKill)
 		t.lookups("  ", r.LookupsAfterKill, s.LookupsAfterKill)
 	}
 	if r.Restarted > 0 {
-		t.row(fmt.Sprintf("%d restarted, from stores with %d contacts each", r.Restarted, r.Restored), back(r))
+		t.row(fmt.Sprintf("%d restarted", r.Restarted), fmt.Sprintf("from stores with %d contacts each; %s", r.Restored, back(r)))
 		t.broadcasts("  ", r.BackInformed, nil)
 		t.lookups("  ", r.LookupsBack, nil)
 	}
@@ -200,11 +201,11 @@ func processes(n int) string {
 func killed(r *swarm.Result) string {
 	switch {
 	case r.KilledProcesses > 0:
-		return fmt.Sprintf("%d killed, with kill -9 of %s", r.Killed, processes(r.KilledProcesses))
+		return "with kill -9 of " + processes(r.KilledProcesses)
 	case r.Processes > 0:
-		return fmt.Sprintf("%d killed within their processes", r.Killed)
+		return "within their processes"
 	}
-	return fmt.Sprintf("%d killed", r.Killed)
+	return ""
 }
 
 func back(r *swarm.Result) string {
