@@ -139,3 +139,22 @@ func TestMeterIsBounded(t *testing.T) {
 		t.Errorf("%d addresses, and no room", len(m.hosts))
 	}
 }
+
+// An answer counts once, from the peer that was asked.
+func TestAsks(t *testing.T) {
+	a := asks{open: map[uint64]identity.ID{}}
+	a.add(7, identity.ID{1})
+	for _, x := range []struct {
+		nonce uint64
+		id    identity.ID
+		want  bool
+	}{{7, identity.ID{2}, false}, {8, identity.ID{1}, false}, {8, identity.ID{}, false}, {7, identity.ID{1}, true}, {7, identity.ID{1}, false}} {
+		if got := a.take(x.nonce, x.id); got != x.want {
+			t.Errorf("%d of %v: %v", x.nonce, x.id, got)
+		}
+	}
+	a.add(9, identity.ID{1})
+	if a.clear(); a.take(9, identity.ID{1}) {
+		t.Error("its round is over")
+	}
+}
