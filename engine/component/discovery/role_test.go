@@ -91,21 +91,21 @@ func TestNewerRecord(t *testing.T) {
 		}
 		w.sim.Run(5 * time.Second)
 	}
-	sign := func(by *identity.Identity, seq uint64) identity.Record {
-		r, err := by.NewRecord(p.Addrs(), seq, 0)
+	sign := func(by *identity.Identity, later uint64) identity.Record {
+		r, err := by.NewRecord(p.Addrs(), p.Record().Seq+later, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return *r
 	}
-	forged := sign(id, 8)
+	forged := sign(id, 1)
 	forged.Signature[3] ^= 1
-	for name, r := range map[string]identity.Record{"old": old, "another's": sign(key(t, 77), 8), "forged": forged} {
+	for name, r := range map[string]identity.Record{"old": old, "another's": sign(key(t, 77), 1), "forged": forged} {
 		if push(r); n.View().Len() != 0 {
 			t.Fatalf("%s: it is in the table", name)
 		}
 	}
-	push(sign(id, 9))
+	push(sign(id, 2))
 	if n.View().Len() != 1 {
 		t.Errorf("it shows where it can be reached and is not in the table: %v", describe(n))
 	}
