@@ -51,8 +51,8 @@ measure: ## the tables of docs/measuring.md: two processes, baselines in turns; 
 page: ## docs/measured: a page with plots, and pictures, of the current state; on a quiet machine, fifteen minutes (ROUNDS=2: six; RESUME=1 goes on)
 	@mkdir -p .bench docs/measured
 	go build -o .bench/p2pbench ./cmd/p2pbench
-	.bench/p2pbench play page --json .bench/page.jsonl $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RESUME),--resume) --out docs/measured/report.html
-	.bench/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles
+	.bench/p2pbench play page --json .bench/page.jsonl $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RESUME),--resume) --out docs/measured/report.html; \
+		code=$$?; .bench/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles; exit $$code
 
 .PHONY: comparison
 comparison: ## docs/comparison.md: other stacks in turns with carrier; on a quiet machine, 40 minutes (ROUNDS=1: 13; RESUME=1 goes on)
