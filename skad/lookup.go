@@ -73,9 +73,9 @@ const (
 // live contacts have answered, which is what makes many paths affordable. A value is never returned before all paths
 // have ended: stopping early is what lets one path speak for all.
 //
-// Finishing: the candidates of all paths are merged, with what is left of our own table, and the closest Count of them are
-// asked as far as they have not been. Who was silent although connected is asked once more, and given more time: a host
-// that was busy for a moment is not missing.
+// Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not been.
+// Who was silent although connected is asked once more, and given more time: a host that was busy for a moment is not
+// missing.
 //
 // Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts
 // are asked.
@@ -388,7 +388,7 @@ func repeats(list []*Contact, d *Contact) bool {
 // finalLimit bounds the merged list: twice what may be wanted.
 const finalLimit = 2 * CountLimit
 
-// merge puts the candidates of all paths and the reserve into one list, for each ID the one that has come farthest.
+// merge puts the candidates of all paths into one list, for each ID the one that has come farthest.
 func (c *Core) merge(l *lookup) {
 	l.finishing = true
 	for i := range l.paths {
@@ -404,10 +404,12 @@ func (c *Core) merge(l *lookup) {
 			c.offer(&l.final.list, &l.key, cand, finalLimit)
 		}
 	}
-	for _, cand := range l.reserve {
-		c.offer(&l.final.list, &l.key, cand, finalLimit)
+	if l.purpose != forUser { // the answers leave out what we know, so nobody has mentioned these
+		for _, cand := range l.reserve {
+			c.offer(&l.final.list, &l.key, cand, finalLimit)
+		}
+		l.reserve = nil
 	}
-	l.reserve = nil
 }
 
 // finish ends a lookup. Its open questions stay open, for what they tell about the contacts.
