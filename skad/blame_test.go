@@ -115,7 +115,7 @@ func TestUnaskedAnswers(t *testing.T) {
 	if st := c.Stats(); st.Dropped[Late] != 1 || st.Dropped[Unasked] != 2 {
 		t.Errorf("a late answer: %+v", st)
 	}
-	if s := c.slots[c.find(&d.ID)]; s.score != uint8(Unasked.Weight()) || s.misses != 0 || s.srtt == 0 {
+	if s := c.slots[c.find(&d.ID)]; s.score != uint8(Unasked.Weight())-answerWorth || s.misses != 0 || s.srtt == 0 {
 		t.Errorf("a late answer was held against its sender, or was no sign of life: %+v", s)
 	}
 	c.Receive(2*time.Second, Peer{d, true}, &record)

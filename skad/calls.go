@@ -41,6 +41,8 @@ type lateCall struct {
 	nonce  uint64
 	sentAt time.Duration
 	word   uint64 // first word of the ID that was asked
+	kind   callKind
+	count  uint8 // contacts asked for
 }
 
 const callBits = 10 // of the nonce; 2^10 is callLimit
@@ -156,21 +158,36 @@ func (c *Core) answered(from Peer, m *Message) {
 // unasked tells a late answer from one that nobody has asked for.
 func (c *Core) unasked(from Peer, m *Message) {
 	for k := range c.late {
-		q := &c.late[k]
-		if q.nonce != m.Nonce || m.Nonce == 0 || q.word != from.ID[0] {
-			continue
+		if q := &c.late[k]; q.nonce == m.Nonce && m.Nonce != 0 && q.word == from.ID[0] && answerOp[q.kind] == m.Op {
+			was := *q
+			q.nonce = 0
+			c.answeredLate(&was, from, m)
+			return
 		}
-		q.nonce = 0
-		c.count(Late)
-		if i := c.find(&from.ID); i != 0 { // too late to be of use, but a sign of life, and of how long to wait
-			c.measure(i, c.now-q.sentAt)
-			c.slots[i].misses = 0
-		} else {
-			c.heard(from) // who was only slow gets another chance, as a caller would
-		}
-		return
 	}
 	c.blame(from.Contact, Unasked)
+}
+
+// answeredLate takes an answer that whoever has asked waits for no more. It is as good a proof of life as one in time, and
+// says how long to wait for the next; and whom it mentions may be new to the table. On a host that has too much to do most
+// answers are late, and nodes that join there would have to wait until it has not.
+func (c *Core) answeredLate(was *lateCall, from Peer, m *Message) {
+	c.count(Late)
+	i := c.find(&from.ID)
+	if i == 0 && c.fit(from.Contact) && c.wanted(from.Contact) {
+		i = c.acquire(from.Contact)
+	}
+	if i == 0 || c.slots[i].refs == 255 {
+		return
+	}
+	c.slots[i].refs++ // it must outlast whatever the answer brings about
+	c.measure(i, c.now-was.sentAt)
+	c.alive(i, from.Reached)
+	if was.kind == callLookup && len(m.Contacts) <= int(was.count) {
+		c.mentions(c.slots[i].contact, m.Contacts, nil, nil, 0)
+	}
+	c.slots[i].refs--
+	c.tidy(i)
 }
 
 // alive notes that slot i has answered.
@@ -198,7 +215,7 @@ func (c *Core) alive(i uint16, reached bool) {
 // timedOut ends a call that was not answered in time.
 func (c *Core) timedOut(k uint16) {
 	q := &c.calls[k]
-	l := lateCall{q.nonce, q.sentAt, c.slots[q.slot].contact.ID[0]}
+	l := lateCall{q.nonce, q.sentAt, c.slots[q.slot].contact.ID[0], q.kind, q.count}
 	if len(c.late) < lateLimit {
 		c.late = append(roomy(c.late), l)
 	} else {

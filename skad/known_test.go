@@ -218,3 +218,51 @@ func TestSilenceIsAskedAgain(t *testing.T) {
 func isAnswerOp(op opcode.Opcode) bool {
 	return op == opcode.PongCode || op == opcode.LookupNodeResponseCode
 }
+
+// TestLateAnswersCount: who answers the ping that would have made it a member after its time-out is a member, and whom a late
+// answer to a lookup mentions is pinged; an answer that holds more than was asked for is good for neither.
+func TestLateAnswersCount(t *testing.T) {
+	c := newCore(t, 1, nil)
+	rnd := newRand(2)
+	slow, told := fakeContact(randomID(rnd), 1), fakeContact(randomID(rnd), 2)
+	c.Connected(0, Peer{slow, true})
+	ping := drain(c)[0]
+	c.Expire(2 * time.Second)
+	if c.Len() != 0 || c.Stats().Missed != 1 {
+		t.Fatalf("%d members, %d missed", c.Len(), c.Stats().Missed)
+	}
+	c.Receive(2*time.Second, Peer{slow, false}, &Message{Op: opcode.PongCode, Nonce: ping.Message.Nonce + 1})
+	c.Receive(2*time.Second, Peer{slow, true}, &Message{Op: opcode.PongCode, Nonce: ping.Message.Nonce})
+	if c.Len() != 1 {
+		t.Fatal("its late answer has not made it a member")
+	}
+	verify(t, c)
+
+	ask := func(at time.Duration) uint64 {
+		if _, err := c.Lookup(at, randomID(rnd), LookupOptions{Paths: 1, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		nonce := uint64(0)
+		for _, a := range drain(c) {
+			if a.Message.Op == opcode.LookupNodeRequestCode {
+				nonce = a.Message.Nonce
+			}
+		}
+		c.Expire(at + 10*time.Second)
+		drain(c)
+		return nonce
+	}
+	many := make([]*Contact, 0, 17)
+	for i := range 17 {
+		many = append(many, fakeContact(randomID(rnd), 10+i))
+	}
+	c.Receive(13*time.Second, Peer{slow, true}, &Message{Op: opcode.LookupNodeResponseCode, Nonce: ask(3 * time.Second), Contacts: many})
+	if len(drain(c)) != 0 {
+		t.Error("more contacts than were asked for were looked at")
+	}
+	c.Receive(24*time.Second, Peer{slow, true}, &Message{Op: opcode.LookupNodeResponseCode, Nonce: ask(14 * time.Second), Contacts: []*Contact{told}})
+	if list := drain(c); len(list) != 1 || list[0].To.ID != told.ID || list[0].Message.Op != opcode.PingCode {
+		t.Errorf("who was mentioned late was not pinged: %+v", list)
+	}
+	verify(t, c)
+}
