@@ -252,24 +252,38 @@ func (c *Core) Deadline() time.Duration {
 // Expire does what is due.
 func (c *Core) Expire(now time.Duration) {
 	c.begin(now)
-	for {
-		if i, at, ok := c.due.first(); ok && at <= c.now {
-			c.timedOut(i)
-			continue
-		}
-		if i, at, ok := c.ends.first(); ok && at <= c.now {
-			c.lookups[i].timedOut = true
-			c.finish(c.lookups[i])
-			continue
-		}
-		if i, at, ok := c.wake.first(); ok && at.duration() <= c.now {
-			c.ping(i)
-			continue
-		}
-		break
+	for c.expireNext() {
 	}
 	c.maintain()
 	c.end()
+}
+
+// ExpireNext does the first thing that is due, for callers that do not want to be kept: on a host that has stood still for a
+// moment hundreds of questions are due at once, at some ten microseconds each. Deadline tells whether there is more.
+func (c *Core) ExpireNext(now time.Duration) {
+	c.begin(now)
+	if !c.expireNext() {
+		c.maintain()
+	}
+	c.end()
+}
+
+// expireNext does one thing that is due, except what maintain does, and reports whether there was one.
+func (c *Core) expireNext() bool {
+	if i, at, ok := c.due.first(); ok && at <= c.now {
+		c.timedOut(i)
+		return true
+	}
+	if i, at, ok := c.ends.first(); ok && at <= c.now {
+		c.lookups[i].timedOut = true
+		c.finish(c.lookups[i])
+		return true
+	}
+	if i, at, ok := c.wake.first(); ok && at.duration() <= c.now {
+		c.ping(i)
+		return true
+	}
+	return false
 }
 
 // begin starts a turn.

@@ -266,3 +266,36 @@ func TestLateAnswersCount(t *testing.T) {
 	}
 	verify(t, c)
 }
+
+// TestExpireNext: one thing at a time comes to the same as all at once.
+func TestExpireNext(t *testing.T) {
+	run := func(expire func(c *Core, now time.Duration) int) (Stats, int) {
+		c := fullCore(t)
+		for i := range 4 {
+			if _, err := c.Lookup(0, randomID(newRand(uint64(i))), LookupOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		drain(c)
+		most := 0
+		for now := time.Duration(0); now < 12*time.Second; now += time.Second {
+			most = max(most, expire(c, now))
+			verify(t, c)
+		}
+		return c.Stats(), most
+	}
+	all, _ := run(func(c *Core, now time.Duration) int { c.Expire(now); drain(c); return 0 })
+	one, most := run(func(c *Core, now time.Duration) (n int) {
+		for ; c.Deadline() <= now; n++ {
+			before := c.Stats().Missed
+			c.ExpireNext(now)
+			if drain(c); c.Stats().Missed > before+1 {
+				t.Fatalf("%d questions ended in one call", c.Stats().Missed-before)
+			}
+		}
+		return n
+	})
+	if all.Missed != one.Missed || all.Asked != one.Asked || all.Missed < 32 || most < 16 {
+		t.Errorf("all at once %+v, one by one %+v, at most %d in one second", all, one, most)
+	}
+}

@@ -98,7 +98,7 @@ func (c *Component) step(now time.Duration) bool {
 	}
 	switch {
 	case c.core.Deadline() <= now:
-		c.core.Expire(now)
+		c.core.ExpireNext(now)
 	case c.seedAt <= now:
 		c.seed(now)
 	case c.sweepAt <= now:
