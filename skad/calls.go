@@ -34,6 +34,7 @@ type call struct {
 	count   uint8 // contacts asked for
 	dialing bool  // waits for a connection; the time until then is no round trip
 	failing bool  // see failCalls
+	parted  bool  // the session ended in order
 }
 
 // A lateCall remembers a question that timed out.
@@ -236,7 +237,7 @@ func (c *Core) failed(k uint16) {
 	case callProbe:
 		c.probed()
 	case callLookup:
-		c.lookupAnswered(was, d, nil, !was.dialing && !was.failing)
+		c.lookupAnswered(was, d, nil, was.parted || !was.dialing && !was.failing)
 	case callRoute:
 		c.relayAnswered(was.owner, d, false)
 	}
@@ -308,8 +309,9 @@ func (c *Core) ping(i uint16) {
 	}
 }
 
-// failCalls fails every open question to id. Those that are asked because of it stay open.
-func (c *Core) failCalls(id *ID) {
+// failCalls fails every open question to id; parted says that the session with it has ended in order. Those that are asked
+// because of it stay open.
+func (c *Core) failCalls(id *ID, parted bool) {
 	i := c.find(id)
 	if i == 0 || c.slots[i].refs == 0 {
 		return
@@ -317,6 +319,7 @@ func (c *Core) failCalls(id *ID) {
 	for k := range c.calls {
 		q := &c.calls[k]
 		q.failing = q.nonce != 0 && q.slot == i
+		q.parted = q.failing && parted
 	}
 	for k := range c.calls {
 		if c.calls[k].failing {

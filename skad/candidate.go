@@ -30,7 +30,7 @@ type candidate struct {
 	state   standing
 	checked bool  // the record is known to be genuine
 	tries   uint8 // how often it was asked
-	silent  bool  // it did not answer although it was connected
+	silent  bool  // it did not answer although it was connected, or had been
 }
 
 // A shortlist holds candidates, closest to the key first, each ID once.

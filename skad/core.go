@@ -119,15 +119,20 @@ func (c *Core) Connected(now time.Duration, p Peer) {
 	c.end()
 }
 
-// Disconnected tells that the session with a contact has ended. Questions to it are as good as unanswered; the contact
+// Disconnected tells that the session with a contact has ended, in order: one side had no more use for it. Questions that
+// crossed with that are as good as unanswered; lookups ask once more, for which there will be another session. The contact
 // itself stays where it is.
-func (c *Core) Disconnected(now time.Duration, to *Contact) { c.SendFailed(now, to) }
+func (c *Core) Disconnected(now time.Duration, to *Contact) {
+	c.begin(now)
+	c.failCalls(&to.ID, true)
+	c.end()
+}
 
 // Lost is Disconnected for a session that broke without a word, as those of a node do that is killed: a member is pinged at
 // once instead of when its turn comes.
 func (c *Core) Lost(now time.Duration, to *Contact) {
 	c.begin(now)
-	c.failCalls(&to.ID)
+	c.failCalls(&to.ID, false)
 	if i := c.find(&to.ID); i != 0 && c.slots[i].has(isMember) {
 		c.slots[i].marks |= isBroken
 		c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(lostPingWithin)))))
@@ -139,7 +144,7 @@ func (c *Core) Lost(now time.Duration, to *Contact) {
 // fail at once.
 func (c *Core) SendFailed(now time.Duration, to *Contact) {
 	c.begin(now)
-	c.failCalls(&to.ID)
+	c.failCalls(&to.ID, false)
 	c.end()
 }
 

@@ -174,46 +174,69 @@ func TestLostIsPinged(t *testing.T) {
 	verify(t, c)
 }
 
-// TestSilenceIsAskedAgain: who was silent once, of those that belong into the result, is asked a second time, and only a
-// second time.
-func TestSilenceIsAskedAgain(t *testing.T) {
-	for _, answers := range []bool{true, false} {
-		c := fullCore(t)
-		key := randomID(newRand(4))
-		want := c.Closest(key, 16, nil)
-		slow, asked := want[2], 0
-		if _, err := c.Lookup(0, key, LookupOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		var result *Result
-		for now := time.Duration(0); result == nil; now += 25 * time.Millisecond {
-			if now > 20*time.Second {
-				t.Fatal("the lookup does not end")
+// TestAskedAgain: who was silent once, of those that belong into the result, is asked a second time, and only a second time. So
+// is one whose session ended in order while the question was under way; one whose session broke, or who cannot be dialled, is not.
+func TestAskedAgain(t *testing.T) {
+	for _, x := range []struct {
+		name          string
+		first, second func(c *Core, now time.Duration, d *Contact, nonce uint64)
+		asked, failed int
+		exact         bool
+	}{
+		{"silent once", nothing, answers, 2, 1, true},
+		{"silent", nothing, nothing, 2, 2, false},
+		{"session over", parts, answers, 2, 1, true},
+		{"session over twice", parts, parts, 2, 2, false},
+		{"session broken", breaks, answers, 1, 1, false},
+		{"not to be dialled", unreachable, answers, 1, 1, false},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := fullCore(t)
+			key := randomID(newRand(4))
+			want := c.Closest(key, 16, nil)
+			slow, asked := want[2], 0
+			if _, err := c.Lookup(0, key, LookupOptions{}); err != nil {
+				t.Fatal(err)
 			}
-			c.Expire(now)
-			for _, a := range drain(c) {
-				switch {
-				case a.Kind == ActionLookup:
-					result = a.Result
-				case a.Kind != ActionSend || isAnswerOp(a.Message.Op):
-				case a.To == slow && a.Message.Op == opcode.LookupNodeRequestCode:
-					if asked++; answers && asked == 2 {
-						c.Receive(now, Peer{a.To, true}, &Message{Op: a.Message.Op + 1, Nonce: a.Message.Nonce})
-					}
-				default:
-					c.Receive(now, Peer{a.To, true}, &Message{Op: a.Message.Op + 1, Nonce: a.Message.Nonce})
+			var result *Result
+			for now := time.Duration(0); result == nil; now += 25 * time.Millisecond {
+				if now > 20*time.Second {
+					t.Fatal("the lookup does not end")
 				}
+				c.Expire(now)
+				for _, a := range drain(c) {
+					switch {
+					case a.Kind == ActionLookup:
+						result = a.Result
+					case a.Kind != ActionSend || isAnswerOp(a.Message.Op):
+					case a.To != slow || a.Message.Op != opcode.LookupNodeRequestCode:
+						c.Receive(now, Peer{a.To, true}, &Message{Op: a.Message.Op + 1, Nonce: a.Message.Nonce})
+					case asked == 0:
+						asked++
+						x.first(c, now, slow, a.Message.Nonce)
+					default:
+						asked++
+						x.second(c, now, slow, a.Message.Nonce)
+					}
+				}
+				verify(t, c)
 			}
-			verify(t, c)
-		}
-		if asked != 2 || sameIDs(result.Closest, want) != answers {
-			t.Errorf("answers the second time: %v; asked %d times, exact %v", answers, asked, sameIDs(result.Closest, want))
-		}
-		if result.Failed != map[bool]int{true: 1, false: 2}[answers] {
-			t.Errorf("%d questions failed", result.Failed)
-		}
+			if asked != x.asked || result.Failed != x.failed || sameIDs(result.Closest, want) != x.exact {
+				t.Errorf("asked %d times, %d failed, exact %v; want %d, %d, %v", asked, result.Failed, sameIDs(result.Closest, want), x.asked, x.failed, x.exact)
+			}
+		})
 	}
 }
+
+func nothing(*Core, time.Duration, *Contact, uint64) {}
+
+func answers(c *Core, now time.Duration, d *Contact, nonce uint64) {
+	c.Receive(now, Peer{d, true}, &Message{Op: opcode.LookupNodeResponseCode, Nonce: nonce})
+}
+
+func parts(c *Core, now time.Duration, d *Contact, _ uint64)       { c.Disconnected(now, d) }
+func breaks(c *Core, now time.Duration, d *Contact, _ uint64)      { c.Lost(now, d) }
+func unreachable(c *Core, now time.Duration, d *Contact, _ uint64) { c.SendFailed(now, d) }
 
 func isAnswerOp(op opcode.Opcode) bool {
 	return op == opcode.PongCode || op == opcode.LookupNodeResponseCode

@@ -75,7 +75,7 @@ const (
 //
 // Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not been.
 // Who was silent although connected is asked once more, and given more time: a host that was busy for a moment is not
-// missing.
+// missing. So is one whose session ended in order while the question was under way.
 //
 // Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts
 // are asked.
@@ -317,7 +317,7 @@ func (c *Core) question(l *lookup, p uint8, cand *candidate) bool {
 }
 
 // lookupAnswered takes an answer of d for the lookup that owns the call. m is nil if there is none of use; silent says that
-// none came although there was a connection.
+// none came although there was a connection, or one that ended in order.
 func (c *Core) lookupAnswered(was call, d *Contact, m *Message, silent bool) {
 	if was.owner == noOwner {
 		if m != nil {

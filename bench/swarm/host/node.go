@@ -39,9 +39,11 @@ const saveEvery = 5 * time.Second
 // spare is how many descriptors are left to everything that is no connection between nodes.
 const spare = 2048
 
-// keep are the idle connections that each node may keep, so that all of them fit the descriptors of the process.
+// keep are the idle connections that each node may keep, so that all of them fit the descriptors of the process. Both ends are
+// here, and for two that are kept there is room for one that is just made for a lookup or on its way out: without it lookups
+// fail for want of descriptors.
 func (h *Host) keep() int {
-	return max(8, min(discovery.ConnectionsDefault, (descriptors()-spare)/(2*h.setup.Places)))
+	return max(8, min(discovery.ConnectionsDefault, (descriptors()-spare)/(3*h.setup.Places)))
 }
 
 // start makes and starts one node. It is put together as node.Node does it, on a transport that is shared.
