@@ -111,7 +111,11 @@ func (l *loop) leave() {
 		l.now = l.clock()
 		l.began = l.now
 	}
-	if l.round(true) && l.round(true) {
+	more := l.round(true)
+	if more { // a second time for what the first has brought about
+		more = l.round(true)
+	}
+	if more {
 		l.rest()
 	}
 	l.depth = 0

@@ -26,10 +26,10 @@ func (r *probed) put(err error) {
 	r.err, r.times = err, r.times+1
 }
 
-func (r *probed) get() (error, int) {
+func (r *probed) get() (times int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.err, r.times
+	return r.times, r.err
 }
 
 // probe waits for the outcome of a probe, which comes once.
@@ -39,9 +39,9 @@ func (w *world) probe(from *engine.Network, t engine.Target, timeout time.Durati
 	if err := from.Probe(t, timeout, r.put); err != nil {
 		return err
 	}
-	w.until("the probe to end", func() bool { _, times := r.get(); return times > 0 })
+	w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
 	w.pass(time.Minute)
-	err, times := r.get()
+	times, err := r.get()
 	if times != 1 {
 		w.Errorf("the probe ended %d times", times)
 	}
@@ -120,8 +120,8 @@ func TestProbeInVain(t *testing.T) {
 			if err := a.Probe(target(b), 3*time.Second, r.put); err != nil {
 				w.Fatal(err)
 			}
-			w.until("the probe to end", func() bool { _, times := r.get(); return times > 0 })
-			if err, _ := r.get(); !errors.Is(err, engine.ErrDialTimeout) || w.sim.Now()-at > 3100*time.Millisecond {
+			w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
+			if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) || w.sim.Now()-at > 3100*time.Millisecond {
 				w.Errorf("nobody there: %v after %v", err, w.sim.Now()-at)
 			}
 		}
@@ -151,8 +151,8 @@ func TestProbeOfAFullNode(t *testing.T) {
 		if p := w.dial(a, b); !p.Connected() {
 			w.Error("the dial became a probe")
 		}
-		w.until("the probe to end", func() bool { _, times := r.get(); return times > 0 })
-		if err, _ := r.get(); err != nil {
+		w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
+		if _, err := r.get(); err != nil {
 			w.Errorf("the probe beside a dial: %v", err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestProbeAtTheEnd(t *testing.T) {
 	if err := a.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err, times := r.get(); times > 1 || times == 1 && err != nil && !errors.Is(err, engine.ErrClosed) {
+	if times, err := r.get(); times > 1 || times == 1 && err != nil && !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("%v, %d times", err, times)
 	}
 	if err := a.Probe(target(b), time.Hour, r.put); !errors.Is(err, engine.ErrNotStarted) {
