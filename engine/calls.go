@@ -86,7 +86,7 @@ func (t *callTable) take(id uint32) *call {
 // ask sends c as a request. If nothing else is under way on the connection the caller writes it itself, which saves two
 // thread switches; else it joins what the loop is going to write.
 func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload []byte) error {
-	p.asked.Store(int64(now))
+	p.noteAsked(now)
 	flags := framing.Flags(0)
 	if p.inflates {
 		if small := p.deflate(op, payload); small != nil {

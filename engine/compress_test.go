@@ -77,6 +77,7 @@ func TestCompression(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			worlds(t, func(w *world) {
+				w.streamed("messages larger than a datagram")
 				var seen witness
 				a := w.node(nil, withPages(t, x.sender))
 				b := w.node(nil, withPages(t, x.taker), withWitness(&seen))

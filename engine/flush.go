@@ -75,10 +75,16 @@ func (p *PeerClient) parkFull() {
 	}
 }
 
-// interactive reports whether requests have been under way on this connection a moment ago.
+// noteAsked notes that a request has gone either way. Any goroutine.
+func (p *PeerClient) noteAsked(now time.Duration) {
+	p.asked.Store(max(1, uint32(now/time.Millisecond)))
+}
+
+// interactive reports whether requests have been under way on this connection a moment ago. The milliseconds wrap after 49
+// days: then a moment long ago may be taken for this one.
 func (p *PeerClient) interactive(now time.Duration) bool {
 	asked := p.asked.Load()
-	return asked != 0 && time.Duration(asked)+interactiveFor > now
+	return asked != 0 && int32(uint32(now/time.Millisecond)-asked) < int32(interactiveFor/time.Millisecond)
 }
 
 // park leaves the flush to the loop. If the link is gone the owner clears up instead, and it reports false.

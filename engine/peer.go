@@ -65,9 +65,9 @@ type PeerClient struct {
 	speaks   bool           // the other side can open what we seal; the loop's
 	probing  bool           // a Ping is under way to see whether the peer lives; the loop's
 	mu       sync.Mutex
-	send     sending      // under mu, except what sending says
-	asked    atomic.Int64 // when a request last went either way, engine time; any goroutine
-	heardAt  atomic.Int64 // when bytes last came, engine time; written by the loop, read by anybody
+	asked    atomic.Uint32 // when a request last went either way, engine time in ms; any goroutine; see interactive
+	send     sending       // under mu, except what sending says
+	heardAt  atomic.Int64  // when bytes last came, engine time; written by the loop, read by anybody
 
 	// Owned by the loop.
 	usedAt   time.Duration // when ciphers or buffers were last used, to within touchEvery

@@ -222,7 +222,7 @@ func (p *PeerClient) message(f *framing.Frame, r *row) error {
 		return nil
 	}
 	if f.ID != 0 && f.ID&fragmentID == 0 {
-		p.asked.Store(int64(p.loop.now))
+		p.noteAsked(p.loop.now)
 	}
 	if f.Flags&framing.FlagWantsAck != 0 {
 		return p.ackable(f, r)

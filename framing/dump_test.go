@@ -82,7 +82,7 @@ func TestDumpOfPayloads(t *testing.T) {
 		{"control characters are not printed", "020000000a0000000000000061 1b", "payload   2 bytes"},
 		{"a text", "0200000064000000000000006869", `payload   "hi"`},
 		{"a long text", "640000006400000000000000 6a*100", `" .. (100 bytes)`},
-		{"not assigned", "000000001b00000000000000", "opcode    27: not assigned; a receiver drops it"},
+		{"not assigned", "000000002703000000000000", "opcode    807: not assigned; a receiver drops it"},
 		{"close without a code", "020000000e000000000000000100", "payload   2 bytes"},
 		{"close without a text", "040000000e0000000000000001000000", "text      empty"},
 		{"terminal escapes in a text", "080000000e0000000000000001000000 1b5b324a", "text      4 bytes"},

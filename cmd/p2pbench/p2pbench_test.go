@@ -32,7 +32,7 @@ func TestArgumentsRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var c commands
-		parser, err := kong.New(&c, kong.Vars{"drivers": "", "driver": "tls"})
+		parser, err := kong.New(&c, kong.Vars{"drivers": "", "driver": "tls", "adversaries": ""})
 		if err != nil {
 			t.Fatal(err)
 		}
