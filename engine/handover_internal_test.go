@@ -103,3 +103,30 @@ func TestNothingIsBoundToWhatIsLeft(t *testing.T) {
 		t.Errorf("a gate afterwards: %v", err)
 	}
 }
+
+// Credit is of one connection's account: what an old connection would still grant does not go out over the one that the pair
+// has moved to, whose totals are others.
+func TestCreditStaysWithItsConnection(t *testing.T) {
+	n, tr := onBench(t)
+	to, _ := openOnBench(n, tr)
+	old := &PeerClient{net: n, loop: n.loops[0], link: &benchLink{loop: tr.loop}, index: -1}
+	old.send.err = &movedError{to: to}
+	old.life.Store(uint32(stateClosed))
+	before := to.outboundQueued()
+	if err := old.sendCredit(1 << 20); err == nil || old.receipt.granted != 0 {
+		t.Errorf("granted %d over a connection that has ended: %v", old.receipt.granted, err)
+	}
+	if after := to.outboundQueued(); after != before {
+		t.Errorf("the other connection has %d bytes to send, and had %d", after, before)
+	}
+}
+
+// outboundQueued is how many bytes wait in the lanes.
+func (p *PeerClient) outboundQueued() (bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.send.out != nil {
+		bytes = p.send.out.lanes[laneControl].Len()
+	}
+	return bytes
+}

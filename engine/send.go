@@ -225,7 +225,7 @@ func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.
 	if start {
 		p.loop.schedule(p)
 	}
-	if to := moved(err); to != nil {
+	if to := moved(err); to != nil && op != opcode.CreditCode { // which is of this connection's account, and means nothing to another
 		return to.queue(ln, waits, op, flags, id, payload)
 	}
 	return err

@@ -81,6 +81,12 @@ func TestScripts(t *testing.T) {
 			"begin":  begin,
 			"signal": signalBegun,
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "race" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			return raceDetector, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["begun"] = new(begun)
 			return nil

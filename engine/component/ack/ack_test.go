@@ -61,7 +61,7 @@ func TestStorm(t *testing.T) {
 		if p, ok := a.ConnMgr().Peer(b.ID()); !ok {
 			_ = a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {})
 			w.Pass(time.Second)
-		} else if round%97 == 96 {
+		} else if round%31 == 30 {
 			p.Disconnect(engine.CodeApplication, "chance")
 			broken++
 		}
