@@ -21,7 +21,7 @@ func TestKeptPayloadIsSpoiled(t *testing.T) {
 		}}
 		n := w.node(nil, withWitness(c))
 		p := w.dial(w.node(nil), n)
-		msg := bytes.Repeat([]byte("what was lent "), 100)
+		msg := bytes.Repeat([]byte("what was lent "), 50) // fits a datagram
 		if err := p.TrySendRaw(opNote, msg); err != nil {
 			t.Fatal(err)
 		}
