@@ -51,9 +51,13 @@ func (t timetable) at(n float64) time.Duration {
 		if n <= 0 {
 			return before
 		}
-		// n = From x + slope x^2 / 2, solved for x without taking one large number from another.
+		// n = From x + slope x^2 / 2, solved for x without taking one large number from another. Rates so small that
+		// their squares are zero reach n at the end of the stage.
 		slope := (s.To - s.From) / length
-		x := 2 * n / (s.From + math.Sqrt(max(s.From*s.From+2*slope*n, 0)))
+		x := length
+		if twice := s.From + math.Sqrt(max(s.From*s.From+2*slope*n, 0)); twice > 0 {
+			x = min(2*n/twice, length)
+		}
 		return before + time.Duration(x*float64(time.Second))
 	}
 	return forever

@@ -90,6 +90,14 @@ func TestTimetableInverse(t *testing.T) {
 	})
 }
 
+// A ramp from nothing to next to nothing has an end as well.
+func TestTimetableNextToNothing(t *testing.T) {
+	table := timetable{stages: []Stage{{For: time.Millisecond, To: 1e-200}, {For: time.Second, From: 1, To: 1}}}
+	if at := table.at(1e-300); at < 0 || at > time.Millisecond {
+		t.Errorf("due at %v, in a stage of 1 ms", at)
+	}
+}
+
 // Poisson arrivals come in the same number as even ones, at different gaps, in order, and the same in every run.
 func TestPoisson(t *testing.T) {
 	table := steady(1000)
