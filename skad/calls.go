@@ -249,7 +249,8 @@ func (c *Core) failed(k uint16) {
 // missed notes that slot i did not answer. A member is pinged once more at once, and from then on only pings count, so
 // that several questions lost together are one miss. It loses its place only if somebody else has answered since the
 // last question to it: when nobody does it is we who are offline, and throwing away the table would make that
-// permanent. So that there is somebody, a witness is pinged along with it, whoever has answered before.
+// permanent. So that there is somebody, a witness is pinged along with it, whoever has answered before. A refused dial is
+// known before the witness can answer; then the next ping, soon after, is judged by whoever has answered meanwhile.
 func (c *Core) missed(i uint16, kind callKind, online bool) {
 	s := &c.slots[i]
 	if !s.has(isMember) {
@@ -263,12 +264,16 @@ func (c *Core) missed(i uint16, kind callKind, online bool) {
 		c.pingWitness(i)
 	case kind != callPing:
 		// the ping will tell
-	case online:
+	case online || s.misses == 2 && c.lastAt > c.doubtAt:
 		c.drop(i)
 	default:
-		s.misses = 0
+		if s.misses == 1 {
+			s.misses, c.doubtAt = 2, c.now
+		} else {
+			c.pingWitness(i)
+		}
 		silent := c.now - max(c.lastAt, 0)
-		c.wake.set(i, tickOf(c.now+max(c.cfg.PingLeast, min(c.cfg.PingMost, silent))))
+		c.wake.set(i, tickOf(c.now+max(missedPingLeast, min(c.cfg.PingMost, silent))))
 	}
 }
 

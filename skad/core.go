@@ -31,12 +31,13 @@ type Core struct {
 	reply   []*Contact // backs Message.Contacts of answers in out
 
 	arena
-	wake   schedule[tick]          // next ping, by slot; members only
-	due    schedule[time.Duration] // time-outs, by call
-	ends   schedule[time.Duration] // time limits, by lookup
-	calls  []call
-	lastAt time.Duration // last answer from anybody; negative: none yet
-	join   join
+	wake    schedule[tick]          // next ping, by slot; members only
+	due     schedule[time.Duration] // time-outs, by call
+	ends    schedule[time.Duration] // time limits, by lookup
+	calls   []call
+	lastAt  time.Duration // last answer from anybody; negative: none yet
+	doubtAt time.Duration // when a member last missed two pings and nobody else was heard to tell whose fault it is
+	join    join
 
 	cfg   Config
 	self  *Contact

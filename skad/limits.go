@@ -149,6 +149,10 @@ const (
 	// hundred sessions they are not all dialled in one moment.
 	lostPingWithin = 500 * time.Millisecond
 
+	// missedPingLeast is the pause before a member is pinged again whose refusal came before anybody else was heard: half a
+	// second, time for the witness to answer. It doubles while nobody answers.
+	missedPingLeast = 500 * time.Millisecond
+
 	// retryLeast and retryMost bound the pause before another try to join.
 	retryLeast = time.Second
 	retryMost  = time.Minute

@@ -121,6 +121,48 @@ func TestOfflineKeepsTheTable(t *testing.T) {
 	}
 }
 
+// TestRefusedBeforeTheWitness: who cannot be dialled fails faster than anybody answers. That it is not we who are offline
+// shows a moment later, and then the dead one goes, not half a minute later.
+func TestRefusedBeforeTheWitness(t *testing.T) {
+	c := newCore(t, 1, nil)
+	rnd := newRand(5)
+	dead, friend := fakeContact(randomID(rnd), 1), fakeContact(randomID(rnd), 2)
+	c.Adopt(0, dead)
+	c.Adopt(0, friend)
+	c.Lost(time.Second, dead)
+	type pong struct {
+		at    time.Duration
+		nonce uint64
+	}
+	var onTheWay []pong
+	for now := time.Second; now < 4*time.Second; now += 10 * time.Millisecond {
+		c.Expire(now)
+		for i := 0; i < len(onTheWay); i++ {
+			if onTheWay[i].at <= now {
+				c.Receive(now, Peer{friend, true}, &Message{Op: opcode.PongCode, Nonce: onTheWay[i].nonce})
+				onTheWay = append(onTheWay[:i], onTheWay[i+1:]...)
+				i--
+			}
+		}
+		for again := true; again; {
+			again = false
+			for _, a := range drain(c) {
+				switch {
+				case a.Kind != ActionSend || a.Message.Op != opcode.PingCode:
+				case a.To.ID == dead.ID:
+					c.SendFailed(now, a.To)
+					again = true
+				default:
+					onTheWay = append(onTheWay, pong{now + 60*time.Millisecond, a.Message.Nonce})
+				}
+			}
+		}
+	}
+	if verify(t, c); c.Len() != 1 {
+		t.Errorf("%d contacts are in the table three seconds after one of two was lost", c.Len())
+	}
+}
+
 // TestLostTogetherIsOneMiss: several questions that go unanswered at the same time are one miss, not as many.
 func TestLostTogetherIsOneMiss(t *testing.T) {
 	c := newCore(t, 1, nil)
