@@ -272,7 +272,7 @@ func (c *Core) missed(i uint16, kind callKind, online bool) {
 		} else {
 			c.pingWitness(i)
 		}
-		silent := c.now - max(c.lastAt, 0)
+		silent := c.now - max(c.lastAt, c.doubtAt)
 		c.wake.set(i, tickOf(c.now+max(missedPingLeast, min(c.cfg.PingMost, silent))))
 	}
 }

@@ -150,7 +150,7 @@ const (
 	lostPingWithin = 500 * time.Millisecond
 
 	// missedPingLeast is the pause before a member is pinged again whose refusal came before anybody else was heard: half a
-	// second, time for the witness to answer. It doubles while nobody answers.
+	// second, time for the witness to answer. It doubles while nobody answers at all.
 	missedPingLeast = 500 * time.Millisecond
 
 	// retryLeast and retryMost bound the pause before another try to join.

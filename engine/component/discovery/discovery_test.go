@@ -197,7 +197,7 @@ func TestKilledAreForgotten(t *testing.T) {
 	for _, x := range killed {
 		w.do(func() { _ = x.host.Stop() })
 	}
-	w.sim.Run(3 * time.Second)
+	w.sim.Run(10 * time.Second) // most within one; longer where the witness was killed as well
 	for _, p := range pairs {
 		n, x := p[0], p[1]
 		if n.View().Closest(skad.IDOf(x.ID()), 1, nil)[0].ID == skad.IDOf(x.ID()) {
