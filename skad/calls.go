@@ -83,7 +83,7 @@ func (c *Core) askSlot(i uint16, d *Contact, kind callKind, owner uint16, path u
 	if kind == callLookup {
 		if l := c.lookups[owner]; l.purpose != forUser {
 			q, _, _ := l.path(path)
-			m.Payload = c.known(m.Nonce, &l.key, q.list)
+			m.Payload = c.known(m.Nonce, &l.key, l.ask, q.list)
 		}
 	}
 	c.calls[k] = call{nonce: m.Nonce, sentAt: c.now, slot: i, owner: owner, kind: kind, path: path, count: m.Count}

@@ -110,12 +110,17 @@ func (c *Core) SetSelf(now time.Duration, self *Contact) {
 }
 
 // Connected tells of a new session with a peer: it may be of use to the table, and questions to it that waited for the
-// connection begin now.
+// connection begin now. A member that has just proven its key where it can be reached is there: its next ping has time.
 func (c *Core) Connected(now time.Duration, p Peer) {
 	c.begin(now)
 	c.heard(p)
 	if i := c.find(&p.ID); i != 0 {
 		c.dialled(i)
+		if s := &c.slots[i]; p.Reached && s.has(isMember) && s.misses == 0 {
+			s.verifiedAt = tickOf(c.now)
+			s.marks &^= isBroken
+			c.nextPing(i)
+		}
 	}
 	c.end()
 }

@@ -139,7 +139,7 @@ func playTape(t testing.TB, c *Core, people []*Contact, p tape, after func()) {
 				m.Contacts = []*Contact{person(), nil, person()}
 			}
 			if m.Op == opcode.LookupNodeRequestCode {
-				m.Payload = c.known(m.Nonce, &m.Key, nil)
+				m.Payload = c.known(m.Nonce, &m.Key, m.Count, nil)
 			}
 			c.Receive(now, Peer{person(), p.next(3) != 0}, &m)
 		case 13:

@@ -13,6 +13,8 @@ type join struct {
 	sweep      int           // next bucket to look at, in this round
 	sweeping   bool
 	forced     bool // this round also looks at buckets that are not idle but not full: after joining
+	news       bool // somebody has come into the sibling list since the last look around
+	unsure     bool // not everybody who was asked then has answered
 }
 
 // Bootstrap joins the overlay through contacts whose records are genuine: those that a handshake has proven, or that
@@ -85,6 +87,8 @@ func (c *Core) maintained(l *lookup, r *Result) {
 		j.sweeping, j.sweep, j.forced = true, 0, true
 		c.planRefresh()
 		c.sweep()
+	case forNeighbour:
+		j.unsure = l.failed > 0 || l.timedOut
 	case forBucket:
 		c.sweep()
 	}
@@ -130,13 +134,21 @@ func (c *Core) depth() int {
 }
 
 // LookAround looks at the own neighbourhood ahead of its time, as a node does that has joined a moment ago: those who joined
-// with it did not know of each other. ErrBusy if there are too many lookups; the next refresh does it then.
+// with it did not know of each other. Where nobody new has come into the sibling list since the last time, and all who were
+// asked then have answered, it asks a few of them, else all of those that it should be known to. ErrBusy if there are too many
+// lookups; the next refresh does it then.
 func (c *Core) LookAround(now time.Duration) error {
 	c.begin(now)
 	defer c.end()
-	// With its last phase, so that all of the siblings hear of us.
+	j := &c.join
 	opt := LookupOptions{Paths: 2, Width: 2, Alpha: 2, Count: c.cfg.Siblings}
+	if !j.news && !j.unsure {
+		opt.Alpha, opt.Unfinished = 1, true
+	}
 	_, err := c.startLookup(c.self.ID, opt, forNeighbour, max(c.cfg.K, c.cfg.Siblings))
+	if err == nil {
+		j.news = false
+	}
 	return err
 }
 

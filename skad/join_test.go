@@ -261,3 +261,42 @@ func TestShortlistIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLookingAroundIsCheapWithoutNews: all siblings are asked while there is news in the neighbourhood or somebody has not
+// answered, else a few of them.
+func TestLookingAroundIsCheapWithoutNews(t *testing.T) {
+	w := newWorld(t, 200, 1, nil)
+	w.fill(2)
+	n := w.order[0]
+	look := func() uint64 {
+		t.Helper()
+		before := n.core.Stats().Asked
+		if err := n.core.LookAround(w.now); err != nil {
+			t.Fatal(err)
+		}
+		w.take(n)
+		w.run(10 * time.Second)
+		return n.core.Stats().Asked - before
+	}
+	const all, few = 16, 5 // or six: a ping may be due
+	if asked := look(); asked < all {
+		t.Errorf("after joining %d are asked, want %d", asked, all)
+	}
+	if asked := look(); asked > few {
+		t.Errorf("without news %d are asked, want %d", asked, few)
+	}
+	newcomer := fakeContact(n.core.self.ID.randomIn(20, newRand(3)), 999)
+	n.core.Adopt(w.now, newcomer) // nobody answers there
+	if asked := look(); asked < all {
+		t.Errorf("with news %d are asked, want %d", asked, all)
+	}
+	if !n.core.join.unsure {
+		t.Error("somebody has not answered, and that is not noted")
+	}
+	if asked := look(); asked < all {
+		t.Errorf("as somebody had not answered %d are asked, want %d", asked, all)
+	}
+	if asked := look(); asked > few {
+		t.Errorf("when all is well again %d are asked, want %d", asked, few)
+	}
+}

@@ -23,16 +23,19 @@ func fingerprint(nonce uint64, d *Contact) uint16 {
 	return uint16(mix(h^d.ID[2]^mix(d.Record.Seq)) >> 48)
 }
 
-// known lists the fingerprints of what we have near the key of a lookup, and of what a path of it has found.
-func (c *Core) known(nonce uint64, key *ID, found shortlist) []byte {
+// known lists the fingerprints of what we have near the key of a lookup, and of what a path of it has found: half as many
+// again as the answer may hold. What is farther from the key an answer has no room for, unless whoever gives it knows less
+// than we do.
+func (c *Core) known(nonce uint64, key *ID, ask uint8, found shortlist) []byte {
+	near := min(int(ask)+int(ask)/2, fingerprintsOwn)
 	var room [FingerprintLimit]uint16
 	list := room[:0]
 	var s selection
-	closest((*tableRanking)(c), &c.self.ID, key, fingerprintsOwn, &s)
+	closest((*tableRanking)(c), &c.self.ID, key, near, &s)
 	for _, pos := range s.pos[:s.n] {
 		list = append(list, fingerprint(nonce, c.slots[c.members[pos]].contact))
 	}
-	for i := range found {
+	for i := range found[:min(near, len(found))] {
 		if len(list) == FingerprintLimit {
 			break
 		}

@@ -78,14 +78,14 @@ func TestQuestionsNameWhatIsKnown(t *testing.T) {
 		if !checkKnown(m.Payload) || len(m.Payload) == 0 {
 			t.Fatalf("fingerprints %x", m.Payload)
 		}
-		for _, d := range c.Closest(m.Key, fingerprintsOwn, nil) {
+		for _, d := range c.Closest(m.Key, int(m.Count)*3/2, nil) {
 			if !named(m.Payload, fingerprint(m.Nonce, d)) {
 				t.Errorf("%v is in the table and not named", d.ID)
 			}
 		}
 		rnd := newRand(5)
 		found := shortlist{{contact: fakeContact(randomID(rnd), 1), checked: true}, {contact: fakeContact(randomID(rnd), 2)}}
-		known := c.known(m.Nonce, &m.Key, found)
+		known := c.known(m.Nonce, &m.Key, m.Count, found)
 		if !named(known, fingerprint(m.Nonce, found[0].contact)) || named(known, fingerprint(m.Nonce, found[1].contact)) {
 			t.Error("of what was found the genuine one, and only that, is to be named")
 		}
@@ -114,7 +114,7 @@ func TestKnownKeepsItsLimit(t *testing.T) {
 	for i := range finalLimit {
 		found = append(found, candidate{contact: fakeContact(randomID(rnd), i), checked: true})
 	}
-	m := Message{Op: opcode.LookupNodeRequestCode, Nonce: 9, Count: ReplyLimit, Payload: c.known(9, &c.self.ID, found)}
+	m := Message{Op: opcode.LookupNodeRequestCode, Nonce: 9, Count: ReplyLimit, Payload: c.known(9, &c.self.ID, ReplyLimit, found)}
 	if n := len(m.Payload); n < 2*FingerprintLimit-8 || n > 2*FingerprintLimit {
 		t.Errorf("%d bytes of fingerprints", n)
 	}

@@ -70,7 +70,8 @@ const (
 	// inFlightLimit bounds the open questions of one lookup, 16: 8 paths with 2 each.
 	inFlightLimit = 16
 
-	// fingerprintsOwn is how many of the fingerprints in a question are of our own table, 64: the sibling list and a bucket.
+	// fingerprintsOwn is how many of the fingerprints in a question are of our own table at most, 64: the sibling list and a
+	// bucket.
 	// The rest are of what the lookup has found.
 	fingerprintsOwn = 64
 

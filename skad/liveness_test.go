@@ -383,3 +383,29 @@ func TestIdleBucketsAreRefreshed(t *testing.T) {
 		t.Errorf("the own neighbourhood was asked at %v", own)
 	}
 }
+
+// TestConnectingIsASignOfLife: a member that has just proven its key from where it can be reached need not be pinged as soon;
+// one that calls from elsewhere, or owes an answer, is.
+func TestConnectingIsASignOfLife(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		reached bool
+		owes    bool
+		later   bool
+	}{{"reached", true, false, true}, {"from elsewhere", false, false, false}, {"owes an answer", true, true, false}} {
+		t.Run(x.name, func(t *testing.T) {
+			c := newCore(t, 1, nil)
+			d := fakeContact(randomID(newRand(2)), 1)
+			c.Adopt(0, d)
+			if x.owes {
+				c.slots[c.find(&d.ID)].misses = 1
+			}
+			before := c.Deadline()
+			c.Connected(20*time.Second, Peer{d, x.reached})
+			if later := c.Deadline() > before+10*time.Second; later != x.later {
+				t.Errorf("the ping was due at %v and is at %v", before, c.Deadline())
+			}
+			verify(t, c)
+		})
+	}
+}

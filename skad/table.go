@@ -205,6 +205,7 @@ func (c *Core) addSibling(i uint16) {
 	}
 	c.enter(i, inSiblings)
 	c.siblings++
+	c.join.news = true
 	c.promote()
 }
 

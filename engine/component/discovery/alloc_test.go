@@ -56,8 +56,8 @@ func TestSteadyStateAllocs(t *testing.T) {
 // and do nothing but ask whether the others are still there, so often that connections stay warm.
 func TestPingAllocs(t *testing.T) {
 	allocs, pings := pingAllocs(t, 150*time.Millisecond)
-	if pings < 15_000 {
-		t.Errorf("%d pings in half a minute, want 15,000", pings)
+	if pings < 1500 {
+		t.Errorf("%d pings at a time, want 1,500", pings)
 	}
 	if allocs != 0 {
 		t.Errorf("%v allocations for %d pings, promised 0", allocs, pings)
@@ -70,15 +70,16 @@ func TestPingAllocs(t *testing.T) {
 func TestColdPingAllocs(t *testing.T) {
 	const ends, each = 2, 5
 	allocs, pings := pingAllocs(t, time.Second)
-	if pings < 3_000 {
-		t.Errorf("%d pings in half a minute, want 3,000", pings)
+	if pings < 300 {
+		t.Errorf("%d pings at a time, want 300", pings)
 	}
 	if got := allocs / float64(pings); got > ends*(each+.25) { // a collection empties the pools of the buffers meanwhile
 		t.Errorf("%.2f allocations a ping, want %d", got, ends*each)
 	}
 }
 
-// pingAllocs returns what twelve nodes allocate in half a minute in which they ping each other, each contact every so often.
+// pingAllocs returns what twelve nodes allocate in three seconds in which they ping each other, each contact every so often:
+// the mean of ten, without what is less than one, such as what a collection has taken from a pool meanwhile.
 func pingAllocs(t *testing.T, every time.Duration) (allocs float64, pings uint64) {
 	if raceBuild || invariant.Enabled {
 		t.Skip("checked builds allocate")
@@ -95,9 +96,10 @@ func pingAllocs(t *testing.T, every time.Duration) (allocs float64, pings uint64
 		}
 		return n
 	}
+	const times = 10
 	before := answered()
-	allocs = testing.AllocsPerRun(1, func() { w.sim.Run(30 * time.Second) })
-	return allocs, (answered() - before) / 2 // it has run twice, and is counted once
+	allocs = testing.AllocsPerRun(times, func() { w.sim.Run(3 * time.Second) })
+	return allocs, (answered() - before) / (times + 1) // the first is not counted
 }
 
 // An echo counts answers.

@@ -49,8 +49,11 @@ type Component struct {
 	work      *batch           // being worked off
 	idle      *batch           // to be filled next
 	sessions  map[skad.ID]*session
-	untold    []*session // of these, to be told that the node is a client or a server now; may hold some that have ended
+	all       []*session // the same, in no order
+	told      int        // of all: those from here on know whether the node is a client or a server
 	ours      []*session // of these, dialled for the overlay; in no order
+	crowded   bool       // there may be too many of ours
+	idlers    []*session // of ours, to be ended; may hold some that have ended, or been used
 	dials     map[skad.ID]*dial
 	dialling  int             // of these, under way
 	parcelled int             // bytes that wait for dials

@@ -13,26 +13,38 @@ const guardTag = "overlay"
 // own notes that a session was dialled for the overlay.
 func (c *Component) own(now time.Duration, s *session) {
 	c.ours = append(c.ours, s)
-	s.place = len(c.ours)
-	c.trim(now)
+	s.place, s.openedAt, s.guarded = len(c.ours), now, c.guarded[s.peer.ID()]
+	c.crowded = len(c.ours) > c.cfg.Connections
 }
 
-// trim ends sessions while there are too many, those first that were used longest ago. Those in use stay, and go with the
-// next sweep.
+// trim ends a session if there are too many and one of them is not in use; what is, goes with the next sweep. There may be
+// many to end after a lookup: each is a step of its own.
 func (c *Component) trim(now time.Duration) {
-	for len(c.ours) > c.cfg.Connections {
-		var oldest *session
+	var out *session
+	if len(c.ours) > c.cfg.Connections {
 		for _, x := range c.ours {
 			free := x.answers.Load() == 0 || now-x.usedAt >= sweepEvery // nobody waits so long for an answer
-			if free && now-x.usedAt >= inUse && (oldest == nil || x.usedAt < oldest.usedAt) {
-				oldest = x
+			if free && now-x.usedAt >= inUse && (out == nil || x.beforeInTrim(out)) {
+				out = x
 			}
 		}
-		if oldest == nil {
-			return
-		}
-		c.part(oldest)
 	}
+	if c.crowded = out != nil; c.crowded {
+		c.part(out)
+	}
+}
+
+// beforeInTrim reports whether s is to go rather than x. Those of a lookup go first, whichever was used longest ago. Of the
+// table's members the one that came last goes: they are pinged in turn, and if the one pinged longest ago made room for the
+// next, all of them would have to be dialled each time instead of those for which there is no room.
+func (s *session) beforeInTrim(x *session) bool {
+	switch {
+	case s.guarded != x.guarded:
+		return x.guarded
+	case s.guarded:
+		return s.openedAt > x.openedAt
+	}
+	return s.usedAt < x.usedAt
 }
 
 // disown forgets that a session was dialled for the overlay.
@@ -62,21 +74,39 @@ func (c *Component) part(s *session) {
 	}
 }
 
-// sweep closes connections that were dialled for a lookup and are idle, and protects those of the table's members. On the
+// sweep has connections ended that were dialled for a lookup and are idle, and protects those of the table's members. On the
 // home loop.
 func (c *Component) sweep(now time.Duration) {
 	c.sweepAt = now + sweepEvery
 	c.guard()
-	var idle []*session
 	for _, s := range c.ours {
-		if now-s.usedAt >= c.cfg.Idle && !c.guarded[s.peer.ID()] {
-			idle = append(idle, s)
+		if c.isIdle(now, s) {
+			c.idlers = append(c.idlers, s)
 		}
 	}
-	for _, s := range idle {
+	c.crowded = true // or perhaps not: trim will see
+}
+
+// isIdle reports whether a session has served the lookup that it was dialled for.
+func (c *Component) isIdle(now time.Duration, s *session) bool {
+	return s.place > 0 && now-s.usedAt >= c.cfg.Idle && !c.guarded[s.peer.ID()]
+}
+
+// partIdle ends one of those that the sweep has found, if it has not been used since, and reports whether there was one.
+func (c *Component) partIdle(now time.Duration) bool {
+	n := len(c.idlers)
+	if n == 0 {
+		return false
+	}
+	s := c.idlers[n-1]
+	c.idlers[n-1] = nil
+	if c.idlers = c.idlers[:n-1]; n == 1 {
+		c.idlers = nil
+	}
+	if c.isIdle(now, s) {
 		c.part(s)
 	}
-	c.trim(now)
+	return true
 }
 
 // guard protects the members of the table, and no others.
@@ -103,4 +133,7 @@ func (c *Component) guard() {
 		}
 	}
 	c.guarded = now
+	for _, s := range c.ours {
+		s.guarded = now[s.peer.ID()]
+	}
 }

@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -23,19 +22,23 @@ func (c *Component) renew(now time.Duration, rec *identity.Record) {
 	if !turned {
 		return
 	}
-	clear(c.untold)
-	c.untold = c.untold[:0]
-	for _, s := range c.sessions {
-		c.untold = append(c.untold, s)
+	c.told = len(c.all)
+}
+
+// tellNext shows the next session the new record, and reports whether there was one. From the last to the first, and an end
+// moves the last into its place: so nobody is left out, and there may be thousands of them.
+func (c *Component) tellNext(now time.Duration) bool {
+	c.told = min(c.told, len(c.all))
+	if c.told == 0 {
+		return false
 	}
-	slices.SortFunc(c.untold, func(a, b *session) int { return a.contact.ID.Compare(b.contact.ID) })
+	c.told--
+	c.introduce(now, c.all[c.told])
+	return true
 }
 
 // introduce shows a peer this node's record.
 func (c *Component) introduce(now time.Duration, s *session) {
-	if c.sessions[s.contact.ID] != s {
-		return
-	}
 	m := skad.Message{Op: opcode.RecordCode, Contacts: []*skad.Contact{c.core.Self()}}
 	c.room = m.Append(c.room[:0])
 	c.send(now, s, m.Op, false)

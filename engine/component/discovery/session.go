@@ -28,8 +28,11 @@ type session struct {
 	queued int    // how many
 
 	// Owned by the home loop.
-	place  int           // 1 + the index in Component.ours; 0: not dialled for the overlay
-	usedAt time.Duration // when the core last said something to the peer, or heard something
+	index    int           // in Component.all
+	place    int           // 1 + the index in Component.ours; 0: not dialled for the overlay
+	usedAt   time.Duration // when the core last said something to the peer, or heard something
+	openedAt time.Duration // of those in ours
+	guarded  bool          // likewise: of a member of the table, at the last sweep
 }
 
 // A local is what belongs to one loop of the network.

@@ -89,14 +89,10 @@ func (c *Component) step(now time.Duration) bool {
 		c.renew(now, rec)
 		return true
 	}
-	if n := len(c.untold); n > 0 {
-		s := c.untold[n-1]
-		c.untold[n-1] = nil
-		c.untold = c.untold[:n-1]
-		c.introduce(now, s)
-		return true
-	}
 	switch {
+	case c.tellNext(now) || c.partIdle(now):
+	case c.crowded:
+		c.trim(now)
 	case c.core.Deadline() <= now:
 		c.core.ExpireNext(now)
 	case c.seedAt <= now:
@@ -168,9 +164,11 @@ func (c *Component) connected(now time.Duration, s *session) {
 		return
 	}
 	if old := c.sessions[id]; old != nil {
-		c.disown(old)
+		c.leave(old)
 	}
 	c.sessions[id] = s
+	s.index = len(c.all)
+	c.all = append(c.all, s)
 	s.usedAt = now
 	d := c.dials[id]
 	if d != nil && s.peer.Dialled() {
@@ -191,13 +189,23 @@ func (c *Component) disconnected(now time.Duration, s *session) {
 	if c.sessions[id] != s {
 		return
 	}
-	c.disown(s)
+	c.leave(s)
 	delete(c.sessions, id)
 	if broke(s.peer.CloseReason()) {
 		c.core.Lost(now, s.contact)
 		return
 	}
 	c.core.Disconnected(now, s.contact)
+}
+
+// leave takes a session out of the lists.
+func (c *Component) leave(s *session) {
+	c.disown(s)
+	last := len(c.all) - 1
+	moved := c.all[last]
+	c.all[s.index], moved.index = moved, s.index
+	c.all[last] = nil
+	c.all = c.all[:last]
 }
 
 // broke reports whether a session ended without a goodbye and nobody's fault: then the node may be gone.
