@@ -123,6 +123,9 @@ func (n *Network) startTransports() (bound []transport.Addr, err error) {
 			s.proves = true
 			p.Prove(n.cfg.Identity.Signer())
 		}
+		if b, ok := s.under.(transport.Borrower); ok {
+			b.Borrow(n.bufs)
+		}
 		got, err := s.under.Start(s, listen)
 		if err != nil {
 			for _, before := range n.sinks[:i] {

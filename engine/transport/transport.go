@@ -78,6 +78,25 @@ type Prover interface {
 	Prove(key crypto.Signer)
 }
 
+// A Borrower is a Transport that keeps bytes of its links in memory of the process, where another leaves them to the kernel. It
+// takes that memory from the node's.
+type Borrower interface {
+	Transport
+
+	// Borrow hands over what to take it from. It is called once, before Start.
+	Borrow(m Memory)
+}
+
+// A Memory lends buffers and bounds what is out, for all who borrow from it. Any goroutine.
+type Memory interface {
+	// Grow returns b with room for at least n bytes more: b itself, or a larger buffer with the same content, and then b is
+	// given back. Of nil it makes a new one. An error says that there is no memory for it; then it returns b as it was.
+	Grow(b []byte, n int) ([]byte, error)
+
+	// Put takes back what Grow has lent, by its present capacity. Nobody may use it any more. It takes nil, too.
+	Put(b []byte)
+}
+
 // A ProvenLink is a Link that nobody but its two ends can read or write, and of which each end has shown to have an Ed25519
 // key. The engine does not seal over it, and takes no peer over it whose record is not of that key: whatever says that it
 // is a ProvenLink is believed.

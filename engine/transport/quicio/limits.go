@@ -52,18 +52,24 @@ const (
 	// stop.
 	discardLimit = 256 << 10
 
-	// smallRead is the buffer that an idle link waits with; a read that fills it goes on with one of largeRead, which is
-	// lent and given back when reads are small again.
-	smallRead = 2 << 10
+	// largeRead is the buffer that what has arrived is read into; it is lent for the time that takes to be handled. A link
+	// that finds no memory for it reads into one of its own of smallRead, more than a packet.
 	largeRead = 64 << 10
+	smallRead = 2 << 10
 
 	// directWrite is the longest write that goes into quic-go's own queue at once, and directBurst what may go that way
-	// until the queue is known to have been empty. Longer ones are sent from our buffer, without another copy in quic-go.
+	// until the queue is known to have been empty: what no Memory counts, less than an idle link costs anyway. Longer ones are
+	// sent from a buffer of ours, without another copy in quic-go.
 	directWrite = 16 << 10
-	directBurst = 256 << 10
+	directBurst = 32 << 10
 
-	// sendBuffer is what a link holds of what it could not send at once. Two of these are lent to a busy link.
-	sendBuffer = 256 << 10
+	// sendBuffer is what a link holds of what it could not send at once; a power of two, as buffers are. Two of these are lent
+	// to a busy link. With more of it there are fewer hand-overs, and more of it has left the cache when it is sent.
+	sendBuffer = 128 << 10
+
+	// memoryAgain is when a link that has found no memory for what is to be sent says that there is room: nobody tells when there
+	// is some.
+	memoryAgain = 5 * time.Millisecond
 
 	// unreliableQueue is how many datagrams wait for quic-go's own queue, which is as long; what comes then is lost.
 	unreliableQueue = 32

@@ -38,7 +38,7 @@ type link struct {
 	closing atomic.Bool // Close has been called
 
 	chunk []byte        // what was read: the reader's, but the loop's between Post and taken
-	taken chan struct{} // the loop has taken chunk
+	taken chan struct{} // holds one token: the loop is done with chunk
 
 	datagram      []byte // the same for datagrams
 	datagramTaken chan struct{}
@@ -63,6 +63,7 @@ func (t *Transport) newLink(conn *quic.Conn, stream *quic.Stream, local, remote 
 		t: t, loop: t.loopFor(), conn: conn, stream: stream, local: local, remote: remote, key: key,
 		taken: make(chan struct{}, 1), datagramTaken: make(chan struct{}, 1),
 	}
+	l.taken <- struct{}{}
 	l.deliverFunc, l.writableFunc, l.unreliableFunc = l.deliver, l.writable, l.deliverUnreliable
 	l.out.init(l)
 	l.outbox.init(l, state.SupportsDatagrams.Remote)
@@ -166,43 +167,46 @@ func (l *link) linger(eof, first bool) {
 	}
 }
 
-// read hands the stream to the loop, one buffer at a time, until it ends. What comes after Close is dropped.
+// read hands the stream to the loop until it ends. It waits without a buffer, and takes one when something has arrived and the
+// loop is done with what came before. What comes after Close is dropped.
 func (l *link) read() error {
-	small := make([]byte, smallRead)
-	buf := small
+	var first [1]byte
 	discarded := 0
 	for {
-		n, err := l.stream.Read(buf)
-		switch {
-		case n == 0:
-		case !l.closing.Load():
-			l.chunk = buf[:n]
-			l.loop.Post(l.deliverFunc)
-			<-l.taken
-		default:
+		_, _ = l.stream.Peek(first[:]) // the error comes from Read, too
+		<-l.taken
+		n, err := l.stream.Read(l.chunkRoom())
+		l.chunk = l.chunk[:n]
+		if l.closing.Load() {
 			if discarded += n; discarded > discardLimit {
 				l.stream.CancelRead(0)
 			}
 		}
+		l.loop.Post(l.deliverFunc)
 		if err != nil {
-			l.t.large.put(buf)
+			<-l.taken
 			return err
-		}
-		switch full := n == len(buf); {
-		case full && len(buf) == smallRead:
-			buf = l.t.large.get()[:largeRead]
-		case n <= smallRead && len(buf) > smallRead:
-			l.t.large.put(buf)
-			buf = small
 		}
 	}
 }
 
+// chunkRoom makes chunk ready to be read into.
+func (l *link) chunkRoom() []byte {
+	if l.chunk, _ = l.t.mem.Grow(nil, largeRead); l.chunk == nil {
+		l.chunk = make([]byte, smallRead)
+	}
+	return l.chunk[:cap(l.chunk)]
+}
+
 // deliver hands over what was read. On the loop.
 func (l *link) deliver() {
-	if !l.over && !l.closing.Load() {
+	if len(l.chunk) > 0 && !l.over && !l.closing.Load() {
 		l.t.sink.Bytes(l, l.chunk)
 	}
+	if cap(l.chunk) >= largeRead {
+		l.t.mem.Put(l.chunk)
+	}
+	l.chunk = nil
 	l.taken <- struct{}{}
 }
 

@@ -90,7 +90,8 @@ func (c Config) withDefaults() Config {
 // methods promise.
 type Transport struct {
 	cfg Config
-	key crypto.Signer // set by Prove
+	key crypto.Signer    // set by Prove
+	mem transport.Memory // lends what links read into and what waits to be sent; set by Borrow
 
 	// Fixed by Start.
 	sink       transport.Sink
@@ -105,8 +106,6 @@ type Transport struct {
 
 	links    atomic.Int64 // open, closing, being opened
 	nextLoop atomic.Uint32
-	large    buffers // for reading
-	send     buffers // for writing
 	windows  windows
 	visits   visits
 	running  sync.WaitGroup // every goroutine of ours but the loops; added to under mu while running
@@ -130,11 +129,12 @@ const (
 var (
 	_ transport.Transport = (*Transport)(nil)
 	_ transport.Prover    = (*Transport)(nil)
+	_ transport.Borrower  = (*Transport)(nil)
 )
 
 // New makes a Transport that is not started. What is wrong with cfg is reported by Start.
 func New(cfg Config) *Transport {
-	t := &Transport{cfg: cfg, open: map[*link]struct{}{}, large: buffers{size: largeRead}, send: buffers{size: sendBuffer}}
+	t := &Transport{cfg: cfg, mem: unbounded{}, open: map[*link]struct{}{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -144,6 +144,10 @@ func (t *Transport) Protos() []transport.Proto { return []transport.Proto{transp
 
 // Prove sets the key that links prove; see transport.Prover. The engine calls it.
 func (t *Transport) Prove(key crypto.Signer) { t.key = key }
+
+// Borrow sets where the memory comes from that links read into, and that holds what waits to be sent; see transport.Borrower. The
+// engine calls it. Without it there is no bound but those of each link.
+func (t *Transport) Borrow(m transport.Memory) { t.mem = m }
 
 // Loops returns the event loops. It is empty before Start.
 func (t *Transport) Loops() []transport.Loop {

@@ -3,6 +3,7 @@ package quicio
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -22,7 +23,7 @@ type writer struct {
 	done chan struct{} // closed when our end has been given to quic-go, or cannot be
 
 	mu      sync.Mutex // guards what follows
-	pending []byte     // waits for push; lent by buffers
+	pending []byte     // waits for push; lent by the transport's mem
 	spare   []byte     // push's other buffer, when it is not in use
 	burst   int        // given to TryWriteAll since the queue was last known to be empty
 	pushing bool
@@ -47,17 +48,41 @@ func (w *writer) write(b []byte) (int, error) {
 	if w.ended {
 		return 0, transport.ErrClosed
 	}
-	if w.pending == nil {
-		w.pending = w.link.t.send.get()
-	}
-	n := min(len(b), sendBuffer-len(w.pending))
-	w.pending = append(w.pending, b[:n]...)
+	n := w.hold(b)
 	w.full = n < len(b)
-	if !w.pushing {
+	switch {
+	case w.pushing:
+	case n > 0:
 		w.pushing = true
 		w.link.t.running.Go(w.push)
+	default:
+		time.AfterFunc(memoryAgain, w.again)
 	}
 	return n, nil
+}
+
+// hold adds to pending as much of b as there is room and memory for.
+func (w *writer) hold(b []byte) int {
+	n := min(len(b), sendBuffer-len(w.pending))
+	w.pending, _ = w.link.t.mem.Grow(w.pending, n) // without memory it is as it was
+	n = min(n, cap(w.pending)-len(w.pending))
+	w.pending = append(w.pending, b[:n]...)
+	return n
+}
+
+// again has a write tried again that has found no memory.
+func (w *writer) again() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.roomLocked()
+}
+
+// roomLocked tells of room, if the last write has not found enough.
+func (w *writer) roomLocked() {
+	if w.full {
+		w.full = false
+		w.link.loop.Post(w.link.writableFunc)
+	}
 }
 
 // direct gives b to quic-go's own queue, if that may be and there is room.
@@ -96,21 +121,19 @@ func (w *writer) push() {
 func (w *writer) next() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.roomLocked()
 	piece := w.pending
-	if len(piece) == 0 {
-		w.link.t.send.put(piece)
-		w.link.t.send.put(w.spare)
-		w.pending, w.spare, w.pushing, w.burst = nil, nil, false, 0
-		if w.ended {
-			w.finish()
-		}
-		return nil
+	w.pending, w.spare = w.spare, nil
+	if len(piece) > 0 {
+		return piece
 	}
-	if w.pending, w.spare = w.spare, nil; w.full {
-		w.full = false
-		w.link.loop.Post(w.link.writableFunc)
+	w.link.t.mem.Put(piece)
+	w.link.t.mem.Put(w.pending)
+	w.pending, w.pushing, w.burst = nil, false, 0
+	if w.ended {
+		w.finish()
 	}
-	return piece
+	return nil
 }
 
 // end ends the direction: what is pending is sent, then our end.
