@@ -38,15 +38,25 @@ func (w *World) Pass(d time.Duration) {
 	}
 }
 
-// Do makes calls that wait, such as Send, Call and Shutdown, while time goes on: in a simulation not faster than real time, for
-// else the engine's time-outs could pass before a busy machine has run f at all. So the order of what f does is the
-// scheduler's; scenarios that must replay to the last bit use the calls that end in Async, and Until.
+// Do makes calls that wait, such as Send, Call and Shutdown, while time goes on. In a scenario of Simulate whatever f waits for
+// comes at once, in the same order every time. In another simulation time goes not faster than real time, for else the engine's
+// time-outs could pass before a busy machine has run f at all, and the order of what f does is the scheduler's.
 func (w *World) Do(f func()) {
 	w.Helper()
-	if w.sim == nil {
+	switch {
+	case w.sim == nil:
 		f()
-		return
+	case w.bubble:
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { defer cancel(); f() }()
+		w.sim.Serve(ctx)
+	default:
+		w.alongside(f)
 	}
+}
+
+// alongside lets virtual time keep step with the clock on the wall while f runs.
+func (w *World) alongside(f func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
 	last := time.Now()
@@ -111,13 +121,15 @@ func (w *World) Vanish(n *engine.Network) {
 func (w *World) Stop(n *engine.Network) {
 	w.Helper()
 	w.forget(n)
+	w.Do(func() { w.shutdown(n) })
+}
+
+func (w *World) shutdown(n *engine.Network) {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	w.Do(func() {
-		if err := n.Shutdown(ctx); err != nil {
-			w.Errorf("shutdown: %v", err)
-		}
-	})
+	if err := n.Shutdown(ctx); err != nil {
+		w.Errorf("shutdown: %v", err)
+	}
 }
 
 func (w *World) lose(n *engine.Network) {
@@ -133,9 +145,37 @@ func (w *World) forget(n *engine.Network) {
 	w.nodes = slices.DeleteFunc(w.nodes, func(x *engine.Network) bool { return x == n })
 }
 
-// end shuts down what is left, the last one first: who bootstrapped the others is there for their farewells.
-func (w *World) end() {
+// End shuts every node down that still runs. A test does it for those that count what is left, or make many worlds; all others
+// leave it to the World, which does it when the test is over. The last node goes first: who bootstrapped the others is there
+// for their farewells.
+func (w *World) End() {
+	w.Helper()
+	if w.sim != nil && !w.bubble {
+		w.hurry(w.shutdownAll)
+		return
+	}
+	w.Do(w.shutdownAll)
+}
+
+func (w *World) shutdownAll() {
 	for len(w.nodes) > 0 {
-		w.Stop(w.nodes[len(w.nodes)-1])
+		n := w.nodes[len(w.nodes)-1]
+		w.forget(n)
+		w.shutdown(n)
+	}
+}
+
+// hurry lets virtual time go as fast as it can while f runs: for an f to which it does not matter how much of it passes.
+func (w *World) hurry(f func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			w.sim.Run(step)
+			runtime.Gosched()
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -42,12 +43,13 @@ type World struct {
 	// Patience bounds every wait, in virtual time or real: one minute, if it is not changed.
 	Patience time.Duration
 
-	sim   *simnet.Net // nil: live
-	seed  uint64
-	made  int               // new nodes so far, and so the number of the last one
-	lives uint64            // configurations of all kinds, and so what the next one's randomness follows from
-	nodes []*engine.Network // those that are shut down at the end, in the order of their start
-	hosts map[*engine.Network]*simnet.Host
+	sim    *simnet.Net // nil: live
+	bubble bool        // of testing/synctest
+	seed   uint64
+	made   int               // new nodes so far, and so the number of the last one
+	lives  uint64            // configurations of all kinds, and so what the next one's randomness follows from
+	nodes  []*engine.Network // those that are shut down at the end, in the order of their start
+	hosts  map[*engine.Network]*simnet.Host
 }
 
 // Sim is a simulated world. All that happens in it follows from seed and weather, as long as the test itself asks no clock and
@@ -55,7 +57,7 @@ type World struct {
 func Sim(t testing.TB, seed uint64, weather simnet.Weather) *World {
 	w := &World{TB: t, Patience: patience, sim: simnet.New(seed, weather), seed: seed, hosts: map[*engine.Network]*simnet.Host{}}
 	t.Cleanup(func() {
-		w.end()
+		w.End()
 		if t.Failed() {
 			t.Logf("replay: seed %d, weather %+v", seed, weather)
 		}
@@ -63,16 +65,27 @@ func Sim(t testing.TB, seed uint64, weather simnet.Weather) *World {
 	return w
 }
 
+// Simulate runs a scenario in a simulated world of its own, within a bubble of testing/synctest: calls that wait take no real time,
+// and their order too follows from seed and weather.
+func Simulate(t *testing.T, seed uint64, weather simnet.Weather, scenario func(w *World)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := Sim(t, seed, weather)
+		w.bubble = true
+		w.sim.Settle(synctest.Wait)
+		scenario(w)
+	})
+}
+
 // Live is a world of real sockets: TCP on 127.0.0.1.
 func Live(t testing.TB) *World {
 	w := &World{TB: t, Patience: patience}
-	t.Cleanup(w.end)
+	t.Cleanup(w.End)
 	return w
 }
 
 // Both runs a scenario simulated, in fair weather, and live.
 func Both(t *testing.T, scenario func(w *World)) {
-	t.Run("simnet", func(t *testing.T) { scenario(Sim(t, 1, simnet.Weather{})) })
+	t.Run("simnet", func(t *testing.T) { Simulate(t, 1, simnet.Weather{}, scenario) })
 	t.Run("live", func(t *testing.T) { scenario(Live(t)) })
 }
 

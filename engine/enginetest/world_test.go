@@ -36,7 +36,7 @@ func TestBoth(t *testing.T) {
 			t.Errorf("connected to %v, want node 2, %v; it has %d peers", p.ID(), b.ID(), count(b))
 		}
 		w.Do(func() {
-			if _, err := p.Ping(t.Context()); err != nil {
+			if _, err := p.Ping(w.Context()); err != nil {
 				t.Errorf("ping: %v", err)
 			}
 		})
