@@ -56,7 +56,7 @@ func TestAckable(t *testing.T) {
 		refuses := errors.New("not now")
 		c := &witness{on: func(ctx *engine.ComponentContext) error {
 			if ctx.IsRequest() {
-				t.Error("a message that wants to be acknowledged passes for a request")
+				w.Error("a message that wants to be acknowledged passes for a request")
 			}
 			switch string(ctx.Payload()) {
 			case "refused":
@@ -79,27 +79,27 @@ func TestAckable(t *testing.T) {
 				err = p.TrySendAckable(opNote, uint32(i), []byte(text))
 			}
 			if err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
 		if err := p.TrySendAckable(opAsk+1000, engine.AckIDs-1, nil); err != nil { // nobody wants it
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		want := []string{"arrived 0", "taken 0 <nil>", "arrived 2", "taken 2 <nil>", "arrived 3", "arrived 4", "taken 4 not now",
 			"arrived 5", "taken 5 <nil>", "arrived 6", "arrived 7", "taken 7 <nil>"}
-		w.until("all messages", func() bool { return len(answers.seen()) >= len(want) })
-		w.pass(time.Second)
+		w.Until("all messages", func() bool { return len(answers.seen()) >= len(want) })
+		w.Pass(time.Second)
 		if got := answers.seen(); !slices.Equal(got, want) {
-			t.Errorf("the one who answers was told\n%q, want\n%q", got, want)
+			w.Errorf("the one who answers was told\n%q, want\n%q", got, want)
 		}
 		handed := []string{"one", "plain", "intercepted", "refused", large, "panics", "last"}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !slices.Equal(c.notes, handed) {
-			t.Errorf("%d messages were handed over, want %d", len(c.notes), len(handed))
+			w.Errorf("%d messages were handed over, want %d", len(c.notes), len(handed))
 		}
 		if s := b.Stats(); s.Panics != 1 || s.Components["engine_test.witness"].Errors != 1 {
-			t.Errorf("counted: %+v", s.Components)
+			w.Errorf("counted: %+v", s.Components)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func TestAckableBesideFragments(t *testing.T) {
 			}
 		})
 	}
-	w.until("all messages", func() bool { _, _, n := c.count(); return n == 9 })
+	w.Until("all messages", func() bool { _, _, n := c.count(); return n == 9 })
 	if s := b.Stats(); s.FaultsPeers != 0 || s.Peers != 1 {
 		t.Errorf("faults: %+v", s)
 	}
@@ -157,7 +157,7 @@ func TestAckableRefused(t *testing.T) {
 			if err := p.TrySendAckable(opNote, 1, []byte("x")); err != nil {
 				t.Fatal(err)
 			}
-			w.pass(time.Second)
+			w.Pass(time.Second)
 			if _, _, notes := c.count(); notes != 0 {
 				t.Error("it was handed over")
 			}
@@ -177,7 +177,7 @@ func TestInstance(t *testing.T) {
 	a, b := w.node(nil), w.node(nil)
 	first := w.dial(a, b)
 	first.Close()
-	w.until("the end", func() bool { return b.Stats().Peers == 0 })
+	w.Until("the end", func() bool { return b.Stats().Peers == 0 })
 	again := w.dial(a, b)
 	if first.Instance() == 0 || again.Instance() != first.Instance() {
 		t.Errorf("instances %d and %d of one process", first.Instance(), again.Instance())

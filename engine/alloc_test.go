@@ -74,7 +74,7 @@ func TestMessageAllocs(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				w.sim.Run(20 * time.Millisecond)
+				w.Net().Run(20 * time.Millisecond)
 			}
 			for range 50 { // windows, pools and lists grow to their size
 				burst()
@@ -130,7 +130,7 @@ func TestLiveAllocs(t *testing.T) {
 			}
 		}
 		sent += int64(count)
-		w.until("all messages", func() bool { return got.Load() == sent })
+		w.Until("all messages", func() bool { return got.Load() == sent })
 	}
 	send(50_000)
 	const messages = 200_000
@@ -143,7 +143,7 @@ func TestLiveAllocs(t *testing.T) {
 	if each >= 0.01 {
 		t.Errorf("%v allocations a message, promised less than 0.01", each)
 	}
-	w.until("all messages to be counted", func() bool { return srv.Stats().MessagesIn == sent }) // a loop publishes its counts at the end of an event
+	w.Until("all messages to be counted", func() bool { return srv.Stats().MessagesIn == sent }) // a loop publishes its counts at the end of an event
 }
 
 // A PeerClient fits Go's size class of 448 bytes. One byte more and it takes the next, of 480; at the 1,200 bytes that an
@@ -158,6 +158,7 @@ func TestPeerSize(t *testing.T) {
 // An idle peer, keepalive running, costs at most 1,200 bytes of heap, reactor and tables included, and no goroutine. The
 // node is a process of its own, so that nothing of the dialling side counts.
 func TestIdlePeerCost(t *testing.T) {
+	t.Parallel()
 	skipFigures(t)
 	if testing.Short() {
 		t.Skip("makes 1,600 handshakes")
@@ -172,7 +173,7 @@ func TestIdlePeerCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.stop(); hub.Close() })
+	t.Cleanup(func() { w.End(); hub.Close() })
 	connect := func(count int) {
 		var dials []*dialResult
 		for range count {
@@ -180,11 +181,11 @@ func TestIdlePeerCost(t *testing.T) {
 			r := w.startDial(a, engine.Target{Addr: addr})
 			dials = append(dials, r)
 			if len(dials)%32 == 0 {
-				w.until("the dial", r.done)
+				w.Until("the dial", r.done)
 			}
 		}
 		for _, r := range dials {
-			w.until("the dials", r.done)
+			w.Until("the dials", r.done)
 			if _, err := r.get(); err != nil {
 				t.Fatal(err)
 			}
@@ -216,12 +217,13 @@ func TestChildIdle(t *testing.T) {
 	fmt.Println(n.Addrs()[0])
 	for in.Scan() {
 		want, _ := strconv.Atoi(in.Text())
-		w.until("rest", func() bool {
+		w.Until("rest", func() bool {
 			s := n.Stats()
 			return s.Peers == want && s.HalfOpen == 0 && s.BufferBytes == 0
 		})
 		// Ciphers rest within half a second of the last message. The least of some looks is what cannot be given back.
 		var least runtime.MemStats
+		routines := runtime.NumGoroutine()
 		for range 8 {
 			rest := time.NewTimer(150 * time.Millisecond)
 			<-rest.C
@@ -231,8 +233,9 @@ func TestChildIdle(t *testing.T) {
 			if least.HeapAlloc == 0 || m.HeapAlloc < least.HeapAlloc {
 				least = m
 			}
+			routines = min(routines, runtime.NumGoroutine())
 		}
-		fmt.Println(least.HeapAlloc, runtime.NumGoroutine())
+		fmt.Println(least.HeapAlloc, routines)
 	}
 }
 

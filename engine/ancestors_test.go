@@ -41,14 +41,14 @@ func TestAncestorDialStopsReception(t *testing.T) {
 	var seen witness
 	a := w.node(func(c *engine.Config) { c.DialTimeout = 3 * time.Second }, withWitness(&seen))
 	hole := netip.MustParseAddr("10.9.9.9")
-	w.sim.Host(hole).Vanish()
+	w.Net().Host(hole).Vanish()
 	p := w.dial(w.node(nil), a)
 	dial := w.startDial(a, engine.Target{Addr: transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(hole, 4001)}})
 	for i := range 100 {
 		if err := p.TrySendRaw(opNote, fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
-		w.pass(20 * time.Millisecond)
+		w.Pass(20 * time.Millisecond)
 		if _, _, notes := seen.count(); notes != i+1 {
 			t.Fatalf("%d notes after the send of number %d", notes, i+1)
 		}
@@ -56,7 +56,7 @@ func TestAncestorDialStopsReception(t *testing.T) {
 	if dial.done() {
 		t.Error("the dial into nothing has ended early")
 	}
-	w.until("the dial to end", dial.done)
+	w.Until("the dial to end", dial.done)
 	if _, err := dial.get(); !errors.Is(err, engine.ErrDialTimeout) {
 		t.Errorf("the dial into nothing: %v", err)
 	}
@@ -71,7 +71,7 @@ func TestAncestorGoroutinesPerPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.stop(); hub.Close() })
+	t.Cleanup(func() { w.End(); hub.Close() })
 	connect := func(count int) {
 		for range count {
 			a := w.node(func(c *engine.Config) { c.Transport, c.Listen = hub.Port(), nil })
@@ -81,7 +81,7 @@ func TestAncestorGoroutinesPerPeer(t *testing.T) {
 	connect(5)
 	before := runtime.NumGoroutine()
 	connect(100)
-	w.until("no goroutine for 100 peers more", func() bool { return runtime.NumGoroutine() <= before })
+	w.Until("no goroutine for 100 peers more", func() bool { return runtime.NumGoroutine() <= before })
 	if ups, _, _ := seen.count(); ups != 105 {
 		t.Errorf("%d peers, want 105", ups)
 	}
@@ -101,7 +101,7 @@ func TestAncestorDisconnectsNobodyReads(t *testing.T) {
 	const cycles = 300
 	for i := range cycles {
 		w.dial(a, b).Close()
-		w.until("the end", func() bool { _, downs, _ := seen.count(); return downs == i+1 })
+		w.Until("the end", func() bool { _, downs, _ := seen.count(); return downs == i+1 })
 	}
 	runtime.ReadMemStats(&after)
 	if forced := after.NumForcedGC - before.NumForcedGC; forced != 0 {
@@ -126,9 +126,9 @@ func TestAncestorEOFUnnoticed(t *testing.T) {
 		func(c *net.TCPConn) { c.SetLinger(0); c.Close() }, // RST
 	} {
 		s := greetAs(t, n, w.key(50), nil) // always the same peer
-		w.until("PeerConnect", func() bool { ups, _, _ := seen.count(); return ups == i+1 })
+		w.Until("PeerConnect", func() bool { ups, _, _ := seen.count(); return ups == i+1 })
 		end(s.conn.(*net.TCPConn))
-		w.until("PeerDisconnect", func() bool { _, downs, _ := seen.count(); return downs == i+1 })
+		w.Until("PeerDisconnect", func() bool { _, downs, _ := seen.count(); return downs == i+1 })
 		if err := seen.peer(i).CloseReason(); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("end %d: the reason is %v", i, err)
 		}
@@ -169,7 +169,7 @@ func TestAncestorShutdownTellsNobody(t *testing.T) {
 		n := w.node(nil, func(n *engine.Network) {
 			for _, c := range components {
 				if err := n.AddComponent(c); err != nil {
-					t.Fatal(err)
+					w.Fatal(err)
 				}
 			}
 		})
@@ -178,19 +178,19 @@ func TestAncestorShutdownTellsNobody(t *testing.T) {
 			w.dial(w.node(nil), n)
 		}
 		for range 3 {
-			w.do(func() {
-				if err := n.Shutdown(brief(t)); err != nil {
-					t.Error(err)
+			w.Do(func() {
+				if err := n.Shutdown(brief(w)); err != nil {
+					w.Error(err)
 				}
 			})
 		}
 		for i, c := range components {
 			if c.startups != 1 || c.cleanups != 1 || c.ups != peers || c.downs != peers || c.anonymous != 0 {
-				t.Errorf("component %d: %d startups, %d cleanups, %d up, %d down, %d without a name", i, c.startups, c.cleanups, c.ups, c.downs, c.anonymous)
+				w.Errorf("component %d: %d startups, %d cleanups, %d up, %d down, %d without a name", i, c.startups, c.cleanups, c.ups, c.downs, c.anonymous)
 			}
 		}
 		if s := n.Stats(); s.Opened != peers || s.Closed != peers || s.Peers != 0 {
-			t.Errorf("%+v", s)
+			w.Errorf("%+v", s)
 		}
 	})
 }
@@ -202,23 +202,23 @@ func TestAncestorForgottenUnlock(t *testing.T) {
 		a := w.node(nil)
 		b := w.node(func(c *engine.Config) { c.GateTimeout = time.Hour }, withWitness(&seen))
 		p := w.dial(a, b)
-		w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+		w.Until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 		q := seen.peer(0)
-		w.do(func() {
-			gate, err := q.LockOnReceive(brief(t), opNote)
+		w.Do(func() {
+			gate, err := q.LockOnReceive(brief(w), opNote)
 			if err != nil {
-				t.Error(err)
+				w.Error(err)
 				return
 			}
 			if err := p.TrySendRaw(opNote, nil); err != nil {
-				t.Error(err)
+				w.Error(err)
 			}
-			if _, err := gate.Receive(brief(t)); err != nil {
-				t.Error(err)
+			if _, err := gate.Receive(brief(w)); err != nil {
+				w.Error(err)
 			}
 		})
 		q.Close()
-		w.until("both ends", func() bool { _, downs, _ := seen.count(); return downs == 1 && !p.Connected() })
+		w.Until("both ends", func() bool { _, downs, _ := seen.count(); return downs == 1 && !p.Connected() })
 	})
 }
 
@@ -247,7 +247,7 @@ func TestAncestorLengthBombs(t *testing.T) {
 			before := n.Stats().Undecodable
 			s := greet(t, n)
 			s.frames(framing.Frame{Op: opBlob, Payload: huge})
-			w.until("it to be counted", func() bool { return n.Stats().Undecodable > before })
+			w.Until("it to be counted", func() bool { return n.Stats().Undecodable > before })
 			s.conn.Close()
 		},
 	}
@@ -272,7 +272,7 @@ func TestAncestorLengthBombs(t *testing.T) {
 			s := greet(t, n)
 			s.write(s.seal(make([]byte, framing.RecordGather))[:10])
 		}
-		w.until("the strangers", func() bool { return n.Stats().Peers >= strangers })
+		w.Until("the strangers", func() bool { return n.Stats().Peers >= strangers })
 		if held := n.Stats().BufferBytes; held > strangers*4<<10 {
 			t.Errorf("%d bytes of buffers for %d records of which 10 bytes have come", held, strangers)
 		}
@@ -298,7 +298,7 @@ func TestAncestorSenderUnproven(t *testing.T) {
 	s := greet(t, n)
 	claimed := victim.ID()
 	s.frames(note(claimed[:]))
-	w.until("the note", func() bool { mu.Lock(); defer mu.Unlock(); return len(from) == 1 })
+	w.Until("the note", func() bool { mu.Lock(); defer mu.Unlock(); return len(from) == 1 })
 	if from[0] != s.key.ID() {
 		t.Errorf("the sender is %v, want the proven %v", from[0], s.key.ID())
 	}
@@ -308,7 +308,7 @@ func TestAncestorSenderUnproven(t *testing.T) {
 	}
 	thief := greetAs(t, n, w.key(61), func(c *handshake.Config) { c.Record = rec.Append(nil) })
 	thief.hungUp()
-	w.until("it to be counted", func() bool { return n.Stats().HandshakesFailed == 1 })
+	w.Until("it to be counted", func() bool { return n.Stats().HandshakesFailed == 1 })
 	if _, ok := n.ConnMgr().Peer(victim.ID()); ok {
 		t.Error("somebody is connected under another's identity")
 	}
@@ -321,7 +321,7 @@ func TestAncestorSecondConnection(t *testing.T) {
 	n := w.node(nil, withWitness(&seen))
 	key := w.key(70)
 	first := greetAs(t, n, key, nil)
-	w.until("the first", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.Until("the first", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 	second := greetAs(t, n, key, nil)
 	second.frames(framing.Frame{Op: opcode.CreditCode, Payload: binary.LittleEndian.AppendUint64(nil, 1<<20)}, note([]byte("second")))
 	if code, ok := second.lastWord(); ok && code != engine.CodeDuplicate {
@@ -329,7 +329,7 @@ func TestAncestorSecondConnection(t *testing.T) {
 	}
 	second.hungUp()
 	first.frames(framing.Frame{Op: opcode.CreditCode, Payload: binary.LittleEndian.AppendUint64(nil, 1<<20)}, note([]byte("first")))
-	w.until("the note", func() bool { _, _, notes := seen.count(); return notes > 0 })
+	w.Until("the note", func() bool { _, _, notes := seen.count(); return notes > 0 })
 	if got := seen.seen(); !slices.Equal(got, []string{"up", "first"}) {
 		t.Errorf("the component saw %q", got)
 	}
@@ -357,7 +357,7 @@ func TestAncestorOrderLost(t *testing.T) {
 		for range peers {
 			from = append(from, w.dial(w.node(nil), n))
 		}
-		w.do(func() {
+		w.Do(func() {
 			var wait sync.WaitGroup
 			for _, p := range from {
 				wait.Go(func() {
@@ -366,8 +366,8 @@ func TestAncestorOrderLost(t *testing.T) {
 						if p.TrySendRaw(opNote, b) == nil {
 							continue
 						}
-						if err := p.SendRaw(brief(t), opNote, b); err != nil {
-							t.Error(err)
+						if err := p.SendRaw(brief(w), opNote, b); err != nil {
+							w.Error(err)
 						}
 					}
 				})
@@ -383,11 +383,11 @@ func TestAncestorOrderLost(t *testing.T) {
 			}
 			return sum
 		}
-		w.until("all notes", func() bool { return total() >= peers*notes })
+		w.Until("all notes", func() bool { return total() >= peers*notes })
 		for id, g := range got {
 			for i, v := range g {
 				if uint32(i) != v {
-					t.Fatalf("note %d of %s is %d", i, id.Short(), v)
+					w.Fatalf("note %d of %s is %d", i, id.Short(), v)
 				}
 			}
 		}
@@ -467,7 +467,7 @@ func TestAncestorChattyLogs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("the notes", func() bool { _, _, notes := seen.count(); return notes == 1000 })
+	w.Until("the notes", func() bool { _, _, notes := seen.count(); return notes == 1000 })
 	if got := log.Bytes(); bytes.Contains(got, []byte("private")) || bytes.Count(got, []byte("\n")) > 20 {
 		t.Errorf("for 1000 messages the log says\n%s", got[:min(len(got), 4000)])
 	}
@@ -480,8 +480,8 @@ func TestNoClockIsLeftBehind(t *testing.T) {
 	var seen witness
 	a, b := w.node(nil), w.node(nil, withWitness(&seen))
 	p := w.dial(a, b)
-	w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
-	w.do(func() {
+	w.Until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.Do(func() {
 		gate, err := seen.peer(0).LockOnReceive(brief(t), opTold)
 		if err != nil {
 			t.Error(err)
@@ -506,7 +506,7 @@ func TestNoClockIsLeftBehind(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	w.pass(time.Hour)
+	w.Pass(time.Hour)
 	if !p.Connected() || !seen.peer(0).Connected() {
 		t.Errorf("after an hour: %v, %v", p.CloseReason(), seen.peer(0).CloseReason())
 	}

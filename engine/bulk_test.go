@@ -32,12 +32,12 @@ func TestRequestsBesideBulk(t *testing.T) {
 		}
 	}
 	ask := func() {
-		start := w.sim.Now()
+		start := w.Net().Now()
 		err := p.RequestRawAsync(opAsk, make([]byte, 64), 0, func(_ *engine.ComponentContext, err error) {
 			if err != nil {
 				t.Error(err)
 			}
-			took = append(took, w.sim.Now()-start)
+			took = append(took, w.Net().Now()-start)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -50,10 +50,10 @@ func TestRequestsBesideBulk(t *testing.T) {
 		if at%every == 0 {
 			ask()
 		}
-		w.pass(time.Millisecond)
+		w.Pass(time.Millisecond)
 	}
 	through := float64(bulk-before) / span.Seconds()
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if len(took) != int(span/every) {
 		t.Fatalf("%d of %d requests have been answered", len(took), span/every)
 	}
@@ -80,16 +80,16 @@ func TestLanesKeepTheirOrder(t *testing.T) {
 			msg := make([]byte, 1500)
 			msg[0], msg[1], msg[2] = 'b', byte(i>>8), byte(i)
 			if err := p.TrySendRaw(opNote, msg); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			if i%4 == 0 {
 				msg[0] = 'u'
 				if err := p.RequestRawAsync(opAsk, msg, 0, func(*engine.ComponentContext, error) {}); err != nil {
-					t.Fatal(err)
+					w.Fatal(err)
 				}
 			}
 		}
-		w.until("everything", func() bool { _, _, n := seen.count(); return n == count+count/4 })
+		w.Until("everything", func() bool { _, _, n := seen.count(); return n == count+count/4 })
 		var lanes = map[byte][]int{}
 		for _, s := range seen.seen() {
 			if len(s) == 1500 {
@@ -97,7 +97,7 @@ func TestLanesKeepTheirOrder(t *testing.T) {
 			}
 		}
 		if len(lanes['b']) != count || len(lanes['u']) != count/4 || !slices.IsSorted(lanes['b']) || !slices.IsSorted(lanes['u']) {
-			t.Errorf("%d bulk, %d urgent messages, or out of order", len(lanes['b']), len(lanes['u']))
+			w.Errorf("%d bulk, %d urgent messages, or out of order", len(lanes['b']), len(lanes['u']))
 		}
 	})
 }

@@ -21,12 +21,12 @@ func TestPingWithoutRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := greet(t, n)
-	w.until("the peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.Until("the peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 	p := seen.peer(0)
 	s.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	alive := make([]byte, 8)
 	refused := 0
-	w.until("the control lane to be full", func() bool { // the stranger reads none of it
+	w.Until("the control lane to be full", func() bool { // the stranger reads none of it
 		for ; p.TrySendRaw(opcode.KeepaliveCode, alive) == nil; refused = 0 {
 		}
 		refused++
@@ -41,7 +41,7 @@ func TestPingWithoutRoom(t *testing.T) {
 		if !errors.Is(err, engine.ErrSendBufferFull) {
 			t.Errorf("ping: %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the call ignores its context")
 		s.conn.Close()
 		<-done
@@ -67,20 +67,20 @@ func TestLateReply(t *testing.T) {
 		p := w.dial(a, b)
 		ended := make(chan error, 1)
 		if err := p.RequestRawAsync(opAsk, []byte("first"), 10*time.Millisecond, func(_ *engine.ComponentContext, err error) { ended <- err }); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("the first to time out", func() bool { return len(ended) == 1 })
-		w.until("the peer to cool", func() bool { return a.Stats().BufferBytes == 0 })
+		w.Until("the first to time out", func() bool { return len(ended) == 1 })
+		w.Until("the peer to cool", func() bool { return a.Stats().BufferBytes == 0 })
 		got := make(chan string, 1)
 		err := p.RequestRawAsync(opAsk, []byte("second"), 0, func(ctx *engine.ComponentContext, err error) {
 			got <- fmt.Sprint(string(ctx.Payload()), err)
 		})
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("the second to end", func() bool { return len(got) == 1 })
+		w.Until("the second to end", func() bool { return len(got) == 1 })
 		if s := <-got; s != "answer to the second<nil>" {
-			t.Errorf("the second question got %q", s)
+			w.Errorf("the second question got %q", s)
 		}
 	})
 }

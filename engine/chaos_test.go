@@ -36,6 +36,7 @@ var weathers = []simnet.Weather{
 // Twenty to fifty whole engines dial, send, ask, part, crash, vanish, come back, and are cut off from each other at random,
 // all from one seed. What must hold whatever happens is checked after every step.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	seeds := *chaosSeeds
 	if testing.Short() {
 		seeds = min(seeds, 2)
@@ -62,7 +63,7 @@ func TestChaosIsDeterministic(t *testing.T) {
 		runtime.GOMAXPROCS(procs)
 		c := newChaos(t, seed)
 		c.run()
-		traces = append(traces, c.sim.Trace())
+		traces = append(traces, c.Net().Trace())
 		c.end()
 	}
 	if traces[0] != traces[1] {
@@ -73,6 +74,7 @@ func TestChaosIsDeterministic(t *testing.T) {
 // A chaos is one run: the actors, and what is to be believed of them.
 type chaos struct {
 	*world
+	seed   uint64
 	rng    *rand.Rand
 	actors []*actor
 	tags   uint64 // the last number given to a connection
@@ -87,7 +89,6 @@ type actor struct {
 	*chaos
 	number int
 	life   int
-	host   *simnet.Host
 	net    *engine.Network // nil: dead
 	watch  *watcher
 }
@@ -114,8 +115,7 @@ type talk struct {
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	weather := weathers[seed%uint64(len(weathers))]
-	w := &world{TB: t, sim: simnet.New(seed, weather), seed: seed}
-	c := &chaos{world: w, rng: rand.New(rand.NewPCG(seed, 1))}
+	c := &chaos{world: simWorld(t, seed, weather), seed: seed, rng: rand.New(rand.NewPCG(seed, 1))}
 	actors := 20 + c.rng.IntN(31)
 	if raceBuild { // twenty times slower
 		actors = 10
@@ -130,7 +130,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 
 func (c *chaos) bad(format string, args ...any) {
 	c.Helper()
-	c.Errorf("seed %d, step %d, %v: %s", c.seed, c.at, c.sim.Now(), fmt.Sprintf(format, args...))
+	c.Errorf("seed %d, step %d, %v: %s", c.seed, c.at, c.Net().Now(), fmt.Sprintf(format, args...))
 }
 
 func (a *actor) addr() netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(a.number), 1}) }
@@ -142,25 +142,11 @@ func (a *actor) target() engine.Target {
 // start begins a life.
 func (a *actor) start() {
 	a.life++
-	a.host = a.sim.Host(a.addr())
-	n, err := engine.New(engine.Config{
-		Transport: a.host, Identity: a.key(a.number), Puzzle: &identity.Puzzle{}, WeakPuzzle: true,
-		Listen: []transport.Addr{a.target().Addr}, Rand: newDice(a.seed<<20|uint64(a.life), uint64(a.number)),
-		SendBuffer: 128 << 10, ReceiveWindow: 128 << 10, LingerTimeout: time.Second,
-	})
-	if err != nil {
-		a.Fatal(err)
-	}
+	cfg := a.ConfigOf(a.number + 1)
+	cfg.Transport, cfg.Listen = a.Net().Host(a.addr()), []transport.Addr{a.target().Addr}
+	cfg.SendBuffer, cfg.ReceiveWindow, cfg.LingerTimeout = 128<<10, 128<<10, time.Second
 	a.watch = &watcher{actor: a, up: map[identity.ID]*talk{}}
-	for _, c := range []engine.ComponentInterface{a.watch, &keepalive.Component{Every: 5 * time.Second, Timeout: 15 * time.Second}} {
-		if err := n.AddComponent(c); err != nil {
-			a.Fatal(err)
-		}
-	}
-	if err := n.Start(a.Context()); err != nil {
-		a.Fatal(err)
-	}
-	a.net = n
+	a.net = a.Start(a.New(cfg, a.watch, &keepalive.Component{Every: 5 * time.Second, Timeout: 15 * time.Second}))
 }
 
 func (w *watcher) Opcodes() []opcode.Opcode { return []opcode.Opcode{opNote, opAsk} }
@@ -233,7 +219,7 @@ func (c *chaos) run() {
 	}
 	for c.at = range steps {
 		c.step()
-		c.sim.Run(time.Duration(c.rng.IntN(100)) * time.Millisecond)
+		c.Net().Run(time.Duration(c.rng.IntN(100)) * time.Millisecond)
 		c.check()
 		if c.Failed() {
 			return
@@ -266,10 +252,10 @@ func (c *chaos) step() {
 	case what < 88:
 		talks[c.rng.IntN(len(talks))].peer.Disconnect(engine.CodeApplication, "enough")
 	case what < 91:
-		a.host.Crash()
+		a.Crash(a.net)
 		a.net = nil
 	case what < 94:
-		a.host.Vanish()
+		a.Vanish(a.net)
 		a.net = nil
 	case what < 97:
 		var side []netip.Addr
@@ -278,9 +264,9 @@ func (c *chaos) step() {
 				side = append(side, b.addr())
 			}
 		}
-		c.sim.Partition(side)
+		c.Net().Partition(side)
 	default:
-		c.sim.Heal()
+		c.Net().Heal()
 	}
 }
 
@@ -363,9 +349,9 @@ func (c *chaos) check() {
 
 // settle lets the air clear: then both ends of every pair agree.
 func (c *chaos) settle() {
-	c.sim.Heal()
-	c.sim.SetWeather(simnet.Weather{})
-	c.sim.Run(5 * time.Minute)
+	c.Net().Heal()
+	c.Net().SetWeather(simnet.Weather{})
+	c.Net().Run(5 * time.Minute)
 	c.check()
 	for _, a := range c.actors {
 		for _, b := range c.actors {
@@ -393,7 +379,7 @@ func (c *chaos) settle() {
 				c.bad("%d: at rest it holds %d bytes, %d half open", a.number, s.BufferBytes, s.HalfOpen)
 				break
 			}
-			c.sim.Run(20 * time.Millisecond)
+			c.Net().Run(20 * time.Millisecond)
 		}
 		if a.watch.asked != a.watch.told {
 			c.bad("%d: %d requests, %d have ended", a.number, a.watch.asked, a.watch.told)
@@ -406,12 +392,7 @@ func (c *chaos) settle() {
 
 // end shuts everybody down: then the books balance.
 func (c *chaos) end() {
-	for _, a := range c.actors {
-		if a.net != nil {
-			c.nodes = append(c.nodes, a.net)
-		}
-	}
-	c.stop()
+	c.End()
 	for _, a := range c.actors {
 		if a.net == nil {
 			continue

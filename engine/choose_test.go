@@ -28,20 +28,20 @@ func at(t testing.TB, s string) transport.Addr {
 func (w *world) reach(a *engine.Network, id identity.ID, addrs ...transport.Addr) (*engine.PeerClient, time.Duration, error) {
 	w.Helper()
 	r := &dialResult{}
-	began := w.sim.Now()
+	began := w.Net().Now()
 	if err := a.DialNodeAsync(id, addrs, r.put); err != nil {
 		return nil, 0, err
 	}
-	w.until("the dial to end", r.done)
+	w.Until("the dial to end", r.done)
 	p, err := r.get()
-	return p, w.sim.Now() - began, err
+	return p, w.Net().Now() - began, err
 }
 
 // leave ends a connection and waits until both sides know.
 func (w *world) leave(p *engine.PeerClient, ends ...*engine.Network) {
 	w.Helper()
 	p.Disconnect(engine.CodeNone, "")
-	w.until("both to have parted", func() bool {
+	w.Until("both to have parted", func() bool {
 		for _, n := range ends {
 			if all, _ := n.ConnMgr().Count(); all > 0 {
 				return false
@@ -57,7 +57,7 @@ func TestDialNode(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{Latency: 10 * time.Millisecond})
 	a, b := w.node(twoTransports(w)), w.node(twoTransports(w))
 	vanished := at(t, "tcp://10.9.9.9:4001")
-	w.sim.Host(vanished.Addr()).Vanish()
+	w.Net().Host(vanished.Addr()).Vanish()
 	refusing := transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(b.Addrs()[1].Addr(), 9)}
 	quic := b.Addrs()[0]
 	const soon = 150 * time.Millisecond
@@ -136,17 +136,17 @@ func TestDialNodeCancelled(t *testing.T) {
 	w := simWorld(t, 4, simnet.Weather{})
 	a := w.node(twoTransports(w))
 	vanished := at(t, "tcp://10.9.9.9:4001")
-	w.sim.Host(vanished.Addr()).Vanish()
+	w.Net().Host(vanished.Addr()).Vanish()
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	w.do(func() {
+	w.Do(func() {
 		time.AfterFunc(time.Millisecond, cancel)
 		_, err = a.DialNode(ctx, w.key(50).ID(), []transport.Addr{vanished, {Proto: transport.QUIC, AddrPort: vanished.AddrPort}})
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	if all, _ := a.ConnMgr().Count(); all != 0 {
 		t.Errorf("%d peers", all)
 	}
@@ -164,8 +164,8 @@ func TestDialNodeRaces(t *testing.T) {
 		if err := errors.Join(a.DialNodeAsync(b.ID(), b.Addrs(), ra.put), b.DialNodeAsync(a.ID(), a.Addrs(), rb.put)); err != nil {
 			t.Fatal(err)
 		}
-		w.until("both dials to end", func() bool { return ra.done() && rb.done() })
-		w.pass(5 * time.Second)
+		w.Until("both dials to end", func() bool { return ra.done() && rb.done() })
+		w.Pass(5 * time.Second)
 		pa, errA := ra.get()
 		pb, errB := rb.get()
 		if errA != nil || errB != nil || !pa.Connected() || !pb.Connected() {
@@ -181,6 +181,6 @@ func TestDialNodeRaces(t *testing.T) {
 		if pa.LocalAddr().Proto != pb.LocalAddr().Proto {
 			t.Fatalf("seed %d: one end is %v, the other %v", seed, pa.LocalAddr(), pb.LocalAddr())
 		}
-		w.stop()
+		w.End()
 	}
 }

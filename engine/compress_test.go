@@ -79,36 +79,36 @@ func TestCompression(t *testing.T) {
 			worlds(t, func(w *world) {
 				w.streamed("messages larger than a datagram")
 				var seen witness
-				a := w.node(nil, withPages(t, x.sender))
-				b := w.node(nil, withPages(t, x.taker), withWitness(&seen))
+				a := w.node(nil, withPages(w, x.sender))
+				b := w.node(nil, withPages(w, x.taker), withWitness(&seen))
 				p := w.dial(a, b)
-				w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+				w.Until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 				before := a.Stats().BytesOut
-				w.do(func() {
-					if err := p.Send(brief(t), &page{x.body}); err != nil {
-						t.Fatal(err)
+				w.Do(func() {
+					if err := p.Send(brief(w), &page{x.body}); err != nil {
+						w.Fatal(err)
 					}
-					if err := p.SendRaw(brief(t), opNote, x.body); err != nil {
-						t.Fatal(err)
+					if err := p.SendRaw(brief(w), opNote, x.body); err != nil {
+						w.Fatal(err)
 					}
 				})
-				w.until("the messages", func() bool { _, _, notes := seen.count(); return notes == 2 })
+				w.Until("the messages", func() bool { _, _, notes := seen.count(); return notes == 2 })
 				out := a.Stats().BytesOut - before
 				if x.smaller && out > int64(len(x.body)) || x.whole && out < 2*int64(len(x.body)) {
-					t.Errorf("two messages of %d bytes took %d", len(x.body), out)
+					w.Errorf("two messages of %d bytes took %d", len(x.body), out)
 				}
 				if got := seen.seen()[2]; got != string(x.body) {
-					t.Errorf("%d bytes came, which differ from the %d that were sent", len(got), len(x.body))
+					w.Errorf("%d bytes came, which differ from the %d that were sent", len(got), len(x.body))
 				}
 				before = b.Stats().BytesOut
-				w.do(func() {
-					op, got, err := p.RequestRaw(brief(t), opAsk, x.body, nil)
+				w.Do(func() {
+					op, got, err := p.RequestRaw(brief(w), opAsk, x.body, nil)
 					if err != nil || op != opTold || !bytes.Equal(got, x.body) {
-						t.Errorf("asked: %v, %d bytes, %v", op, len(got), err)
+						w.Errorf("asked: %v, %d bytes, %v", op, len(got), err)
 					}
 				})
 				if out := b.Stats().BytesOut - before; x.smaller && out > int64(len(x.body))/2+1024 {
-					t.Errorf("the reply of %d bytes took %d", len(x.body), out)
+					w.Errorf("the reply of %d bytes took %d", len(x.body), out)
 				}
 			})
 		})
@@ -123,8 +123,8 @@ func TestCompressionLater(t *testing.T) {
 	a := w.node(nil, withPages(t, true))
 	b := w.node(nil, withWitness(&seen))
 	w.dial(a, b).Close()
-	w.until("the first to go", func() bool { _, downs, _ := seen.count(); return downs == 1 })
-	w.do(func() { withPages(t, true)(b) })
+	w.Until("the first to go", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+	w.Do(func() { withPages(t, true)(b) })
 	if err := b.Advertise(b.Addrs(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestCompressionLater(t *testing.T) {
 	if err := p.TrySend(&page{body}); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the message", func() bool { _, _, notes := seen.count(); return notes == 1 })
+	w.Until("the message", func() bool { _, _, notes := seen.count(); return notes == 1 })
 	if out := a.Stats().BytesOut - before; out > int64(len(body)) {
 		t.Errorf("%d bytes took %d", len(body), out)
 	}
@@ -190,7 +190,7 @@ func TestHostileCompression(t *testing.T) {
 			t.Errorf("answered with %v", f.Op)
 		}
 	})
-	w.until("all memory to be given back", func() bool { return on.Stats().BufferBytes == 0 })
+	w.Until("all memory to be given back", func() bool { return on.Stats().BufferBytes == 0 })
 }
 
 // A component that panics on a compressed message costs no memory.
@@ -205,8 +205,8 @@ func TestCompressedPanic(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("ten panics", func() bool { return b.Stats().Panics == 10 })
-	w.until("all memory to be given back", func() bool { return b.Stats().BufferBytes == 0 })
+	w.Until("ten panics", func() bool { return b.Stats().Panics == 10 })
+	w.Until("all memory to be given back", func() bool { return b.Stats().BufferBytes == 0 })
 }
 
 // Compressed messages that wait for a worker weigh what they weighed on the way: a peer cannot queue more than its credit.
@@ -227,18 +227,18 @@ func TestCompressionOffload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("them to have come", func() bool { return b.Stats().MessagesIn >= count })
+	w.Until("them to have come", func() bool { return b.Stats().MessagesIn >= count })
 	if held := b.Stats().BufferBytes; held > count*size/10 {
 		t.Errorf("%d messages of %d bytes that wait take %d bytes", count, size, held)
 	}
 	for range count {
 		slow.next <- struct{}{}
 	}
-	w.until("all of them to be handled", func() bool { _, _, notes := slow.count(); return notes == count })
+	w.Until("all of them to be handled", func() bool { _, _, notes := slow.count(); return notes == count })
 	if got := slow.seen()[1]; got != string(body) {
 		t.Errorf("a worker got %d bytes, which differ from the %d that were sent", len(got), size)
 	}
-	w.until("all memory to be given back", func() bool { return b.Stats().BufferBytes == 0 })
+	w.Until("all memory to be given back", func() bool { return b.Stats().BufferBytes == 0 })
 }
 
 // Where compression is off nothing changes: no byte on the wire, no allocation, and messages of other opcodes beside it go
@@ -258,7 +258,7 @@ func TestCompressionOffIsFree(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				w.sim.Run(20 * time.Millisecond)
+				w.Net().Run(20 * time.Millisecond)
 			}
 		}
 		for range 50 {

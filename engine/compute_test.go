@@ -27,15 +27,15 @@ func TestCompute(t *testing.T) {
 	if !n.Compute(func() { onLoop = n.RemoveComponent(&echo{}); done = true }) {
 		t.Fatal("refused")
 	}
-	w.until("the work", func() bool { return done })
+	w.Until("the work", func() bool { return done })
 	if errors.Is(onLoop, engine.ErrOnLoop) {
 		t.Error("computed on a loop")
 	}
 	if !n.Compute(func() { panic("test") }) {
 		t.Fatal("refused")
 	}
-	w.until("the panic to be counted", func() bool { return n.Stats().Panics == 1 })
-	w.stop()
+	w.Until("the panic to be counted", func() bool { return n.Stats().Panics == 1 })
+	w.End()
 	if n.Compute(func() {}) {
 		t.Error("taken after Shutdown")
 	}
@@ -71,7 +71,7 @@ func TestTryPing(t *testing.T) {
 	if err := p.PingAsync(time.Second, func(_ time.Duration, err error) { answered = err == nil }); err != nil {
 		t.Fatal(err)
 	}
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if want := []string{"12345678"}; !slices.Equal(e.heard, want) || !answered || all != 0 {
 		t.Errorf("heard %q, want %q; the other answered: %v; seen by everybody: %d", e.heard, want, answered, all)
 	}
@@ -96,7 +96,7 @@ func TestTryPingAllocs(t *testing.T) {
 	task := home.NewTask("test", func() { _ = p.TryPing([]byte("12345678")) })
 	round := func() {
 		task.Wake()
-		w.sim.Run(20 * time.Millisecond)
+		w.Net().Run(20 * time.Millisecond)
 	}
 	for range 50 {
 		round()

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestComponentsWithinCallbacks(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("deadlock")
 	}
-	w.until("the notes", func() bool { _, _, notes := c.count(); return notes == 100 })
+	w.Until("the notes", func() bool { _, _, notes := c.count(); return notes == 100 })
 	if err := n.AddComponent(uncomparable{}); err == nil {
 		t.Error("a component that cannot be compared could be added")
 	}
@@ -130,7 +131,7 @@ func TestReceiveGivenUp(t *testing.T) {
 	var cb witness
 	a, b := w.node(nil), w.node(nil, withWitness(&cb))
 	p := w.dial(a, b)
-	w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+	w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
 	const rounds = 3000
 	got := 0
 	for range rounds {
@@ -148,7 +149,7 @@ func TestReceiveGivenUp(t *testing.T) {
 			got++
 		}
 	}
-	w.until("every note", func() bool { _, _, notes := cb.count(); return notes+got == rounds })
+	w.Until("every note", func() bool { _, _, notes := cb.count(); return notes+got == rounds })
 }
 
 // A timer that is stopped on its loop does not fire, even if it has been set a moment before.
@@ -160,7 +161,7 @@ func TestTimerStoppedAtOnce(t *testing.T) {
 		n.HomeLoop().After(time.Millisecond, func() { fired++ }).Stop()
 		n.HomeLoop().After(time.Millisecond, func() { fired += 10 })
 	})
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if fired != 10 {
 		t.Errorf("fired %d, want only the timer that was not stopped", fired)
 	}
@@ -198,22 +199,25 @@ func TestShutdownDuringAHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Somebody keeps the shutdown waiting until the stranger is in.
-	p := w.dial(w.node(nil), n)
-	w.until("the first peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.dial(w.node(nil), n)
+	w.Until("the first peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	var stranger sync.WaitGroup
 	late := &lastMoment{do: func() {
 		wire, _ := m.Next()
 		s.write(wire)
-		w.until("the handshake to end", func() bool { return n.Stats().HalfOpen == 0 })
+		stranger.Go(func() { // hangs up when the node does
+			_, _ = io.Copy(io.Discard, s.conn)
+			s.conn.Close()
+		})
+		w.Until("the handshake to end", func() bool { return n.Stats().HalfOpen == 0 })
 	}}
 	if err := n.AddComponent(late); err != nil {
 		t.Fatal(err)
 	}
-	_ = p
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := n.Shutdown(ctx); err != nil {
+	if err := n.Shutdown(brief(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
+	stranger.Wait()
 	if ups, downs, _ := seen.count(); ups != 1 || downs != 1 {
 		t.Errorf("%d connects, %d disconnects; want one of each", ups, downs)
 	}

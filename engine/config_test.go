@@ -99,59 +99,58 @@ func TestWrongMoments(t *testing.T) {
 		cfg := w.config()
 		n, err := engine.New(cfg)
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		to := engine.Target{Addr: transport.Addr{Proto: transport.TCP, AddrPort: cfg.Listen[0].AddrPort}, ID: w.key(5).ID()}
 		early := func(moment string, want error) {
-			t.Helper()
-			if err := n.DialAsync(to, func(*engine.PeerClient, error) { t.Errorf("%s: called back", moment) }); !errors.Is(err, want) {
-				t.Errorf("%s, DialAsync: %v, want %v", moment, err, want)
+			w.Helper()
+			if err := n.DialAsync(to, func(*engine.PeerClient, error) { w.Errorf("%s: called back", moment) }); !errors.Is(err, want) {
+				w.Errorf("%s, DialAsync: %v, want %v", moment, err, want)
 			}
-			if _, err := n.Dial(t.Context(), "tcp://127.0.0.1:4001"); !errors.Is(err, want) {
-				t.Errorf("%s, Dial: %v, want %v", moment, err, want)
+			if _, err := n.Dial(w.Context(), "tcp://127.0.0.1:4001"); !errors.Is(err, want) {
+				w.Errorf("%s, Dial: %v, want %v", moment, err, want)
 			}
 			if n.BroadcastRaw(opNote, nil) != 0 || n.Stats().Peers != 0 {
-				t.Errorf("%s: there are peers", moment)
+				w.Errorf("%s: there are peers", moment)
 			}
 		}
 		early("before Start", engine.ErrNotStarted)
 		if n.Now() != 0 || len(n.Addrs()) != 0 {
-			t.Errorf("before Start: %v %v", n.Now(), n.Addrs())
+			w.Errorf("before Start: %v %v", n.Now(), n.Addrs())
 		}
-		ended, cancel := context.WithCancel(t.Context())
+		ended, cancel := context.WithCancel(w.Context())
 		cancel()
 		if err := n.Start(ended); !errors.Is(err, context.Canceled) {
-			t.Errorf("Start with a context that has ended: %v", err)
+			w.Errorf("Start with a context that has ended: %v", err)
 		}
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
+		if err := n.Start(w.Context()); err != nil {
+			w.Fatal(err)
 		}
-		w.nodes = append(w.nodes, n)
-		if err := n.Start(t.Context()); !errors.Is(err, engine.ErrStarted) {
-			t.Errorf("a second Start: %v", err)
+		if err := n.Start(w.Context()); !errors.Is(err, engine.ErrStarted) {
+			w.Errorf("a second Start: %v", err)
 		}
-		w.do(func() {
-			if err := n.Shutdown(brief(t)); err != nil {
-				t.Error(err)
+		w.Do(func() {
+			if err := n.Shutdown(brief(w)); err != nil {
+				w.Error(err)
 			}
 		})
 		early("after Shutdown", engine.ErrNotStarted)
-		if err := n.Start(t.Context()); !errors.Is(err, engine.ErrStarted) {
-			t.Errorf("Start after Shutdown: %v", err)
+		if err := n.Start(w.Context()); !errors.Is(err, engine.ErrStarted) {
+			w.Errorf("Start after Shutdown: %v", err)
 		}
-		if _, open := <-n.Events(t.Context()); open {
-			t.Error("events of a network that has stopped")
+		if _, open := <-n.Events(w.Context()); open {
+			w.Error("events of a network that has stopped")
 		}
 
 		never, err := engine.New(w.config())
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		if err := never.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown before Start: %v", err)
+		if err := never.Shutdown(w.Context()); err != nil {
+			w.Errorf("Shutdown before Start: %v", err)
 		}
-		if err := never.Start(t.Context()); !errors.Is(err, engine.ErrStarted) {
-			t.Errorf("Start after Shutdown before Start: %v", err)
+		if err := never.Start(w.Context()); !errors.Is(err, engine.ErrStarted) {
+			w.Errorf("Start after Shutdown before Start: %v", err)
 		}
 	})
 }
@@ -187,8 +186,8 @@ func TestPanickyComponent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.pass(10 * time.Second) // looks for silence every 5 s
-	w.until("the notes", func() bool { _, _, notes := seen.count(); return notes == 3 })
+	w.Pass(10 * time.Second) // looks for silence every 5 s
+	w.Until("the notes", func() bool { _, _, notes := seen.count(); return notes == 3 })
 
 	q := seen.peer(0)
 	if err := q.PingAsync(0, func(time.Duration, error) { panic("in a callback of Ping") }); err != nil {
@@ -199,19 +198,19 @@ func TestPanickyComponent(t *testing.T) {
 	}
 	n.HomeLoop().Post(func() { panic("in Post") })
 	n.HomeLoop().After(time.Millisecond, func() { panic("in After") })
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if err := p.TrySendRaw(opNote, []byte("still there?")); err != nil {
 		t.Error(err)
 	}
 	p.Close()
-	w.until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+	w.Until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
 	if got := seen.seen(); !slices.Equal(got, []string{"up", "1", "2", "3", "still there?", "down"}) {
 		t.Errorf("the component in front saw %q", got)
 	}
 	if ups, downs, _ := behind.count(); ups != 1 || downs != 1 {
 		t.Errorf("the component behind saw %q", behind.seen())
 	}
-	w.stop()
+	w.End()
 
 	told := map[string]int{}
 	for e := range events {
@@ -290,7 +289,7 @@ func TestStuckCleanup(t *testing.T) {
 	if err := n.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	w.until("the peer to notice", func() bool { return !p.Connected() })
+	w.Until("the peer to notice", func() bool { return !p.Connected() })
 	if _, downs, _ := seen.count(); downs != 1 {
 		t.Errorf("%d PeerDisconnect", downs)
 	}

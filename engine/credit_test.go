@@ -32,7 +32,7 @@ func TestStreamGetsALargerWindow(t *testing.T) {
 			}}
 			a, b := w.node(nil), w.node(nil, withWitness(c))
 			p := w.dial(a, b)
-			w.sim.Observe(func(e simnet.Event) {
+			w.Net().Observe(func(e simnet.Event) {
 				if e.Kind == simnet.Bytes && e.Host != b.Addrs()[0].Addr() {
 					came++
 				}
@@ -55,7 +55,7 @@ func TestStreamGetsALargerWindow(t *testing.T) {
 				bulk, came, answers = 0, 0, 0
 				for step := range 400 {
 					send(step)
-					w.pass(pause)
+					w.Pass(pause)
 				}
 				return float64(came - answers), float64(bulk) / (1 << 20)
 			}

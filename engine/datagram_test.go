@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport"
@@ -26,7 +25,7 @@ func TestDatagramsLive(t *testing.T) {
 	if p.Reliable() {
 		t.Error("a connection over UDP says that it is reliable")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for range 100 {
 		if _, reply, err := p.RequestRaw(ctx, opAsk, []byte("hello"), nil); err != nil || string(reply) != "hello" {
@@ -38,9 +37,9 @@ func TestDatagramsLive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("the notes to come", func() bool { _, _, n := seen.count(); return n == 1100 })
+	w.Until("the notes to come", func() bool { _, _, n := seen.count(); return n == 1100 })
 	p.Close()
-	w.until("both ends to know that it is over", func() bool {
+	w.Until("both ends to know that it is over", func() bool {
 		_, downs, _ := seen.count()
 		return downs == 1 && !p.Connected()
 	})

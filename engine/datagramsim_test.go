@@ -23,7 +23,7 @@ func overDatagrams(w *world, host **simnet.Host) func(*engine.Config) {
 	return func(c *engine.Config) {
 		n := len(w.nodes)
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
-		h := w.sim.Host(addr, simnet.Datagrams(datagram.Config{}))
+		h := w.Net().Host(addr, simnet.Datagrams(datagram.Config{}))
 		c.Transport = h
 		c.Listen = []transport.Addr{{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
 		if host != nil {
@@ -47,10 +47,10 @@ func TestDatagramsInBadWeather(t *testing.T) {
 					t.Fatal(err)
 				}
 				if i%20 == 0 {
-					w.pass(time.Millisecond)
+					w.Pass(time.Millisecond)
 				}
 			}
-			w.pass(20 * time.Second)
+			w.Pass(20 * time.Second)
 			seen.mu.Lock()
 			notes := slices.Clone(seen.notes)
 			seen.mu.Unlock()
@@ -66,7 +66,7 @@ func TestDatagramsInBadWeather(t *testing.T) {
 					t.Fatalf("a note came as %q", s)
 				}
 			}
-			w.sim.SetWeather(simnet.Weather{}) // for the goodbyes
+			w.Net().SetWeather(simnet.Weather{}) // for the goodbyes
 			if p.CloseReason() != nil || b.Stats().FaultsPeers != 0 {
 				t.Errorf("the weather has ended the connection: %v", p.CloseReason())
 			}
@@ -76,6 +76,7 @@ func TestDatagramsInBadWeather(t *testing.T) {
 
 // A handshake survives 30 % of loss each way in less than 3 s, in 99 of 100 cases.
 func TestHandshakeThroughLoss(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("200 worlds")
 	}
@@ -84,14 +85,14 @@ func TestHandshakeThroughLoss(t *testing.T) {
 	for seed := range uint64(200) {
 		w := simWorld(t, seed, simnet.Weather{Latency: 25 * time.Millisecond, Jitter: 10 * time.Millisecond, Loss: 0.3})
 		a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil))
-		began := w.sim.Now()
-		if _, err := w.tryDial(a, target(b)); err != nil {
+		began := w.Net().Now()
+		if _, err := w.TryDial(a, target(b)); err != nil {
 			failed++
 			continue
 		}
-		took = append(took, w.sim.Now()-began)
-		w.sim.SetWeather(simnet.Weather{}) // for the goodbyes
-		w.stop()
+		took = append(took, w.Net().Now()-began)
+		w.Net().SetWeather(simnet.Weather{}) // for the goodbyes
+		w.End()
 	}
 	slices.Sort(took)
 	p99 := took[len(took)*99/100]
@@ -121,12 +122,12 @@ func TestDatagramLimits(t *testing.T) {
 	if err := p.RequestRawAsync(opAsk, make([]byte, limit+1), time.Second, func(*engine.ComponentContext, error) {}); !errors.Is(err, engine.ErrMessageTooLarge) {
 		t.Errorf("a request of %d bytes: %v", limit+1, err)
 	}
-	w.do(func() {
+	w.Do(func() {
 		if _, err := p.Stream(); !errors.Is(err, engine.ErrUnreliable) {
 			t.Errorf("a stream: %v", err)
 		}
 	})
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if _, _, notes := seen.count(); notes != 1 {
 		t.Errorf("%d messages arrived, want the one that fits", notes)
 	}
@@ -143,14 +144,14 @@ func TestDatagramRequestsAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.until("the request to end", func() bool { return done })
+		w.Until("the request to end", func() bool { return done })
 		return failed
 	}
-	w.sim.SetWeather(simnet.Weather{Loss: 1})
+	w.Net().SetWeather(simnet.Weather{Loss: 1})
 	if err := ask(); !errors.Is(err, engine.ErrReceiveTimeout) {
 		t.Errorf("lost: %v", err)
 	}
-	w.sim.SetWeather(simnet.Weather{})
+	w.Net().SetWeather(simnet.Weather{})
 	if err := ask(); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -168,7 +169,7 @@ func TestDatagramStrangers(t *testing.T) {
 		b        []byte
 	}
 	var sights []sight
-	w.sim.InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
+	w.Net().InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
 		sights = append(sights, sight{from, to, bytes.Clone(b)})
 		return true
 	})
@@ -176,26 +177,26 @@ func TestDatagramStrangers(t *testing.T) {
 		if err := p.TrySendRaw(opNote, fmt.Appendf(nil, "note %d", i)); err != nil {
 			t.Fatal(err)
 		}
-		w.pass(10 * time.Millisecond)
+		w.Pass(10 * time.Millisecond)
 	}
-	w.sim.InterceptDatagrams(nil)
-	w.pass(2 * time.Second)
+	w.Net().InterceptDatagrams(nil)
+	w.Pass(2 * time.Second)
 	silent := seen.peer(0).SilentFor()
 	dice := newDice(1, 2)
 	for _, s := range sights {
-		w.sim.Inject(s.from, s.to, s.b)
-		w.sim.Inject(s.from, s.to, s.b[:len(s.b)/2])
+		w.Net().Inject(s.from, s.to, s.b)
+		w.Net().Inject(s.from, s.to, s.b[:len(s.b)/2])
 		changed := bytes.Clone(s.b)
 		changed[len(changed)-1] ^= 1
-		w.sim.Inject(s.from, s.to, changed)
+		w.Net().Inject(s.from, s.to, changed)
 		made := bytes.Clone(s.b)
 		if _, err := dice.Read(made[datagram.HeaderSize:]); err != nil {
 			t.Fatal(err)
 		}
-		w.sim.Inject(s.from, s.to, made)
-		w.sim.Inject(s.from, s.to, nil)
+		w.Net().Inject(s.from, s.to, made)
+		w.Net().Inject(s.from, s.to, nil)
 	}
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if _, downs, notes := seen.count(); notes != 20 || downs != 0 || !p.Connected() {
 		t.Errorf("%d notes, %d connections ended", notes, downs)
 	}
@@ -219,7 +220,7 @@ func TestDatagramInjector(t *testing.T) {
 		}
 		var sights, old []sight
 		speaking := false // it is the stranger who sends
-		w.sim.InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
+		w.Net().InterceptDatagrams(func(from, to netip.AddrPort, b []byte) bool {
 			if speaking {
 				return true
 			}
@@ -227,7 +228,7 @@ func TestDatagramInjector(t *testing.T) {
 			return false // it is held until the stranger has had his say
 		})
 		dice, injected, answered := rand.New(rand.NewPCG(seed, 1)), 0, false
-		inject := func(s sight) { injected++; w.sim.Inject(s.from, s.to, s.b) }
+		inject := func(s sight) { injected++; w.Net().Inject(s.from, s.to, s.b) }
 		forge := func(s sight) {
 			if datagram.Kind(s.b[0]) == datagram.Knock {
 				if len(old) == 0 { // the first is answered with a cookie of nobody's
@@ -259,12 +260,12 @@ func TestDatagramInjector(t *testing.T) {
 				if done() {
 					return
 				}
-				w.pass(time.Millisecond)
+				w.Pass(time.Millisecond)
 				held := sights
 				sights, speaking = nil, true
 				for _, s := range held {
 					forge(s)
-					w.sim.Inject(s.from, s.to, s.b)
+					w.Net().Inject(s.from, s.to, s.b)
 					old = append(old, s)
 				}
 				speaking = false
@@ -285,8 +286,8 @@ func TestDatagramInjector(t *testing.T) {
 		if injected < 10 {
 			t.Errorf("seed %d: %d datagrams made up", seed, injected)
 		}
-		w.sim.InterceptDatagrams(nil)
-		w.stop()
+		w.Net().InterceptDatagrams(nil)
+		w.End()
 	}
 }
 
@@ -298,12 +299,12 @@ func TestDatagramMove(t *testing.T) {
 	a, b := w.node(overDatagrams(w, &host)), w.node(overDatagrams(w, nil), withWitness(seen))
 	p := w.dial(a, b)
 	away := netip.MustParseAddr("10.99.0.1")
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	host.Move(away)
 	if err := p.TrySendRaw(opNote, []byte("I am elsewhere")); err != nil {
 		t.Fatal(err)
 	}
-	w.pass(3 * time.Second)
+	w.Pass(3 * time.Second)
 	far := seen.peer(0)
 	if far.RemoteAddr().Addr() != away {
 		t.Errorf("the peer is said to be at %v, want %v", far.RemoteAddr(), away)
@@ -312,9 +313,9 @@ func TestDatagramMove(t *testing.T) {
 	if err := far.PingAsync(time.Second, func(_ time.Duration, err error) { got = err == nil }); err != nil {
 		t.Fatal(err)
 	}
-	w.until("an answer from the new address", func() bool { return got })
+	w.Until("an answer from the new address", func() bool { return got })
 	p.Close()
-	w.until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+	w.Until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
 	if all, _ := b.ConnMgr().Count(); all != 0 {
 		t.Errorf("%d peers are left", all)
 	}
@@ -327,7 +328,7 @@ func TestDatagramFlow(t *testing.T) {
 	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(seen))
 	p := w.dial(a, b)
 	most, under := 0, 0
-	w.sim.InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool {
+	w.Net().InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool {
 		if from.Addr() == a.Addrs()[0].Addr() {
 			under++
 			most = max(most, under)
@@ -340,7 +341,7 @@ func TestDatagramFlow(t *testing.T) {
 	for p.TrySendRaw(opNote, make([]byte, 1000)) == nil {
 		sent++
 	}
-	w.pass(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if _, _, notes := seen.count(); notes != sent {
 		t.Errorf("%d of %d came on a path that loses nothing", notes, sent)
 	}
@@ -357,23 +358,23 @@ func TestDatagramOutageWhileThePeerSends(t *testing.T) {
 	seen, heard := &witness{}, &witness{}
 	a, b := w.node(overDatagrams(w, nil), withWitness(heard)), w.node(overDatagrams(w, nil), withWitness(seen))
 	p := w.dial(a, b)
-	w.until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.Until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 	q := seen.peer(0)
 	talk := func(d time.Duration) { // b says something every millisecond
 		for range d / time.Millisecond {
 			_ = q.TrySendRaw(opNote, []byte("and another thing"))
-			w.pass(time.Millisecond)
+			w.Pass(time.Millisecond)
 		}
 	}
 	talk(time.Second)
-	w.sim.InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool { return from.Addr() != a.Addrs()[0].Addr() })
+	w.Net().InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool { return from.Addr() != a.Addrs()[0].Addr() })
 	for range 200 {
 		if err := p.TrySendRaw(opNote, make([]byte, 1000)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	talk(200 * time.Millisecond)
-	w.sim.InterceptDatagrams(nil)
+	w.Net().InterceptDatagrams(nil)
 	talk(3 * time.Second)
 	if _, _, notes := seen.count(); notes < 100 {
 		t.Errorf("%d of 200 notes have come 3 s after the outage", notes)

@@ -31,12 +31,12 @@ func TestReceive(t *testing.T) {
 		a := w.node(nil, withWitness(&ca))
 		b := w.node(nil, withWitness(&cb))
 		p := w.dial(a, b)
-		w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+		w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
 		q := cb.peer(0)
-		w.do(func() {
+		w.Do(func() {
 			got := make(chan string, 1)
 			go func() {
-				m, err := q.Receive(brief(t), opNote)
+				m, err := q.Receive(brief(w), opNote)
 				if err != nil {
 					got <- err.Error()
 					return
@@ -46,24 +46,24 @@ func TestReceive(t *testing.T) {
 			// The first note may come before b waits, and is then a component's; one of the following is not.
 			for i := 0; ; i++ {
 				if err := p.TrySendRaw(opNote, fmt.Append(nil, i)); err != nil {
-					t.Error(err)
+					w.Error(err)
 					return
 				}
 				select {
 				case s := <-got:
 					if _, _, notes := cb.count(); s != fmt.Sprint(notes) && slices.Contains(cb.seen(), s) {
-						t.Errorf("Receive got %q, which the component has seen too", s)
+						w.Errorf("Receive got %q, which the component has seen too", s)
 					}
 					return
 				case <-time.After(time.Millisecond):
 				}
 			}
 		})
-		w.do(func() {
+		w.Do(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 			defer cancel()
 			if _, err := q.Receive(ctx, opTold); !errors.Is(err, engine.ErrReceiveTimeout) {
-				t.Errorf("nothing came, but: %v", err)
+				w.Errorf("nothing came, but: %v", err)
 			}
 		})
 	})
@@ -78,17 +78,17 @@ func TestGate(t *testing.T) {
 		b := w.node(nil, withWitness(&cb))
 		c := w.node(nil, withWitness(&cc))
 		pa := w.dial(a, b)
-		w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+		w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
 		qa := cb.peer(0)
 		pc := w.dial(c, b)
 		var gate *engine.Gate
-		w.do(func() {
+		w.Do(func() {
 			var err error
-			if gate, err = qa.LockOnReceive(brief(t), opTold); err != nil {
-				t.Error(err)
+			if gate, err = qa.LockOnReceive(brief(w), opTold); err != nil {
+				w.Error(err)
 			}
-			if _, err := qa.LockOnReceive(brief(t), opTold); !errors.Is(err, engine.ErrBusy) {
-				t.Errorf("a second gate: %v", err)
+			if _, err := qa.LockOnReceive(brief(w), opTold); !errors.Is(err, engine.ErrBusy) {
+				w.Errorf("a second gate: %v", err)
 			}
 		})
 		var want []string
@@ -100,27 +100,27 @@ func TestGate(t *testing.T) {
 				want = append(want, s)
 			}
 			if err := pa.TrySendRaw(op, []byte(s)); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
-		w.do(func() {
-			if m, err := gate.Receive(brief(t)); err != nil || string(m.Payload) != "500" {
-				t.Errorf("the gate got %v %v", m, err)
+		w.Do(func() {
+			if m, err := gate.Receive(brief(w)); err != nil || string(m.Payload) != "500" {
+				w.Errorf("the gate got %v %v", m, err)
 			}
 		})
 		if err := pc.TrySendRaw(opNote, []byte("from c")); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("c's note", func() bool { return slices.Contains(cb.seen(), "from c") })
+		w.Until("c's note", func() bool { return slices.Contains(cb.seen(), "from c") })
 		if _, _, notes := cb.count(); notes != 501 {
-			t.Errorf("%d notes before Unlock, want a's first 500 and c's", notes)
+			w.Errorf("%d notes before Unlock, want a's first 500 and c's", notes)
 		}
 		gate.Unlock()
 		gate.Unlock()
-		w.until("the rest", func() bool { _, _, notes := cb.count(); return notes == 2000 })
+		w.Until("the rest", func() bool { _, _, notes := cb.count(); return notes == 2000 })
 		got := slices.DeleteFunc(cb.seen(), func(s string) bool { return s == "up" || s == "from c" })
 		if !slices.Equal(got, want) {
-			t.Error("the order is not kept")
+			w.Error("the order is not kept")
 		}
 	})
 }
@@ -132,18 +132,18 @@ func TestGateTimeout(t *testing.T) {
 		a := w.node(nil)
 		b := w.node(func(c *engine.Config) { c.GateTimeout = 50 * time.Millisecond }, withWitness(&cb))
 		p := w.dial(a, b)
-		w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
-		w.do(func() {
-			if _, err := cb.peer(0).LockOnReceive(brief(t), opNote); err != nil {
-				t.Error(err)
+		w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+		w.Do(func() {
+			if _, err := cb.peer(0).LockOnReceive(brief(w), opNote); err != nil {
+				w.Error(err)
 			}
 		})
 		if err := p.TrySendRaw(opNote, nil); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("b to give up", func() bool { _, downs, _ := cb.count(); return downs == 1 })
+		w.Until("b to give up", func() bool { _, downs, _ := cb.count(); return downs == 1 })
 		if err := cb.peer(0).CloseReason(); !errors.Is(err, engine.ErrGateTimeout) {
-			t.Errorf("reason: %v", err)
+			w.Errorf("reason: %v", err)
 		}
 	})
 }
@@ -156,16 +156,16 @@ func TestStream(t *testing.T) {
 		a := w.node(nil)
 		b := w.node(nil, withWitness(&cb))
 		p := w.dial(a, b)
-		w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
-		w.do(func() {
+		w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+		w.Do(func() {
 			from, err := p.Stream()
 			if err != nil {
-				t.Error(err)
+				w.Error(err)
 				return
 			}
 			to, err := cb.peer(0).Stream()
 			if err != nil {
-				t.Error(err)
+				w.Error(err)
 				return
 			}
 			data := make([]byte, 5<<20)
@@ -173,28 +173,28 @@ func TestStream(t *testing.T) {
 			var wait sync.WaitGroup
 			wait.Go(func() {
 				if n, err := io.Copy(from, bytes.NewReader(data)); err != nil || n != int64(len(data)) {
-					t.Errorf("wrote %d: %v", n, err)
+					w.Errorf("wrote %d: %v", n, err)
 				}
 				from.Close()
 			})
 			got, err := io.ReadAll(to)
 			if err != nil || sha256.Sum256(got) != sha256.Sum256(data) {
-				t.Errorf("read %d of %d bytes: %v", len(got), len(data), err)
+				w.Errorf("read %d of %d bytes: %v", len(got), len(data), err)
 			}
 			wait.Wait()
 			if _, err := from.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("write after close: %v", err)
+				w.Errorf("write after close: %v", err)
 			}
 		})
-		w.do(func() {
+		w.Do(func() {
 			s, err := p.Stream()
 			if err != nil {
-				t.Error(err)
+				w.Error(err)
 				return
 			}
 			s.SetReadDeadline(time.Now().Add(time.Millisecond))
 			if _, err := s.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("read past the deadline: %v", err)
+				w.Errorf("read past the deadline: %v", err)
 			}
 			s.SetReadDeadline(time.Time{})
 		})
@@ -244,7 +244,7 @@ func TestOffload(t *testing.T) {
 			slow.next <- struct{}{}
 		}
 	}()
-	w.until("all messages", func() bool { _, _, notes := slow.count(); return notes == sent })
+	w.Until("all messages", func() bool { _, _, notes := slow.count(); return notes == sent })
 	if !slices.IsSorted(slow.notes) {
 		t.Error("out of order")
 	}
@@ -261,18 +261,18 @@ func TestHandleAndCall(t *testing.T) {
 	worlds(t, func(w *world) {
 		register := func(n *engine.Network) {
 			if err := engine.Register[told](n, opTold); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
 		a := w.node(nil, register, func(n *engine.Network) {
 			if err := engine.Register[question](n, opAsk); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			if err := engine.Register[question](n, opNote); !errors.Is(err, opcode.ErrDuplicate) {
-				t.Errorf("a type under two opcodes: %v", err)
+				w.Errorf("a type under two opcodes: %v", err)
 			}
 			if err := engine.Register[slowly](n, 5); !errors.Is(err, opcode.ErrReserved) {
-				t.Errorf("a reserved opcode: %v", err)
+				w.Errorf("a reserved opcode: %v", err)
 			}
 		})
 		b := w.node(nil, register, func(n *engine.Network) {
@@ -280,28 +280,28 @@ func TestHandleAndCall(t *testing.T) {
 				return ctx.Reply(&told{q.N, "told"})
 			})
 			if err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		})
 		p := w.dial(a, b)
-		w.do(func() {
-			r, err := engine.Call[*told](brief(t), p, &question{7})
+		w.Do(func() {
+			r, err := engine.Call[*told](brief(w), p, &question{7})
 			if err != nil || r.N != 7 || r.Text != "told" {
-				t.Errorf("%+v %v", r, err)
+				w.Errorf("%+v %v", r, err)
 			}
-			if _, err := engine.Call[*question](brief(t), p, &question{7}); !errors.Is(err, opcode.ErrType) {
-				t.Errorf("the wrong type of answer: %v", err)
+			if _, err := engine.Call[*question](brief(w), p, &question{7}); !errors.Is(err, opcode.ErrType) {
+				w.Errorf("the wrong type of answer: %v", err)
 			}
-			if err := p.Send(brief(t), &witness{}); !errors.Is(err, engine.ErrNotRegistered) {
-				t.Errorf("an unregistered message: %v", err)
+			if err := p.Send(brief(w), &witness{}); !errors.Is(err, engine.ErrNotRegistered) {
+				w.Errorf("an unregistered message: %v", err)
 			}
 		})
 		if err := p.TrySendRaw(opAsk, []byte("not a question")); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("b to count it", func() bool { return b.Stats().Undecodable == 1 })
+		w.Until("b to count it", func() bool { return b.Stats().Undecodable == 1 })
 		if !p.Connected() {
-			t.Error("disconnected for an undecodable message")
+			w.Error("disconnected for an undecodable message")
 		}
 	})
 }
@@ -313,7 +313,7 @@ func TestComponents(t *testing.T) {
 	var first, second witness
 	a, b := w.node(nil), w.node(nil, withWitness(&second))
 	p := w.dial(a, b)
-	w.until("b to see a", func() bool { up, _, _ := second.count(); return up == 1 })
+	w.Until("b to see a", func() bool { up, _, _ := second.count(); return up == 1 })
 	first.on = func(*engine.ComponentContext) error { return engine.ErrIntercepted }
 	if err := b.AddComponent(&first, engine.Priority(-1)); err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestComponents(t *testing.T) {
 	if err := p.TrySendRaw(opNote, []byte("1")); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the note", func() bool { _, _, n := first.count(); return n == 1 })
+	w.Until("the note", func() bool { _, _, n := first.count(); return n == 1 })
 	if err := b.RemoveComponent(&first); err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestComponents(t *testing.T) {
 	if err := p.TrySendRaw(opNote, []byte("2")); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the note", func() bool { _, _, n := second.count(); return n == 1 })
+	w.Until("the note", func() bool { _, _, n := second.count(); return n == 1 })
 	if got := second.seen(); !slices.Equal(got, []string{"up", "2"}) {
 		t.Errorf("the second component saw %q", got)
 	}
@@ -393,23 +393,23 @@ func TestLargeMessages(t *testing.T) {
 			big := make([]byte, size)
 			newDice(uint64(size), 0).Read(big)
 			want = append(want, string(big))
-			w.do(func() {
-				if err := p.SendRaw(brief(t), opNote, big); err != nil {
-					t.Error(err)
+			w.Do(func() {
+				if err := p.SendRaw(brief(w), opNote, big); err != nil {
+					w.Error(err)
 				}
 			})
 		}
-		w.until("the notes", func() bool { _, _, n := cb.count(); return n == len(want) })
+		w.Until("the notes", func() bool { _, _, n := cb.count(); return n == len(want) })
 		if !slices.Equal(cb.notes, want) {
-			t.Error("what arrived is not what was sent")
+			w.Error("what arrived is not what was sent")
 		}
 		if err := p.TrySendRaw(opNote, make([]byte, 1<<20+1)); !errors.Is(err, engine.ErrMessageTooLarge) {
-			t.Errorf("above the limit: %v", err)
+			w.Errorf("above the limit: %v", err)
 		}
-		w.do(func() {
+		w.Do(func() {
 			big := make([]byte, 300_000)
-			if _, reply, err := p.RequestRaw(brief(t), opAsk, big, nil); err != nil || !bytes.Equal(reply, big) {
-				t.Errorf("a large request: %d bytes, %v", len(reply), err)
+			if _, reply, err := p.RequestRaw(brief(w), opAsk, big, nil); err != nil || !bytes.Equal(reply, big) {
+				w.Errorf("a large request: %d bytes, %v", len(reply), err)
 			}
 		})
 	})
@@ -475,8 +475,8 @@ func TestSlowReader(t *testing.T) {
 			}
 		}
 	}()
-	w.until("room again", func() bool { return p.TrySendRaw(opNote, note) == nil })
-	w.stop()
+	w.Until("room again", func() bool { return p.TrySendRaw(opNote, note) == nil })
+	w.End()
 }
 
 // Both sides are told where the other sees them: the dialler the address of its end of the connection, the listener the
@@ -486,12 +486,12 @@ func TestObserved(t *testing.T) {
 		inbound := &witness{}
 		a, b := w.node(nil), w.node(nil, withWitness(inbound))
 		p := w.dial(a, b)
-		w.until("the listener to have the peer", func() bool { ups, _, _ := inbound.count(); return ups == 1 })
+		w.Until("the listener to have the peer", func() bool { ups, _, _ := inbound.count(); return ups == 1 })
 		if got, want := p.Observed(), p.LocalAddr(); got != want {
-			t.Errorf("the dialler is seen as %v, and is %v", got, want)
+			w.Errorf("the dialler is seen as %v, and is %v", got, want)
 		}
 		if got, want := inbound.peer(0).Observed(), b.Addrs()[0]; got != want {
-			t.Errorf("the listener is seen as %v, and is %v", got, want)
+			w.Errorf("the listener is seen as %v, and is %v", got, want)
 		}
 	})
 }

@@ -102,8 +102,9 @@ func TestDatagramFlood(t *testing.T) {
 // is dropped, and ICMP's word that somebody is not there ends no dial before its time and no connection.
 func TestDatagramNoise(t *testing.T) {
 	w := udpWorld(t)
-	a, b := w.node(nil), w.node(nil, withWitness(&witness{}))
-	p := w.dial(a, b)
+	a := w.node(func(c *engine.Config) { c.DialTimeout = 200 * time.Millisecond }, withWitness(&witness{})) // only of the dial to nobody
+	b := w.node(nil)
+	p := w.dial(b, a)
 	to := b.Addrs()[0].AddrPort
 	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
@@ -142,7 +143,7 @@ func TestDatagramNoise(t *testing.T) {
 		}
 		cancel()
 	}
-	w.until("the dial to nobody to end", r.done)
+	w.Until("the dial to nobody to end", r.done)
 	if _, err := r.get(); err == nil || !p.Connected() {
 		t.Errorf("a dial to nobody: %v; the peer is connected: %v", err, p.Connected())
 	}

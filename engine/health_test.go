@@ -14,22 +14,22 @@ func TestHealth(t *testing.T) {
 		c := &witness{}
 		b := w.node(nil, withWitness(c))
 		if b.Stats().Loops == nil || len(b.Loops()) != len(b.Stats().Loops) {
-			t.Errorf("%d loops, and %d with statistics", len(b.Loops()), len(b.Stats().Loops))
+			w.Errorf("%d loops, and %d with statistics", len(b.Loops()), len(b.Stats().Loops))
 		}
 		p := w.dial(w.node(nil), b)
 		for range 7 {
 			if err := p.TrySendRaw(opNote, []byte("12345")); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
 		if err := p.PingAsync(time.Second, func(time.Duration, error) {}); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		counted := func() bool {
 			s := b.Stats().Opcodes
 			return s[opNote] == engine.OpcodeStats{MessagesIn: 7, BytesIn: 35} && s[opcode.PingCode].MessagesIn == 1
 		}
-		w.until("seven messages and a Ping are counted", counted)
+		w.Until("seven messages and a Ping are counted", counted)
 		type traffic struct{ in, out uint64 }
 		got := make(chan traffic, 1)
 		peer := c.peer(0)
@@ -37,9 +37,9 @@ func TestHealth(t *testing.T) {
 			in, out := peer.Traffic()
 			got <- traffic{in, out}
 		})
-		w.until("the loop", func() bool { return len(got) == 1 })
+		w.Until("the loop", func() bool { return len(got) == 1 })
 		if tr := <-got; tr.in != 7*(12+5) || tr.out != 0 {
-			t.Errorf("traffic of the peer is %+v, want 119 bytes in", tr)
+			w.Errorf("traffic of the peer is %+v, want 119 bytes in", tr)
 		}
 		events, peers := int64(0), int64(0)
 		for _, l := range b.Stats().Loops {
@@ -47,10 +47,10 @@ func TestHealth(t *testing.T) {
 			peers += l.Peers
 		}
 		if events == 0 || peers != 1 {
-			t.Errorf("%d events and %d peers on the loops", events, peers)
+			w.Errorf("%d events and %d peers on the loops", events, peers)
 		}
 		p.Close()
-		w.until("nobody is left", func() bool {
+		w.Until("nobody is left", func() bool {
 			for _, l := range b.Stats().Loops {
 				if l.Peers != 0 {
 					return false
@@ -77,7 +77,7 @@ func TestLate(t *testing.T) {
 			})
 		})
 	})
-	w.until("the timer", func() bool {
+	w.Until("the timer", func() bool {
 		select {
 		case <-fired:
 			return true
@@ -85,7 +85,7 @@ func TestLate(t *testing.T) {
 			return false
 		}
 	})
-	w.until("it is counted", func() bool {
+	w.Until("it is counted", func() bool {
 		s := n.Stats().Loops[l.Index()]
 		return s.Held.Sum >= held && s.Late.Count() > 0
 	})

@@ -252,7 +252,7 @@ func TestHostileGreetings(t *testing.T) {
 			s := meet(t, n)
 			s.write(b)
 			s.hungUp()
-			w.until("the door to be free", func() bool { return n.Stats().HalfOpen == 0 })
+			w.Until("the door to be free", func() bool { return n.Stats().HalfOpen == 0 })
 			check()
 		})
 	}
@@ -272,7 +272,7 @@ func TestHostileGreetings(t *testing.T) {
 		n := w.node(func(c *engine.Config) { c.Puzzle, c.Identity = &hard, solved(w, hard) })
 		s := greetAs(t, n, w.key(101), func(c *handshake.Config) { c.Puzzle = hard })
 		s.hungUp()
-		w.until("it to be counted", func() bool { return n.Stats().HandshakesFailed == 1 })
+		w.Until("it to be counted", func() bool { return n.Stats().HandshakesFailed == 1 })
 	})
 	if ups, _, _ := seen.count(); ups != 1 {
 		t.Errorf("%d peers have been connected, want the good one", ups)
@@ -391,7 +391,7 @@ func TestHostilePeers(t *testing.T) {
 			if code, ok := s.lastWord(); ok && code != c.code {
 				t.Errorf("the node said %v, want %v", code, c.code)
 			}
-			w.until("it to be closed", func() bool { return n.Stats().Closed > before.Closed })
+			w.Until("it to be closed", func() bool { return n.Stats().Closed > before.Closed })
 			after := n.Stats()
 			if after.ClosedFor[c.code] != before.ClosedFor[c.code]+1 {
 				t.Errorf("closed for %v, before %v; want one more %v", after.ClosedFor, before.ClosedFor, c.code)
@@ -403,7 +403,7 @@ func TestHostilePeers(t *testing.T) {
 		})
 	}
 	release() // what the worker has in hand counts until it is handled
-	w.until("all memory to be back", func() bool { return n.Stats().BufferBytes == 0 || n.Stats().BufferBytes <= 16<<10 })
+	w.Until("all memory to be back", func() bool { return n.Stats().BufferBytes == 0 || n.Stats().BufferBytes <= 16<<10 })
 }
 
 // What is merely odd is dropped and counted, and the peer stays.
@@ -433,7 +433,7 @@ func TestOddPeers(t *testing.T) {
 		if f.Op != opcode.PongCode || f.ID != 5 || f.Flags != framing.FlagReply || string(f.Payload) != "echo" {
 			t.Fatalf("%s: the node answers a Ping with %+v", c.name, f)
 		}
-		w.until(c.name+" to be counted", func() bool { return c.counter(n.Stats()) == before+1 })
+		w.Until(c.name+" to be counted", func() bool { return c.counter(n.Stats()) == before+1 })
 	}
 	if _, _, notes := seen.count(); notes != 0 {
 		t.Errorf("the component has seen %q", seen.notes)

@@ -23,19 +23,19 @@ func TestKeptPayloadIsSpoiled(t *testing.T) {
 		p := w.dial(w.node(nil), n)
 		msg := bytes.Repeat([]byte("what was lent "), 50) // fits a datagram
 		if err := p.TrySendRaw(opNote, msg); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		w.until("the note", func() bool { _, _, notes := c.count(); return notes == 1 })
-		w.do(func() { // so that the loop has gone on
-			if _, err := p.Ping(brief(t)); err != nil {
-				t.Error(err)
+		w.Until("the note", func() bool { _, _, notes := c.count(); return notes == 1 })
+		w.Do(func() { // so that the loop has gone on
+			if _, err := p.Ping(brief(w)); err != nil {
+				w.Error(err)
 			}
 		})
 		if !bytes.Equal(seen, bytes.Repeat([]byte{0xdb}, len(msg))) {
-			t.Errorf("the kept payload reads %.40q", seen)
+			w.Errorf("the kept payload reads %.40q", seen)
 		}
 		if !bytes.Equal(retained, msg) {
-			t.Errorf("the retained payload reads %.40q", retained)
+			w.Errorf("the retained payload reads %.40q", retained)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestLife(t *testing.T) {
 		}
 		p.Disconnect(engine.CodeApplication+7, "enough")
 		want = append(want, "down")
-		w.until("both sides to part", func() bool {
+		w.Until("both sides to part", func() bool {
 			_, da, _ := ca.count()
 			_, db, _ := cb.count()
 			return da == 1 && db == 1
@@ -80,8 +80,8 @@ func TestRequest(t *testing.T) {
 				w.Fatal(err)
 			}
 		}
-		w.until("all answers", func() bool { ca.mu.Lock(); defer ca.mu.Unlock(); return answers == 100 })
-		w.do(func() {
+		w.Until("all answers", func() bool { ca.mu.Lock(); defer ca.mu.Unlock(); return answers == 100 })
+		w.Do(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			op, reply, err := p.RequestRaw(ctx, opAsk, []byte("again"), nil)
@@ -98,6 +98,7 @@ func TestRequest(t *testing.T) {
 // Dialling both ways at the same moment, many times under other latencies: always exactly one connection, one PeerConnect
 // on each side, and what each side sends as soon as it can arrives exactly once and in order.
 func TestSimultaneousDials(t *testing.T) {
+	t.Parallel()
 	rounds := 2000
 	if testing.Short() {
 		rounds = 200
@@ -118,7 +119,7 @@ func TestSimultaneousDialsLive(t *testing.T) {
 	for range rounds {
 		w := liveWorld(t)
 		simultaneous(w)
-		w.stop()
+		w.End()
 	}
 }
 
@@ -127,7 +128,7 @@ func simultaneous(w *world) {
 	a := w.node(nil, withWitness(&ca))
 	b := w.node(nil, withWitness(&cb))
 	ab, ba := w.startDial(a, target(b)), w.startDial(b, target(a))
-	w.until("both dials", func() bool { return ab.done() && ba.done() })
+	w.Until("both dials", func() bool { return ab.done() && ba.done() })
 	pa, err := ab.get()
 	if err != nil {
 		w.Fatalf("a dials b: %v", err)
@@ -144,12 +145,12 @@ func simultaneous(w *world) {
 			w.Fatalf("b sends: %v", err)
 		}
 	}
-	w.until("all notes", func() bool {
+	w.Until("all notes", func() bool {
 		_, _, na := ca.count()
 		_, _, nb := cb.count()
 		return na >= 20 && nb >= 20
 	})
-	w.pass(5 * time.Second) // whatever else is on the way arrives
+	w.Pass(5 * time.Second) // whatever else is on the way arrives
 	want := []string{"up"}
 	for i := range 20 {
 		want = append(want, fmt.Sprint(i))
@@ -170,13 +171,12 @@ func TestRestart(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{Latency: time.Millisecond})
 	var ca witness
 	a := w.node(nil, withWitness(&ca))
-	host := w.config()
-	w.dial(w.node(func(c *engine.Config) { *c = host }), a)
-	host.Transport.(*simnet.Host).Vanish()
-	b2 := w.node(func(c *engine.Config) { c.Identity = host.Identity })
-	w.nodes = slices.Delete(w.nodes, 1, 2) // b cannot be shut down any more
+	b := w.node(nil)
+	w.dial(b, a)
+	w.Vanish(b)
+	b2 := w.node(func(c *engine.Config) { c.Identity = w.key(1) })
 	w.dial(b2, a)
-	w.until("a to have seen it", func() bool { return len(ca.seen()) == 3 })
+	w.Until("a to have seen it", func() bool { return len(ca.seen()) == 3 })
 	if got := ca.seen(); !slices.Equal(got, []string{"up", "down", "up"}) {
 		t.Errorf("a saw %q", got)
 	}
@@ -189,6 +189,7 @@ func TestRestart(t *testing.T) {
 // Dial errors tell what was wrong.
 func TestDialErrors(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.patient()
 		a := w.node(nil)
 		b := w.node(nil)
 		other := w.node(func(c *engine.Config) { c.NetworkID = "another" })
@@ -208,12 +209,12 @@ func TestDialErrors(t *testing.T) {
 			{"myself by address", self, engine.ErrSelfDial},
 			{"myself by id", target(a), engine.ErrSelfDial},
 		} {
-			if _, err := w.tryDial(a, x.to); !errors.Is(err, x.want) {
+			if _, err := w.TryDial(a, x.to); !errors.Is(err, x.want) {
 				w.Errorf("%s: %v, want %v", x.name, err, x.want)
 			}
 		}
 		for name, n := range map[string]*engine.Network{"another network": other, "another puzzle": puzzled} {
-			if p, err := w.tryDial(a, target(n)); err == nil {
+			if p, err := w.TryDial(a, target(n)); err == nil {
 				w.Errorf("%s: connected to %v", name, p.ID())
 			}
 		}

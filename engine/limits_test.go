@@ -53,19 +53,19 @@ func TestFloodFromOneAddress(t *testing.T) {
 	for range flood {
 		meet(t, n)
 	}
-	w.until("the flood to be turned away", func() bool { return n.Stats().Refused == flood-8 })
+	w.Until("the flood to be turned away", func() bool { return n.Stats().Refused == flood-8 })
 	check()
 	meetFrom(t, n, "127.0.0.2").shake(w.key(80), nil)
-	w.until("the other address", func() bool { return n.Stats().Peers == 2 })
+	w.Until("the other address", func() bool { return n.Stats().Peers == 2 })
 	for i := range 10 {
 		meetFrom(t, n, fmt.Sprintf("127.0.0.%d", 10+i))
 	}
-	w.until("the distributed flood to be turned away", func() bool { return n.Stats().Refused == flood-8+6 })
+	w.Until("the distributed flood to be turned away", func() bool { return n.Stats().Refused == flood-8+6 })
 	if got := refusals(events); got["half-open of one address"] != flood-8 || got["half-open"] != 6 {
 		t.Errorf("refusals by scope: %v", got)
 	}
 	check()
-	w.until("the stalled to give their places back", func() bool { return n.Stats().HalfOpen == 0 })
+	w.Until("the stalled to give their places back", func() bool { return n.Stats().HalfOpen == 0 })
 
 	full := func(ip string, key int) bool {
 		s := meetFrom(t, n, ip).shake(w.key(key), nil)
@@ -74,13 +74,13 @@ func TestFloodFromOneAddress(t *testing.T) {
 	}
 	for i := range 3 { // with the good peer these are the four of the address
 		meet(t, n).shake(w.key(90+i), nil)
-		w.until("a peer", func() bool { return n.Stats().Peers == 3+i })
+		w.Until("a peer", func() bool { return n.Stats().Peers == 3+i })
 	}
 	if !full("", 95) {
 		t.Error("a fifth peer of one address has not been told that it is full")
 	}
 	meetFrom(t, n, "127.0.0.3").shake(w.key(96), nil)
-	w.until("the sixth of the subnet", func() bool { return n.Stats().Peers == 6 })
+	w.Until("the sixth of the subnet", func() bool { return n.Stats().Peers == 6 })
 	if !full("127.0.0.4", 97) {
 		t.Error("a seventh peer of one subnet has not been told that it is full")
 	}
@@ -88,7 +88,7 @@ func TestFloodFromOneAddress(t *testing.T) {
 		t.Errorf("refusals by scope: %v", got)
 	}
 	meetFrom(t, n, "127.1.0.1").shake(w.key(98), nil)
-	w.until("another subnet", func() bool { return n.Stats().Peers == 7 })
+	w.Until("another subnet", func() bool { return n.Stats().Peers == 7 })
 	check()
 }
 
@@ -96,31 +96,45 @@ func TestFloodFromOneAddress(t *testing.T) {
 // such is no more than HalfOpen connections.
 func TestRefusedWhoStay(t *testing.T) {
 	w := liveWorld(t)
-	n := w.node(func(c *engine.Config) {
-		c.LingerTimeout = 3 * time.Second
-		c.Peers = engine.PeerLimits{All: 1, HalfOpen: 3}
-	})
-	meet(t, n).shake(w.key(50), nil)
-	w.until("the one peer there is room for", func() bool { return n.Stats().Peers == 1 })
+	full := func(linger time.Duration) *engine.Network {
+		n := w.node(func(c *engine.Config) {
+			c.LingerTimeout = linger
+			c.Peers = engine.PeerLimits{All: 1, HalfOpen: 3}
+		})
+		meet(t, n).shake(w.key(50), nil)
+		w.Until("the one peer there is room for", func() bool { return n.Stats().Peers == 1 })
+		return n
+	}
+	n := full(time.Hour)
+	var stay []*stranger
 	for i := range 3 {
-		if code, ok := meet(t, n).shake(w.key(51+i), nil).lastWord(); !ok || code != engine.CodeFull {
+		s := meet(t, n)
+		if code, ok := s.shake(w.key(51+i), nil).lastWord(); !ok || code != engine.CodeFull {
 			t.Fatalf("the last word is %v, %v", code, ok)
 		}
+		stay = append(stay, s)
 	}
 	before := n.Stats()
 	meet(t, n)
-	w.until("one more to be turned away", func() bool { return n.Stats().Refused > before.Refused })
+	w.Until("one more to be turned away", func() bool { return n.Stats().Refused > before.Refused })
 	if before.HalfOpen != 3 {
 		t.Errorf("%d half open while three stay", before.HalfOpen)
 	}
-	w.until("those who stay to be closed", func() bool { return n.Stats().HalfOpen == 0 })
+	for _, s := range stay {
+		s.conn.Close()
+	}
+	w.Until("those who have left to be forgotten", func() bool { return n.Stats().HalfOpen == 0 })
+
+	hasty := full(50 * time.Millisecond)
+	meet(t, hasty).shake(w.key(51), nil).lastWord()
+	w.Until("one who stays to be closed", func() bool { return hasty.Stats().HalfOpen == 0 })
 }
 
 // at puts a simulated node at another address.
 func (w *world) at(ip string) func(*engine.Config) {
 	addr := netip.MustParseAddr(ip)
 	return func(c *engine.Config) {
-		c.Transport = w.sim.Host(addr)
+		c.Transport = w.Net().Host(addr)
 		c.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
 	}
 }
@@ -146,12 +160,12 @@ func TestSubnetLimit(t *testing.T) {
 		}
 	}
 	late := w.node(w.at("10.0.1.9"))
-	if _, err := w.tryDial(late, target(n)); !fullError(err) {
+	if _, err := w.TryDial(late, target(n)); !fullError(err) {
 		t.Errorf("the fourth of a subnet: %v", err)
 	}
 	w.dial(w.node(w.at("10.0.2.1")), n)
 	first.Close()
-	w.until("its place", func() bool { return n.Stats().Peers == 3 })
+	w.Until("its place", func() bool { return n.Stats().Peers == 3 })
 	w.dial(late, n)
 }
 
@@ -162,7 +176,7 @@ func TestEviction(t *testing.T) {
 	n := w.node(func(c *engine.Config) { c.Peers.All = 4 }, withWitness(&seen))
 	var peers []*engine.PeerClient
 	join := func() error {
-		p, err := w.tryDial(w.node(nil), target(n))
+		p, err := w.TryDial(w.node(nil), target(n))
 		if err == nil {
 			peers = append(peers, p)
 		}
@@ -176,7 +190,7 @@ func TestEviction(t *testing.T) {
 				}
 			}
 		}
-		w.pass(time.Second)
+		w.Pass(time.Second)
 	}
 	for range 4 {
 		if err := join(); err != nil {
@@ -186,19 +200,19 @@ func TestEviction(t *testing.T) {
 	if err := join(); !fullError(err) {
 		t.Errorf("all are young, but a fifth: %v", err)
 	}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	say(2)
 	if err := join(); err != nil {
 		t.Fatalf("there is room to be made, but: %v", err)
 	}
-	w.until("the eviction", func() bool { return n.Stats().Peers == 4 })
-	w.pass(time.Second)
+	w.Until("the eviction", func() bool { return n.Stats().Peers == 4 })
+	w.Pass(time.Second)
 	var why *engine.CloseError
 	if err := peers[2].CloseReason(); !errors.As(err, &why) || why.Code != engine.CodeEvicted || !why.Remote {
 		t.Errorf("the most silent peer: %v", err)
 	}
 
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	for _, p := range peers {
 		n.ConnMgr().Protect(p.Network().ID(), "a")
 		n.ConnMgr().Protect(p.Network().ID(), "b")
@@ -212,8 +226,8 @@ func TestEviction(t *testing.T) {
 	if err := join(); err != nil {
 		t.Fatalf("one is unprotected, but: %v", err)
 	}
-	w.until("the eviction", func() bool { return n.Stats().Peers == 4 })
-	w.pass(time.Second)
+	w.Until("the eviction", func() bool { return n.Stats().Peers == 4 })
+	w.Pass(time.Second)
 	if peers[3].Connected() || !peers[1].Connected() {
 		t.Error("the wrong peer had to go")
 	}
@@ -243,18 +257,18 @@ func TestEvictionChoices(t *testing.T) {
 		in = append(in, w.dial(w.node(nil), n))
 	}
 	out := []*engine.PeerClient{w.dial(n, w.node(nil)), w.dial(n, w.node(nil))}
-	w.pass(time.Minute)
+	w.Pass(time.Minute)
 	w.dial(w.node(nil), n)
-	w.until("the eviction", func() bool { return n.Stats().Peers == 5 })
-	w.pass(time.Second)
+	w.Until("the eviction", func() bool { return n.Stats().Peers == 5 })
+	w.Pass(time.Second)
 	if in[0].Connected() || !in[1].Connected() || !in[2].Connected() || !out[0].Connected() || !out[1].Connected() {
 		t.Error("it was not the peer of the lowest score that had to go")
 	}
 
 	m := w.node(func(c *engine.Config) { c.Peers.All, c.Peers.NoEviction = 1, true })
 	w.dial(w.node(nil), m)
-	w.pass(time.Minute)
-	if _, err := w.tryDial(w.node(nil), target(m)); !fullError(err) {
+	w.Pass(time.Minute)
+	if _, err := w.TryDial(w.node(nil), target(m)); !fullError(err) {
 		t.Errorf("one more than a full node without eviction takes: %v", err)
 	}
 }
@@ -268,7 +282,7 @@ func TestMoreConnectionsThanDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := liveWorld(t)
-	dial := func() (*engine.PeerClient, error) { return w.tryDial(w.node(nil), engine.Target{Addr: addr}) }
+	dial := func() (*engine.PeerClient, error) { return w.TryDial(w.node(nil), engine.Target{Addr: addr}) }
 	p, err := dial()
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +311,7 @@ func TestMoreConnectionsThanDescriptors(t *testing.T) {
 			served()
 		}
 	}
-	w.until("the crowd to be let in or turned away", func() bool {
+	w.Until("the crowd to be let in or turned away", func() bool {
 		links, refused := stats()
 		return links+refused == crowd && links > 10 && refused > 150
 	})
@@ -308,7 +322,7 @@ func TestMoreConnectionsThanDescriptors(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	w.until("the crowd to be gone", func() bool { links, _ := stats(); return links == 0 })
+	w.Until("the crowd to be gone", func() bool { links, _ := stats(); return links == 0 })
 	if _, err := dial(); err != nil {
 		t.Errorf("after the crowd: %v", err)
 	}
@@ -350,7 +364,7 @@ func TestDeafPeer(t *testing.T) {
 		c.SendBuffer, c.SendTimeout, c.LingerTimeout = buffer, 50*time.Millisecond, 100*time.Millisecond
 	}, withWitness(&seen))
 	deaf(w, n)
-	w.until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	w.Until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 1 })
 	p := seen.peer(0)
 	check := goodPeer(w, n)
 	var err error
@@ -375,7 +389,7 @@ func TestDeafPeer(t *testing.T) {
 	}
 	check()
 	p.Close()
-	w.until("everything to be given back", func() bool { return n.Stats().BufferBytes == 0 })
+	w.Until("everything to be given back", func() bool { return n.Stats().BufferBytes == 0 })
 	if err := p.TrySendRaw(opNote, nil); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("after the end: %v", err)
 	}
@@ -390,24 +404,24 @@ func TestLinger(t *testing.T) {
 	a := w.node(func(c *engine.Config) { c.LingerTimeout = linger }, withWitness(&seen))
 	b := w.node(nil)
 	p := w.dial(a, b)
-	w.pass(time.Second)
-	w.sim.Partition([]netip.Addr{a.Addrs()[0].Addr()})
+	w.Pass(time.Second)
+	w.Net().Partition([]netip.Addr{a.Addrs()[0].Addr()})
 	for p.TrySendRaw(opNote, make([]byte, 50_000)) == nil {
-		w.pass(time.Millisecond)
+		w.Pass(time.Millisecond)
 	}
 	p.Close()
-	w.pass(linger - 10*time.Millisecond)
+	w.Pass(linger - 10*time.Millisecond)
 	if _, downs, _ := seen.count(); downs != 1 {
 		t.Error("the components have not been told at once")
 	}
 	if a.Stats().BufferBytes == 0 {
 		t.Error("it has been given up early: the test does not test what it says")
 	}
-	w.pass(20 * time.Millisecond)
+	w.Pass(20 * time.Millisecond)
 	if held := a.Stats().BufferBytes; held != 0 {
 		t.Errorf("%d bytes are held %v after the goodbye", held, linger)
 	}
-	w.sim.Heal()
+	w.Net().Heal()
 }
 
 // When all buffers together reach the node's limit the one who sends is told, and the others go on.
@@ -417,7 +431,7 @@ func TestMemoryLimit(t *testing.T) {
 	n := w.node(func(c *engine.Config) { c.Memory, c.SendBuffer = 1<<20, 8<<20 }, withWitness(&seen))
 	check := goodPeer(w, n)
 	deaf(w, n)
-	w.until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 2 })
+	w.Until("the deaf peer", func() bool { ups, _, _ := seen.count(); return ups == 2 })
 	p := seen.peer(1)
 	var err error
 	for range 1_000_000 {
@@ -436,7 +450,7 @@ func TestMemoryLimit(t *testing.T) {
 		t.Error("the slow peer has been disconnected")
 	}
 	p.Close()
-	w.until("the memory to be back", func() bool { return n.Stats().BufferBytes < 64<<10 })
+	w.Until("the memory to be back", func() bool { return n.Stats().BufferBytes < 64<<10 })
 	check()
 }
 
@@ -452,27 +466,27 @@ func TestRequestLimit(t *testing.T) {
 		}
 		for range 3 {
 			if err := ask(time.Hour); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 		}
 		if err := ask(50 * time.Millisecond); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		if err := ask(time.Hour); !errors.Is(err, engine.ErrTooManyRequests) {
-			t.Errorf("the fifth request: %v", err)
+			w.Errorf("the fifth request: %v", err)
 		}
-		w.until("a time-out", func() bool { return len(timedOut) == 1 })
+		w.Until("a time-out", func() bool { return len(timedOut) == 1 })
 		if err := <-timedOut; !errors.Is(err, engine.ErrReceiveTimeout) {
-			t.Errorf("unanswered: %v", err)
+			w.Errorf("unanswered: %v", err)
 		}
 		if err := ask(time.Hour); err != nil {
-			t.Errorf("after one has ended: %v", err)
+			w.Errorf("after one has ended: %v", err)
 		}
 		p.Close()
-		w.until("the others to fail", func() bool { return len(timedOut) == 4 })
+		w.Until("the others to fail", func() bool { return len(timedOut) == 4 })
 		for range 4 {
 			if err := <-timedOut; !errors.Is(err, engine.ErrClosed) {
-				t.Errorf("at the end of the connection: %v", err)
+				w.Errorf("at the end of the connection: %v", err)
 			}
 		}
 	})
@@ -485,18 +499,18 @@ func TestDialLimit(t *testing.T) {
 	b := w.node(nil)
 	hole := func(i byte) engine.Target {
 		addr := netip.AddrFrom4([4]byte{10, 9, 9, i})
-		w.sim.Host(addr).Vanish()
+		w.Net().Host(addr).Vanish()
 		return engine.Target{Addr: transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
 	}
 	holes := []*dialResult{w.startDial(a, hole(1)), w.startDial(a, hole(2))}
 	again := w.startDial(a, hole(1))
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	waiting := w.startDial(a, target(b))
-	w.pass(1900 * time.Millisecond)
+	w.Pass(1900 * time.Millisecond)
 	if waiting.done() || holes[0].done() {
 		t.Error("a third dial did not wait")
 	}
-	w.pass(200 * time.Millisecond)
+	w.Pass(200 * time.Millisecond)
 	if p, err := waiting.get(); err != nil || p == nil {
 		t.Errorf("the dial that waited: %v %v", p, err)
 	}
@@ -508,7 +522,7 @@ func TestDialLimit(t *testing.T) {
 	late := w.startDial(a, hole(3))
 	w.startDial(a, hole(4))
 	queued := w.startDial(a, hole(5)) // ends by its own clock, though it was never its turn
-	w.pass(3100 * time.Millisecond)
+	w.Pass(3100 * time.Millisecond)
 	for _, r := range []*dialResult{late, queued} {
 		if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) {
 			t.Errorf("queued behind others: %v", err)
@@ -549,7 +563,7 @@ func TestHandshakeStorm(t *testing.T) {
 	for _, s := range storm {
 		s.conn.Close()
 	}
-	w.until("the storm to be over", func() bool { return n.Stats().HalfOpen == 0 })
+	w.Until("the storm to be over", func() bool { return n.Stats().HalfOpen == 0 })
 	w.dial(w.node(nil), n)
 	check()
 }

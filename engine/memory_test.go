@@ -24,7 +24,7 @@ func TestUnfinishedMessagesShareTheMemory(t *testing.T) {
 			}
 		}
 	}
-	w.until("some to be closed", func() bool { return n.Stats().ClosedFor[engine.CodeLimit] >= 2 })
+	w.Until("some to be closed", func() bool { return n.Stats().ClosedFor[engine.CodeLimit] >= 2 })
 	if lent := n.Stats().BufferBytes; lent > 7<<20 {
 		t.Errorf("%d bytes of 8 MiB are held by strangers", lent)
 	}
@@ -50,9 +50,9 @@ func TestHeldMessagesCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.until("200 KB to be counted", func() bool { return n.Stats().BufferBytes >= 200_000 })
+	w.Until("200 KB to be counted", func() bool { return n.Stats().BufferBytes >= 200_000 })
 	close(slow.next)
-	w.until("them to be handled", func() bool { return n.Stats().BufferBytes == 0 })
+	w.Until("them to be handled", func() bool { return n.Stats().BufferBytes == 0 })
 
 	to, err := seen.peer(0).Stream()
 	if err != nil {
@@ -65,13 +65,13 @@ func TestHeldMessagesCount(t *testing.T) {
 	if _, err := from.Write(make([]byte, 100_000)); err != nil {
 		t.Fatal(err)
 	}
-	w.until("100 KB to be counted", func() bool { return n.Stats().BufferBytes >= 100_000 })
+	w.Until("100 KB to be counted", func() bool { return n.Stats().BufferBytes >= 100_000 })
 	buf := make([]byte, 60_000)
 	if _, err := to.Read(buf); err != nil {
 		t.Fatal(err)
 	}
 	p.Close()
-	w.until("the rest to be given up", func() bool { return n.Stats().BufferBytes == 0 })
+	w.Until("the rest to be given up", func() bool { return n.Stats().BufferBytes == 0 })
 }
 
 // Peers that only listen give their send buffers back when nothing is sent to them any more.
@@ -79,11 +79,11 @@ func TestBuffersOfSilentPeers(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{Latency: time.Millisecond})
 	a, b := w.node(nil), w.node(nil, withWitness(&witness{}))
 	p := w.dial(a, b)
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if err := p.TrySendRaw(opNote, make([]byte, 50_000)); err != nil { // too little for b to grant new credit
 		t.Fatal(err)
 	}
-	w.pass(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if lent := a.Stats().BufferBytes; lent != 0 {
 		t.Errorf("%d bytes are kept for a peer that has read everything", lent)
 	}
@@ -114,7 +114,7 @@ func TestOffloadLargeMessages(t *testing.T) {
 			}
 		}
 	}()
-	w.until("the peer to be stopped", func() bool { return n.Stats().Opened == 1 && n.Stats().Peers == 0 })
+	w.Until("the peer to be stopped", func() bool { return n.Stats().Opened == 1 && n.Stats().Peers == 0 })
 	if held := n.Stats().MessagesIn; held > 3 {
 		t.Errorf("%d messages of 600 KB are queued with a window of 128 KB", held)
 	}
@@ -127,8 +127,8 @@ func TestBuffersAfterAnUnansweredRequest(t *testing.T) {
 	a := w.node(func(c *engine.Config) { c.RequestTimeout = 50 * time.Millisecond })
 	p := w.dial(a, w.node(nil, withWitness(deaf)))
 	for _, ctx := range []context.Context{context.Background(), brief(t)} {
-		w.pass(2 * time.Second) // the peer is cold
-		w.do(func() {
+		w.Pass(2 * time.Second) // the peer is cold
+		w.Do(func() {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			time.AfterFunc(100*time.Millisecond, cancel)
@@ -136,7 +136,7 @@ func TestBuffersAfterAnUnansweredRequest(t *testing.T) {
 				t.Error("answered")
 			}
 		})
-		w.pass(2 * time.Second)
+		w.Pass(2 * time.Second)
 		if lent := a.Stats().BufferBytes; lent != 0 {
 			t.Errorf("%d bytes are left", lent)
 		}

@@ -14,7 +14,7 @@ func TestOpensInTwoWrites(t *testing.T) {
 	a, b := w.node(nil), w.node(nil)
 	at := b.Addrs()[0]
 	arrived := map[bool]int{} // at b, or at a
-	w.sim.Observe(func(e simnet.Event) {
+	w.Net().Observe(func(e simnet.Event) {
 		if e.Kind == simnet.Bytes {
 			arrived[e.Host == at.Addr()]++
 		}

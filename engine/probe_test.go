@@ -39,8 +39,8 @@ func (w *world) probe(from *engine.Network, t engine.Target, timeout time.Durati
 	if err := from.Probe(t, timeout, r.put); err != nil {
 		return err
 	}
-	w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
-	w.pass(time.Minute)
+	w.Until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
+	w.Pass(time.Minute)
 	times, err := r.get()
 	if times != 1 {
 		w.Errorf("the probe ended %d times", times)
@@ -51,6 +51,7 @@ func (w *world) probe(from *engine.Network, t engine.Target, timeout time.Durati
 // Whoever answers proves who it is, and that is all: nobody becomes a peer, whether the two are connected or not.
 func TestProbe(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.patient()
 		wa, wb := &witness{}, &witness{}
 		add := func(c *witness) func(*engine.Network) {
 			return func(n *engine.Network) {
@@ -63,7 +64,7 @@ func TestProbe(t *testing.T) {
 		if err := w.probe(a, target(b), 10*time.Second); err != nil {
 			w.Errorf("strangers: %v", err)
 		}
-		w.until("b to have forgotten it", func() bool { return b.Stats().HalfOpen == 0 })
+		w.Until("b to have forgotten it", func() bool { return b.Stats().HalfOpen == 0 })
 		for _, c := range []*witness{wa, wb} {
 			if ups, downs, _ := c.count(); ups+downs != 0 {
 				w.Errorf("a component saw %d peers come and %d go", ups, downs)
@@ -75,7 +76,7 @@ func TestProbe(t *testing.T) {
 				w.Errorf("peers: %v", err)
 			}
 		}
-		w.until("both to have forgotten it", func() bool { return a.Stats().HalfOpen+b.Stats().HalfOpen == 0 })
+		w.Until("both to have forgotten it", func() bool { return a.Stats().HalfOpen+b.Stats().HalfOpen == 0 })
 		if have, ok := a.ConnMgr().Peer(b.ID()); !ok || have != p || !p.Connected() {
 			w.Error("the pair has lost its connection")
 		}
@@ -90,6 +91,7 @@ func TestProbe(t *testing.T) {
 // It says why nobody, or somebody else, has answered.
 func TestProbeInVain(t *testing.T) {
 	worlds(t, func(w *world) {
+		w.patient()
 		a, b := w.node(nil), w.node(nil)
 		other := w.node(func(c *engine.Config) { c.NetworkID = "another" })
 		wrong, relay, nameless, nowhere := target(b), target(b), target(b), target(b)
@@ -113,16 +115,16 @@ func TestProbeInVain(t *testing.T) {
 				w.Errorf("%s: %v, want %v", x.name, err, x.want)
 			}
 		}
-		if w.sim != nil {
-			at := w.sim.Now()
-			w.sim.Partition([]netip.Addr{b.Addrs()[0].Addr()})
+		if w.Net() != nil {
+			at := w.Net().Now()
+			w.Net().Partition([]netip.Addr{b.Addrs()[0].Addr()})
 			var r probed
 			if err := a.Probe(target(b), 3*time.Second, r.put); err != nil {
 				w.Fatal(err)
 			}
-			w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
-			if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) || w.sim.Now()-at > 3100*time.Millisecond {
-				w.Errorf("nobody there: %v after %v", err, w.sim.Now()-at)
+			w.Until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
+			if _, err := r.get(); !errors.Is(err, engine.ErrDialTimeout) || w.Net().Now()-at > 3100*time.Millisecond {
+				w.Errorf("nobody there: %v after %v", err, w.Net().Now()-at)
 			}
 		}
 		if s := a.Stats(); s.Peers+s.HalfOpen != 0 {
@@ -151,7 +153,7 @@ func TestProbeOfAFullNode(t *testing.T) {
 		if p := w.dial(a, b); !p.Connected() {
 			w.Error("the dial became a probe")
 		}
-		w.until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
+		w.Until("the probe to end", func() bool { times, _ := r.get(); return times > 0 })
 		if _, err := r.get(); err != nil {
 			w.Errorf("the probe beside a dial: %v", err)
 		}

@@ -16,7 +16,7 @@ func streams(w *world) (from, to *engine.Stream) {
 	var cb witness
 	a, b := w.node(func(c *engine.Config) { c.SendTimeout = 10 * time.Millisecond }), w.node(nil, withWitness(&cb))
 	p := w.dial(a, b)
-	w.until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+	w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
 	from, err := p.Stream()
 	if err != nil {
 		w.Fatal(err)
@@ -58,7 +58,7 @@ func TestStreamCloseWhileFull(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 	sum := <-written
-	to.SetReadDeadline(time.Now().Add(20 * time.Second))
+	to.SetReadDeadline(time.Now().Add(patience))
 	if got, err := io.ReadAll(to); err != nil || len(got) != sum {
 		t.Errorf("read %d bytes of %d: %v", len(got), sum, err)
 	}

@@ -30,7 +30,7 @@ func TestTask(t *testing.T) {
 		task.Wake()
 	}
 	began := n.Now()
-	w.pass(2 * time.Hour)
+	w.Pass(2 * time.Hour)
 	if len(ran) != 2 || ran[0] > began+time.Millisecond || ran[1] < ran[0]+30*time.Millisecond || ran[1] > ran[0]+31*time.Millisecond {
 		t.Fatalf("woken at %v, ran at %v: want at once, and 30 ms later", began, ran)
 	}
@@ -39,10 +39,10 @@ func TestTask(t *testing.T) {
 	}
 	task.Wake()
 	n.HomeLoop().Post(task.Stop)
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	task.Wake()
 	n.HomeLoop().Post(func() { task.WakeAt(n.Now()) })
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if len(ran) != 3 {
 		t.Errorf("ran %d times, want once more, before Stop", len(ran))
 	}
@@ -77,7 +77,7 @@ func TestTaskWork(t *testing.T) {
 			}
 			return n
 		}
-		w.until("both to be counted", func() bool { // what a run has worked is counted last
+		w.Until("both to be counted", func() bool { // what a run has worked is counted last
 			s := n.Stats().Tasks
 			runs := s["idle"].Runs + s["busy"].Runs
 			return runs == 2 && (!asked || sums(s["idle"].Worked)+sums(s["busy"].Worked) == runs)
@@ -106,7 +106,7 @@ func TestTaskWokenMeanwhile(t *testing.T) {
 		}
 	})
 	task.Wake()
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if ran != 3 {
 		t.Errorf("ran %d times, want 3", ran)
 	}
@@ -119,9 +119,9 @@ func TestTaskPanics(t *testing.T) {
 	ran := 0
 	task := n.HomeLoop().NewTask("test", func() { ran++; panic("test") })
 	task.Wake()
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	task.Wake()
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	if s := n.Stats(); ran != 2 || s.Panics != 2 || s.Tasks["test"].Runs != 2 {
 		t.Errorf("ran %d times, %d panics, %+v", ran, s.Panics, s.Tasks["test"])
 	}
@@ -135,7 +135,7 @@ func TestTaskAllocs(t *testing.T) {
 	ran := 0
 	var task *engine.Task
 	task = n.HomeLoop().NewTask("test", func() { ran++; task.WakeAt(n.Now() + time.Minute) })
-	turn := func() { task.Wake(); w.sim.Step() }
+	turn := func() { task.Wake(); w.Net().Step() }
 	turn()
 	before := ran
 	if got := testing.AllocsPerRun(100, turn); got != 0 || ran == before {

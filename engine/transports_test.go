@@ -18,7 +18,7 @@ import (
 func twoTransports(w *world) func(*engine.Config) {
 	return func(c *engine.Config) {
 		ip := c.Listen[0].Addr()
-		c.MoreTransports = []transport.Transport{w.sim.Host(ip, simnet.Proto(transport.QUIC), simnet.Loops(3))}
+		c.MoreTransports = []transport.Transport{w.Net().Host(ip, simnet.Proto(transport.QUIC), simnet.Loops(3))}
 		c.Listen = []transport.Addr{{Proto: transport.QUIC, AddrPort: netip.AddrPortFrom(ip, 0)}, c.Listen[0],
 			{Proto: transport.QUIC, AddrPort: netip.AddrPortFrom(ip, 4001)}}
 	}
@@ -48,7 +48,7 @@ func TestSeveralTransports(t *testing.T) {
 	}
 	for i, at := range addrs {
 		b := w.node(twoTransports(w), withWitness(&witness{}))
-		p, err := w.tryDial(b, engine.Target{Addr: at, ID: a.ID()})
+		p, err := w.TryDial(b, engine.Target{Addr: at, ID: a.ID()})
 		if err != nil {
 			t.Fatalf("dial %v: %v", at, err)
 		}
@@ -58,7 +58,7 @@ func TestSeveralTransports(t *testing.T) {
 		if err := p.TrySendRaw(opNote, []byte(at.String())); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the note", func() bool { _, _, notes := c.count(); return notes == i+1 })
+		w.Until("the note", func() bool { _, _, notes := c.count(); return notes == i+1 })
 		q, ok := a.ConnMgr().Peer(b.ID())
 		if !ok || q.LocalAddr().Proto != at.Proto {
 			t.Fatalf("%v knows %v as %v", at, b.ID().Short(), q)
@@ -73,16 +73,16 @@ func TestSeveralTransports(t *testing.T) {
 func TestDialOtherTransportOfPeer(t *testing.T) {
 	w := simWorld(t, 2, simnet.Weather{})
 	a, b := w.node(twoTransports(w)), w.node(twoTransports(w))
-	first, err := w.tryDial(b, engine.Target{Addr: a.Addrs()[0], ID: a.ID()})
+	first, err := w.TryDial(b, engine.Target{Addr: a.Addrs()[0], ID: a.ID()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.tryDial(b, engine.Target{Addr: a.Addrs()[1], ID: a.ID()})
+	again, err := w.TryDial(b, engine.Target{Addr: a.Addrs()[1], ID: a.ID()})
 	if err != nil || again != first {
 		t.Errorf("dialling the other address gives %v, %v; want the open peer", again, err)
 	}
 	// Without the ID the second connection is made and found to be the same pair's.
-	third, err := w.tryDial(b, engine.Target{Addr: a.Addrs()[1]})
+	third, err := w.TryDial(b, engine.Target{Addr: a.Addrs()[1]})
 	if err != nil || third != first {
 		t.Errorf("dialling without an ID gives %v, %v; want the open peer", third, err)
 	}
@@ -99,10 +99,10 @@ func TestTransportsConfig(t *testing.T) {
 		{"listening on what nobody serves", func(w *world, c *engine.Config) { c.Listen = append(c.Listen, quic) },
 			[]string{"address quic://10.0.0.1:1", "no transport serves this protocol: quic (there is tcp)"}},
 		{"two for one protocol", func(w *world, c *engine.Config) {
-			c.MoreTransports = []transport.Transport{w.sim.Host(ip)}
+			c.MoreTransports = []transport.Transport{w.Net().Host(ip)}
 		}, []string{"tcp is served by two transports"}},
 		{"one is missing", func(w *world, c *engine.Config) {
-			c.MoreTransports = []transport.Transport{w.sim.Host(ip, simnet.Proto(transport.QUIC)), nil}
+			c.MoreTransports = []transport.Transport{w.Net().Host(ip, simnet.Proto(transport.QUIC)), nil}
 		}, []string{"MoreTransports[1] is missing"}},
 		{"all at once", func(w *world, c *engine.Config) {
 			c.MoreTransports = []transport.Transport{nil}
@@ -130,7 +130,7 @@ func TestDialWhatNobodyServes(t *testing.T) {
 	worlds(t, func(w *world) {
 		a := w.node(nil)
 		at := transport.Addr{Proto: transport.PrivateProto + 7, AddrPort: netip.MustParseAddrPort("127.0.0.1:1")}
-		_, err := w.tryDial(a, engine.Target{Addr: at})
+		_, err := w.TryDial(a, engine.Target{Addr: at})
 		if !errors.Is(err, engine.ErrNoTransport) || !strings.Contains(err.Error(), "proto-135 (there is "+a.Addrs()[0].Proto.String()+")") {
 			w.Errorf("dialling %v: %v", at, err)
 		}
@@ -169,14 +169,14 @@ func TestOneClock(t *testing.T) {
 	var seen []time.Duration
 	record := &witness{}
 	record.on = func(ctx *engine.ComponentContext) error { seen = append(seen, a.Now()-ctx.Now()); return nil }
-	w.do(func() {
+	w.Do(func() {
 		if err := a.AddComponent(record); err != nil {
 			t.Error(err)
 		}
 	})
 	for _, at := range a.Addrs()[:2] {
 		b := w.node(twoTransports(w))
-		p, err := w.tryDial(b, engine.Target{Addr: at})
+		p, err := w.TryDial(b, engine.Target{Addr: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestOneClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := len(seen)
-		w.until("the note", func() bool { return len(seen) > before })
+		w.Until("the note", func() bool { return len(seen) > before })
 	}
 	if len(seen) != 2 || seen[0] != 0 || seen[1] != 0 {
 		t.Errorf("the network's clock and those of the loops differ by %v", seen)
@@ -198,6 +198,6 @@ type late struct {
 }
 
 func (l late) Start(s transport.Sink, listen []transport.Addr) ([]transport.Addr, error) {
-	l.w.sim.Run(time.Second)
+	l.w.Net().Run(time.Second)
 	return l.Transport.Start(s, listen)
 }

@@ -20,7 +20,7 @@ func TestSendUnreliable(t *testing.T) {
 		if err := p.TrySendUnreliableRaw(opNote, []byte("hello")); err != nil {
 			w.Fatal(err)
 		}
-		w.until("the message", func() bool { _, _, n := c.count(); return n == 1 })
+		w.Until("the message", func() bool { _, _, n := c.count(); return n == 1 })
 		if got := c.seen(); got[len(got)-1] != "hello" {
 			w.Errorf("got %q", got)
 		}
@@ -28,7 +28,7 @@ func TestSendUnreliable(t *testing.T) {
 			if err := p.TrySendUnreliableRaw(opNote, make([]byte, limit)); err != nil {
 				w.Error(err)
 			}
-			w.until("the longest message", func() bool { _, _, n := c.count(); return n == 2 })
+			w.Until("the longest message", func() bool { _, _, n := c.count(); return n == 2 })
 			if err := p.TrySendUnreliableRaw(opNote, make([]byte, limit+1)); !errors.Is(err, engine.ErrMessageTooLarge) {
 				w.Errorf("a message that no datagram holds: %v", err)
 			}
@@ -37,7 +37,7 @@ func TestSendUnreliable(t *testing.T) {
 			w.Errorf("a library's opcode: %v", err)
 		}
 		p.Disconnect(engine.CodeNone, "")
-		w.until("the end", func() bool { return !p.Connected() })
+		w.Until("the end", func() bool { return !p.Connected() })
 		if err := p.TrySendUnreliableRaw(opNote, nil); !errors.Is(err, engine.ErrClosed) {
 			w.Errorf("after the end: %v", err)
 		}

@@ -1,52 +1,45 @@
 package engine_test
 
 import (
-	"context"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
-	"github.com/carrier-p2p/carrier/engine/transport/quicio"
+	"github.com/carrier-p2p/carrier/engine/transport/datagram"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// TestMain fails when a goroutine is left behind; those of the reactor's dial pool, which is the process's, do not count.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),
-	)
-}
+func TestMain(m *testing.M) { enginetest.VerifyMain(m) }
 
-// A world is where a scenario runs: simulated, in virtual time and from one seed, or live, over loopback sockets. The same
-// scenario runs in both.
+// A world is where a scenario runs, with what the tests of the engine itself ask for besides: every transport, and nodes whose
+// configuration is changed.
 type world struct {
-	testing.TB
-	sim   *simnet.Net // nil: live
-	seed  uint64
-	quic  bool // live, over QUIC
-	udp   bool // live, over UDP
-	nodes []*engine.Network
+	*enginetest.World
+	quic  bool // over QUIC
+	udp   bool // over UDP, or datagrams of a simulated network
+	opts  []simnet.HostOption
+	nodes []*engine.Network // those that node has made
 }
 
 // patience bounds every wait: virtual time in a simulated world, real time in a live one.
-const patience = 60 * time.Second
+const patience = time.Minute
 
 // worlds runs a scenario in every world.
 func worlds(t *testing.T, scenario func(w *world)) {
-	t.Run("simnet", func(t *testing.T) { scenario(simWorld(t, 1, simnet.Weather{})) })
+	t.Run("simnet", func(t *testing.T) { simulate(t, 1, simnet.Weather{}, scenario) })
+	t.Run("simnet-udp", func(t *testing.T) {
+		simulate(t, 1, simnet.Weather{}, func(w *world) {
+			w.udp, w.opts = true, []simnet.HostOption{simnet.Datagrams(datagram.Config{})}
+			scenario(w)
+		})
+	})
 	t.Run("live", func(t *testing.T) { scenario(liveWorld(t)) })
 	t.Run("quic", func(t *testing.T) { scenario(quicWorld(t)) })
 	t.Run("udp", func(t *testing.T) { scenario(udpWorld(t)) })
@@ -61,158 +54,38 @@ func (w *world) streamed(what string) {
 	}
 }
 
+// patient ends a live scenario over UDP that waits for time-outs, as nobody refuses there: it has run over simulated datagrams.
+func (w *world) patient() {
+	w.Helper()
+	if w.udp && w.Net() == nil {
+		w.Skip("over UDP nobody refuses")
+	}
+}
+
 func simWorld(t testing.TB, seed uint64, weather simnet.Weather) *world {
-	w := &world{TB: t, sim: simnet.New(seed, weather), seed: seed}
-	t.Cleanup(func() {
-		w.stop()
-		if t.Failed() {
-			t.Logf("replay: seed %d, weather %+v", seed, weather)
-		}
-	})
-	return w
+	return &world{World: enginetest.Sim(t, seed, weather)}
 }
 
-func liveWorld(t testing.TB) *world {
-	w := &world{TB: t}
-	t.Cleanup(w.stop)
-	return w
+// simulate runs a scenario in a simulated world where calls that wait take no real time.
+func simulate(t *testing.T, seed uint64, weather simnet.Weather, scenario func(w *world)) {
+	enginetest.Simulate(t, seed, weather, func(w *enginetest.World) { scenario(&world{World: w}) })
 }
 
-// quicWorld is a live world whose nodes know QUIC alone.
+func liveWorld(t testing.TB) *world { return &world{World: enginetest.Live(t)} }
+
 func quicWorld(t testing.TB) *world {
-	w := liveWorld(t)
-	w.quic = true
-	return w
+	return &world{World: enginetest.Over(t, transport.QUIC), quic: true}
 }
 
-// udpWorld is a live world whose nodes know UDP alone. Loopback loses nothing that is read in time.
 func udpWorld(t testing.TB) *world {
-	w := liveWorld(t)
-	w.udp = true
-	return w
+	return &world{World: enginetest.Over(t, transport.UDP), udp: true}
 }
 
-// stop shuts every node down.
-func (w *world) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for _, n := range w.nodes {
-		w.do(func() {
-			if err := n.Shutdown(ctx); err != nil {
-				w.Errorf("shutdown: %v", err)
-			}
-		})
-	}
-	w.nodes = nil
-}
-
-// until drives the world until cond holds, and fails the test if it does not come true.
-func (w *world) until(what string, cond func() bool) {
-	w.Helper()
-	if w.sim != nil {
-		if !w.sim.RunUntil(cond, patience) {
-			w.Fatalf("waited %v of virtual time in vain: %s (seed %d)", patience, what, w.seed)
-		}
-		return
-	}
-	giveUp := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-giveUp:
-			w.Fatalf("waited %v in vain: %s", patience, what)
-		}
-	}
-}
-
-// pass lets d of virtual time pass; in a live world it does nothing, so what depends on it must say so with until.
-func (w *world) pass(d time.Duration) {
-	if w.sim != nil {
-		w.sim.Run(d)
-	}
-}
-
-// do makes a call that waits.
-func (w *world) do(f func()) {
-	w.Helper()
-	if w.sim == nil {
-		f()
-		return
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	// Little by little, and virtual time not faster than real time: the caller's goroutine has to have its chances, or the
-	// engine's time-outs pass while a busy machine has not run it yet.
-	const step = 100 * time.Microsecond
-	clock := time.NewTicker(step)
-	defer clock.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-clock.C:
-			w.sim.Run(step)
-		}
-	}
-}
-
-// A seat is what a node needs before it exists: an identity and an address.
-func (w *world) key(n int) *identity.Identity {
-	var seed [32]byte
-	binary.LittleEndian.PutUint64(seed[:], uint64(n)+1)
-	id, err := identity.FromSeed(context.Background(), seed, identity.Puzzle{})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return id
-}
+// key is the identity of node number n, from 0.
+func (w *world) key(n int) *identity.Identity { return w.Key(n + 1) }
 
 // config is the configuration of the world's next node.
-func (w *world) config() engine.Config {
-	n := len(w.nodes)
-	cfg := engine.Config{Identity: w.key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
-	if w.quic {
-		cfg.Transport = quicio.New(quicio.Config{})
-		cfg.Listen = []transport.Addr{{Proto: transport.QUIC, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
-		return cfg
-	}
-	if w.udp {
-		overUDP(&cfg)
-		cfg.DialTimeout = 3 * time.Second // nobody refuses here
-		return cfg
-	}
-	if w.sim == nil {
-		cfg.Transport = gnetio.New(gnetio.Config{})
-		cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
-		return cfg
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
-	cfg.Transport = w.sim.Host(addr)
-	cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
-	cfg.Rand = newDice(w.seed, uint64(n))
-	return cfg
-}
-
-// dice are randomness from a seed.
-type dice struct {
-	mu  sync.Mutex
-	src *rand.ChaCha8
-}
-
-func newDice(seed, node uint64) *dice {
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	binary.LittleEndian.PutUint64(key[8:], node)
-	return &dice{src: rand.NewChaCha8(key)}
-}
-
-func (d *dice) Read(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.src.Read(b)
-}
+func (w *world) config() engine.Config { return w.ConfigOf(len(w.nodes)+1, w.opts...) }
 
 // node makes and starts a node. change may alter its configuration, setup may register messages and components.
 func (w *world) node(change func(*engine.Config), setup ...func(*engine.Network)) *engine.Network {
@@ -221,39 +94,25 @@ func (w *world) node(change func(*engine.Config), setup ...func(*engine.Network)
 	if change != nil {
 		change(&cfg)
 	}
-	n, err := engine.New(cfg)
-	if err != nil {
-		w.Fatal(err)
-	}
+	n := w.New(cfg)
 	for _, f := range setup {
 		f(n)
 	}
-	if err := n.Start(context.Background()); err != nil {
-		w.Fatal(err)
-	}
-	w.nodes = append(w.nodes, n)
+	w.nodes = append(w.nodes, w.Start(n))
 	return n
 }
 
 // target is how to dial n.
-func target(n *engine.Network) engine.Target { return engine.Target{Addr: n.Addrs()[0], ID: n.ID()} }
+func target(n *engine.Network) engine.Target { return enginetest.Target(n) }
 
-// dial connects a to b.
+// dial connects a to b, which may not know of it yet.
 func (w *world) dial(a, b *engine.Network) *engine.PeerClient {
 	w.Helper()
-	p, err := w.tryDial(a, target(b))
+	p, err := w.TryDial(a, target(b))
 	if err != nil {
 		w.Fatalf("dial: %v", err)
 	}
 	return p
-}
-
-// tryDial dials and waits for the outcome.
-func (w *world) tryDial(a *engine.Network, t engine.Target) (*engine.PeerClient, error) {
-	w.Helper()
-	r := w.startDial(a, t)
-	w.until("the dial to end", r.done)
-	return r.get()
 }
 
 // startDial dials and goes on.
@@ -263,6 +122,14 @@ func (w *world) startDial(a *engine.Network, t engine.Target) *dialResult {
 		r.put(nil, err)
 	}
 	return r
+}
+
+// newDice is randomness for one goroutine.
+func newDice(seed, stream uint64) *rand.ChaCha8 {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	binary.LittleEndian.PutUint64(key[8:], stream)
+	return rand.NewChaCha8(key)
 }
 
 type dialResult struct {

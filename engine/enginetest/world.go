@@ -22,7 +22,9 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/quicio"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/engine/transport/udpio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -43,8 +45,9 @@ type World struct {
 	// Patience bounds every wait, in virtual time or real: one minute, if it is not changed.
 	Patience time.Duration
 
-	sim    *simnet.Net // nil: live
-	bubble bool        // of testing/synctest
+	sim    *simnet.Net     // nil: live
+	bubble bool            // of testing/synctest
+	proto  transport.Proto // of a live world
 	seed   uint64
 	made   int               // new nodes so far, and so the number of the last one
 	lives  uint64            // configurations of all kinds, and so what the next one's randomness follows from
@@ -77,13 +80,18 @@ func Simulate(t *testing.T, seed uint64, weather simnet.Weather, scenario func(w
 }
 
 // Live is a world of real sockets: TCP on 127.0.0.1.
-func Live(t testing.TB) *World {
-	w := &World{TB: t, Patience: patience}
+func Live(t testing.TB) *World { return Over(t, transport.TCP) }
+
+// Over is a live world whose nodes know one transport alone: TCP, QUIC or UDP, on 127.0.0.1. Loopback loses no datagram that is
+// read in time.
+func Over(t testing.TB, proto transport.Proto) *World {
+	w := &World{TB: t, Patience: patience, proto: proto}
 	t.Cleanup(w.End)
 	return w
 }
 
-// Both runs a scenario simulated, in fair weather, and live.
+// Both runs a scenario simulated, in fair weather, and live. It is t of w that a scenario asks for a Context: that of the test
+// around it must not be first asked within the bubble that ends before the test.
 func Both(t *testing.T, scenario func(w *World)) {
 	t.Run("simnet", func(t *testing.T) { Simulate(t, 1, simnet.Weather{}, scenario) })
 	t.Run("live", func(t *testing.T) { scenario(Live(t)) })
@@ -120,19 +128,32 @@ func (w *World) ConfigOf(n int, opts ...simnet.HostOption) engine.Config {
 	w.lives++
 	cfg := engine.Config{Identity: w.Key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
 	if w.sim == nil {
-		cfg.Transport = gnetio.New(gnetio.Config{Loops: 1 + n%2})
+		cfg.Transport = w.transport(n)
 		cfg.HandshakeWorkers = 1
-		cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
+		cfg.Listen = []transport.Addr{{Proto: w.proto, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
 		return cfg
 	}
 	if n > maxSimulated {
 		w.Fatalf("node %d: a world has room for %d", n, maxSimulated)
 	}
 	addr := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
-	cfg.Transport = w.sim.Host(addr, opts...)
-	cfg.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, port)}}
+	host := w.sim.Host(addr, opts...)
+	cfg.Transport = host
+	cfg.Listen = []transport.Addr{{Proto: host.Protos()[0], AddrPort: netip.AddrPortFrom(addr, port)}}
 	cfg.Rand = newDice(w.seed, w.lives)
 	return cfg
+}
+
+// transport is that of a live world's node number n: of one loop or two.
+func (w *World) transport(n int) transport.Transport {
+	switch w.proto {
+	case transport.QUIC:
+		return quicio.New(quicio.Config{})
+	case transport.UDP:
+		return udpio.New(udpio.Config{})
+	default:
+		return gnetio.New(gnetio.Config{Loops: 1 + n%2})
+	}
 }
 
 // New makes a node of cfg with these components, to which the test can add more before it Starts it.
