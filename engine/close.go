@@ -248,6 +248,13 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 	if f.Flags&framing.FlagCompressed != 0 {
 		return messageFault(f.Op, ErrCompressed)
 	}
+	if !builtin(f.Op) { // Keepalive and its response cost no credit either, but belong to a component
+		if r := p.loop.table.row(f.Op); r != nil && len(r.receivers) > 0 {
+			p.loop.held = 0
+			return p.message(f, r)
+		}
+	}
+	p.loop.count(int(f.Op), len(f.Payload))
 	switch f.Op {
 	case opcode.PingCode:
 		return p.pinged(f)
@@ -257,11 +264,6 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 		return p.creditFrom(f)
 	case opcode.DisconnectCode, opcode.ErrorCode:
 		p.left(goodbye(f.Payload))
-	default: // Keepalive and its response cost no credit either, but belong to a component
-		p.loop.held = 0
-		if r := p.loop.table.row(f.Op); r != nil && len(r.receivers) > 0 {
-			return p.message(f, r)
-		}
 	}
 	return nil
 }

@@ -57,7 +57,9 @@ type Subscriber interface {
 }
 
 // A SilenceWatcher is a component that wants to know about peers that say nothing: PeerSilent is called, on the peer's
-// loop and every few seconds, while a peer has been silent for at least SilentAfter.
+// loop and every few seconds, while nothing has come of a peer for at least SilentAfter. silent is how much of that time the
+// loop has listened: when it did not run, or was behind with reading, what the peer has said may wait in a socket. So silent
+// may be less than SilentAfter; PeerClient.SilentFor is the whole.
 type SilenceWatcher interface {
 	SilentAfter() time.Duration
 	PeerSilent(client *PeerClient, silent time.Duration)
@@ -223,6 +225,7 @@ func (n *Network) recompose(then func(*loop)) {
 	}
 	n.onEachLoop(func(l *loop) {
 		l.table = t
+		l.planLook(false) // a component may want to know of silence earlier
 		if then != nil {
 			then(l)
 		}

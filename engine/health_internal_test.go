@@ -149,12 +149,12 @@ func (p *countingPort) WakeAt(at time.Duration) {
 
 // Sweeps come at multiples of sweepEvery, never late for the silent, and never early for what is to cool.
 func TestSweepsShareTheirTimes(t *testing.T) {
-	l := &loop{now: 3*sweepEvery + 7*time.Millisecond, sweepAt: transport.Never}
-	l.peers = make([]*PeerClient, 1)
-	l.sweepSilent()
-	latest := l.now + sweepEvery*sweepRounds
-	if l.sweepAt%sweepEvery != 0 || l.sweepAt > latest || l.sweepAt <= latest-sweepEvery {
-		t.Errorf("at %v one silent peer is looked at by %v, want by %v", l.now, l.sweepAt, latest)
+	l := &loop{now: 3*sweepEvery + 7*time.Millisecond, sweepAt: transport.Never, lookAt: transport.Never}
+	l.peers = make([]*PeerClient, fewPeers+1)
+	l.planLook(false)
+	latest := l.now + sweepEvery*sweepRounds/(fewPeers+1)
+	if l.sweepAt%sweepEvery != 0 || l.sweepAt > latest || l.sweepAt <= latest-2*sweepEvery {
+		t.Errorf("at %v one of %d silent peers is looked at by %v, want by %v", l.now, len(l.peers), l.sweepAt, latest)
 	}
 	p := &PeerClient{loop: l}
 	p.touch()

@@ -78,6 +78,22 @@ const (
 	sweepEvery  = 100 * time.Millisecond
 	sweepRounds = 50
 
+	// fewPeers are so few that it costs less to know when the next of them may be silent than to look at one now and then.
+	fewPeers = 8
+
+	// deafAfter is how late a loop may be, or behind with reading, and still count as listening. Each loop is late by
+	// milliseconds now and then; half a second is little against the seconds of silence that are judged.
+	deafAfter = 500 * time.Millisecond
+
+	// deafGrace is how long a loop that was late has for what waits in its sockets before it counts as listening: 16,384
+	// peers with a message each are a tenth of that.
+	deafGrace = time.Second
+
+	// deafLimit and deafMost bound what deafness excuses, as a loop that never catches up must find dead peers too: the last
+	// eight times that it came late, and of a time in which it has only been behind with reading two minutes.
+	deafLimit = 8
+	deafMost  = 2 * time.Minute
+
 	// messageTimeout bounds how long messages may take that arrive in fragments, counted from when the first began or the
 	// last ended: the largest, 16 MiB, at 1 Mbit/s takes 134 s.
 	messageTimeout = 150 * time.Second

@@ -16,6 +16,7 @@ type loop struct {
 	// Fixed, the table aside. Whoever asks on another goroutine reads here, too.
 	net   *Network
 	port  transport.Loop
+	reads listener      // port, if it is one; else nil
 	ahead time.Duration // engine time before port's clock began: see clock
 	wheel *timer.Wheel  // the loop's, as is table
 	table *table
@@ -26,7 +27,8 @@ type loop struct {
 	now      time.Duration // of the current event
 	began    time.Duration // when the current event began
 	alarmAt  time.Duration // what the transport's alarm is set to
-	sweepAt  time.Duration // when the next sweep is due; Never without peers
+	sweepAt  time.Duration // when the next sweep is due; Never: none is
+	lookAt   time.Duration // when it looks for the silent; Never: nobody is to be looked at
 	depth    int           // of events within events
 	handler  *slot         // whose code ran last during this event
 	warm     peerList      // peers that hold ciphers or buffers, oldest use first
@@ -44,6 +46,7 @@ type loop struct {
 	refusal  error            // what a component has refused the last message with, if it has; only looked at by ackable
 	peers    []*PeerClient    // open ones, in no order; peer.index is the place
 	cursor   int              // where the sweep goes on
+	hearing  hearing          // when it could not hear
 
 	spare      []*PeerClient // the dirty list that is not in use
 	spareTasks []func()
@@ -65,7 +68,8 @@ type loop struct {
 func newLoop(s *sink, port transport.Loop) *loop {
 	n := s.net
 	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load(),
-		alarmAt: transport.Never, sweepAt: transport.Never}
+		alarmAt: transport.Never, sweepAt: transport.Never, lookAt: transport.Never}
+	l.reads, _ = port.(listener)
 	if len(n.loops) > 0 {
 		l.ahead = n.loops[0].clock() - port.Now()
 	}
@@ -143,7 +147,8 @@ func (l *loop) turn() {
 	l.enter()
 	if l.alarmAt <= l.now {
 		l.health.late.add(l.now - l.alarmAt)
-		l.alarmAt = transport.Never // it has gone off
+		l.hearing.late(l.alarmAt, l.now) // before anybody is judged by the time
+		l.alarmAt = transport.Never      // it has gone off
 	}
 	l.wheel.Advance(l.now, timersPerTurn)
 	l.sweep()
@@ -249,65 +254,12 @@ func (l *loop) arm() {
 	l.port.WakeAt(at)
 }
 
-// sweepBy has the next sweep made at, or up to sweepEvery before. Sweeps are made at multiples of sweepEvery, so that all
-// loops of a process, which may have very many nodes, wake together and not each for itself.
-func (l *loop) sweepBy(at time.Duration) { l.sweepAt = min(l.sweepAt, at-at%sweepEvery) }
-
-// sweep looks after peers that have no timer of their own: it cools those that were warm and finds the silent ones.
-func (l *loop) sweep() {
-	if l.now < l.sweepAt {
-		return
-	}
-	for p := l.warm.oldest(); p != nil && p.usedAt+coolAfter <= l.now; p = l.warm.oldest() {
-		p.cool()
-	}
-	for range min(len(l.peers)/sweepRounds+1, len(l.peers)) {
-		if len(l.peers) == 0 { // all of them silent for too long
-			break
-		}
-		if l.cursor >= len(l.peers) {
-			l.cursor = 0
-		}
-		p := l.peers[l.cursor]
-		l.cursor++
-		l.silence(p)
-	}
-	l.sweepAt = transport.Never
-	l.sweepSilent()
-	if p := l.warm.oldest(); p != nil {
-		l.sweepCool(p)
-	}
-}
-
-// sweepSilent plans a sweep for the silent. Few peers need few of them.
-func (l *loop) sweepSilent() {
-	if n := len(l.peers); n > 0 {
-		l.sweepBy(l.now + sweepEvery*time.Duration(max(sweepRounds/n, 1)))
-	}
-}
-
-// sweepCool plans a sweep for p, which cools first.
-func (l *loop) sweepCool(p *PeerClient) { l.sweepBy(p.usedAt + coolAfter + sweepEvery - 1) }
-
-// silence tells the components that asked for it how long p has said nothing.
-func (l *loop) silence(p *PeerClient) {
-	if p.dg != nil && p.dg.owed > 0 { // a trickle is answered too: this side's mapping in a NAT may depend on it
-		p.sendReceipt()
-	}
-	silent := l.now - time.Duration(p.heardAt.Load())
-	for _, w := range l.table.silence {
-		if silent >= w.after && p.state() == stateOpen {
-			l.guard(w.slot, func() { w.watcher.PeerSilent(p, silent) })
-		}
-	}
-}
-
 // add and remove keep the list of open peers.
 func (l *loop) add(p *PeerClient) {
 	p.index = int32(len(l.peers))
 	l.peers = append(l.peers, p)
 	l.health.peers.Store(int64(len(l.peers)))
-	l.sweepSilent()
+	l.planLook(false)
 }
 
 func (l *loop) remove(p *PeerClient) {

@@ -178,9 +178,15 @@ func (p *PeerClient) doubted(err error) {
 	}
 }
 
-// late ends a handshake whose time is over.
+// late ends a handshake whose time is over. Time in which this loop could not hear the other side is not counted.
 func (p *PeerClient) late() {
-	if g := p.greet; g.doubt != nil {
+	g, l := p.greet, p.loop
+	l.listen()
+	if until := g.until + l.hearing.missed(g.until-p.net.cfg.HandshakeTimeout, l.now); g.doubt == nil && until > l.now {
+		l.wheel.Set(&g.timer, until)
+		return
+	}
+	if g.doubt != nil {
 		p.net.counts.handshakesFailed.Add(1)
 		p.end(&Fault{Peers, Close, CodeProtocol, g.doubt})
 		return

@@ -129,7 +129,6 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 		return p.afterwards(f)
 	}
 	if !credited(f.Op) {
-		p.loop.count(int(f.Op), len(f.Payload))
 		return p.builtin(f)
 	}
 	if err := p.receipt.take(size); err != nil {

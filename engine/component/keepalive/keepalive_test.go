@@ -51,17 +51,21 @@ func (s *spy) PeerDisconnect(p *engine.PeerClient) { s.endAt = s.net.Now() }
 const opNote opcode.Opcode = 1000
 
 // node starts a node at 10.0.0.n; k nil: without keepalive.
-func node(t *testing.T, net *simnet.Net, n byte, k *keepalive.Component) (*engine.Network, *simnet.Host, *spy) {
+func node(t *testing.T, net *simnet.Net, n byte, k *keepalive.Component, over ...simnet.HostOption) (*engine.Network, *simnet.Host, *spy) {
 	t.Helper()
+	proto := transport.TCP
+	if len(over) > 0 {
+		proto = transport.UDP
+	}
 	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	host := net.Host(addr)
+	host := net.Host(addr, over...)
 	e, err := engine.New(engine.Config{
 		Transport: host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n}),
-		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
+		Listen: []transport.Addr{{Proto: proto, AddrPort: netip.AddrPortFrom(addr, 4001)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,11 +101,11 @@ func node(t *testing.T, net *simnet.Net, n byte, k *keepalive.Component) (*engin
 }
 
 // pair is two connected nodes; a has dialled b.
-func pair(t *testing.T, ka, kb *keepalive.Component) (net *simnet.Net, ha, hb *simnet.Host, sa, sb *spy) {
+func pair(t *testing.T, ka, kb *keepalive.Component, over ...simnet.HostOption) (net *simnet.Net, ha, hb *simnet.Host, sa, sb *spy) {
 	t.Helper()
 	net = simnet.New(1, simnet.Weather{Latency: 10 * time.Millisecond})
-	a, ha, sa := node(t, net, 1, ka)
-	b, hb, sb := node(t, net, 2, kb)
+	a, ha, sa := node(t, net, 1, ka, over...)
+	b, hb, sb := node(t, net, 2, kb, over...)
 	if err := a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {}); err != nil {
 		t.Fatal(err)
 	}

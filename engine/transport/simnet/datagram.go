@@ -221,14 +221,25 @@ func (n *Net) launch(from, to netip.AddrPort, b []byte) {
 	}
 }
 
-// fire is the packet's arrival. The loop is the one that its second byte names, as the sockets of a host are asked to do.
-func (p *packet) fire(n *Net, _ *pending) {
+// far is the host that a packet is for, nil if there is none.
+func (p *packet) far(n *Net) *Host {
 	far := n.machines[p.to.Addr()]
 	if far == nil || far.silent {
-		return
+		return nil
 	}
 	h := far.listeners[port{transport.UDP, p.to.Port()}]
 	if h == nil || h.udp == nil || h.state != hostRunning || len(p.b) > h.udp.mtu {
+		return nil
+	}
+	return h
+}
+
+func (p *packet) runs(n *Net, _ *pending) *Host { return p.far(n) }
+
+// fire is the packet's arrival. The loop is the one that its second byte names, as the sockets of a host are asked to do.
+func (p *packet) fire(n *Net, _ *pending) {
+	h := p.far(n)
+	if h == nil {
 		return
 	}
 	lp := h.loops[0]
@@ -237,6 +248,8 @@ func (p *packet) fire(n *Net, _ *pending) {
 	}
 	n.call.kind, n.call.host, n.call.loop, n.call.b, n.call.packet = Packet, h, lp, p.b, p
 }
+
+func (ul *udpLoop) runs(*Net, *pending) *Host { return ul.host }
 
 // fire lets the Mux go on.
 func (ul *udpLoop) fire(n *Net, _ *pending) {

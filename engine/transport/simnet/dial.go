@@ -102,6 +102,14 @@ func (d *dial) failAt(at time.Duration, err error) {
 }
 
 // fire is the next step of the dial.
+// runs: the request at the far place is its kernel's affair.
+func (d *dial) runs(*Net, *pending) *Host {
+	if d.state == dialAsking {
+		return nil
+	}
+	return d.host
+}
+
 func (d *dial) fire(n *Net, ev *pending) {
 	now := n.time()
 	switch {

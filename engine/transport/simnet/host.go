@@ -75,6 +75,7 @@ type Host struct {
 	links    []*Link // that are open, or closed with bytes still to leave
 	dials    []*dial
 	tasks    []*task
+	stalled  time.Duration // until then the process does not run
 }
 
 type hostState uint8
@@ -314,6 +315,15 @@ func (h *Host) Vanish() {
 	h.machine.silent = true
 }
 
+// Stall keeps the host's process from running for d, as a machine does that is busy with others: what arrives, alarms, tasks
+// and turns wait, and then come in the order in which they were due. Nothing is lost.
+func (h *Host) Stall(d time.Duration) {
+	n := h.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h.stalled = max(h.stalled, n.tick()+d)
+}
+
 func (h *Host) die(now time.Duration) {
 	h.halt(hostCrashed)
 	for _, l := range h.links {
@@ -351,6 +361,8 @@ func (h *Host) Offload(run func()) bool {
 }
 
 // fire runs the task.
+func (t *task) runs(*Net, *pending) *Host { return t.host }
+
 func (t *task) fire(n *Net, _ *pending) {
 	h := t.host
 	last := h.tasks[len(h.tasks)-1]

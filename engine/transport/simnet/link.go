@@ -141,6 +141,8 @@ func (l *Link) SetQueueLimit(size int) {
 }
 
 // fire ends the link, as Close or a broken connection has ordered.
+func (l *Link) runs(*Net, *pending) *Host { return l.host }
+
 func (l *Link) fire(n *Net, _ *pending) {
 	err := l.closeErr
 	if err == nil {

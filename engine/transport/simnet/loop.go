@@ -50,6 +50,8 @@ func (lp *Loop) WakeAt(at time.Duration) {
 	n.schedule(&lp.alarm, max(at+time.Duration(lp.host.epoch.Load()), n.tick()+turnAfterMin))
 }
 
+func (lp *Loop) runs(*Net, *pending) *Host { return lp.host }
+
 // fire tells the sink of a turn.
 func (lp *Loop) fire(n *Net, _ *pending) {
 	n.call.kind, n.call.host, n.call.loop = Turn, lp.host, lp

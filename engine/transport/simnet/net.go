@@ -231,6 +231,10 @@ func (n *Net) fireNext(end time.Duration) bool {
 	_, ev := n.queue.pop()
 	n.moveToLocked(at)
 	n.call = call{}
+	if h := ev.owner.runs(n, ev); h != nil && h.stalled > at {
+		n.queue.set(ev, h.stalled) // behind what has waited longer
+		return true
+	}
 	ev.owner.fire(n, ev)
 	n.note()
 	return true

@@ -170,6 +170,13 @@ func (p *pipe) unblock(now time.Duration) {
 }
 
 // fire is an arrival at the other end, or the call of Writable at this one.
+func (p *pipe) runs(_ *Net, ev *pending) *Host {
+	if ev == &p.room {
+		return p.from.host
+	}
+	return p.from.peer.host
+}
+
 func (p *pipe) fire(n *Net, ev *pending) {
 	now := n.time()
 	if ev == &p.room {

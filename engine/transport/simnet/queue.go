@@ -6,6 +6,9 @@ import "time"
 type actor interface {
 	// fire carries the event out, under the Net's lock. What the Sink is to be told it leaves in n.call.
 	fire(n *Net, ev *pending)
+
+	// runs is the host whose process has to run for that, under the Net's lock; nil: none has.
+	runs(n *Net, ev *pending) *Host
 }
 
 // A pending is an event that can be put in the queue: at most once at a time. It lies inside the link, loop, dial or task it
