@@ -110,10 +110,13 @@ func (b *Bench) dial(ctx context.Context, n int) error {
 	defer p.end()
 	var next atomic.Int64
 	var dialling sync.WaitGroup
+	pace := newDialPace()
 	for range min(n, dialsLimit) {
 		dialling.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < n && pace.begin(ctx); i = int(next.Add(1)) - 1 {
+				began := time.Now()
 				conn, err := b.Dialer.Dial(ctx, b.Addr, i)
+				pace.end(began, time.Now())
 				if err != nil {
 					cancel(fmt.Errorf("load: connection %d of %d: %w", i+1, n, err))
 					return

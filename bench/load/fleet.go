@@ -70,6 +70,9 @@ func (f *fleet) wait() error {
 			return err
 		}
 		p.count.Store(s.Counts.Opened - min(s.Counts.Opened, s.Counts.Closed))
+		if gone := s.Counts.Closed; gone > 0 && s.Counts.Opened >= uint64(b.Config.Conns) && p.count.Load() < uint64(b.Config.Conns) {
+			return fmt.Errorf("load: %d of %d connections ended before the last was dialled", gone, b.Config.Conns)
+		}
 	}
 	b.result.Connections = b.Config.Conns
 	return nil

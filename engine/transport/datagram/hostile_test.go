@@ -455,3 +455,28 @@ func TestOtherFamily(t *testing.T) {
 		t.Errorf("%d bytes went there; path %v", w.spent[at6][1], lb.Path())
 	}
 }
+
+// While a loop is behind nobody who knocks is answered, and those who are known are served; afterwards a knock counts again.
+func TestOverrun(t *testing.T) {
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	la, _ := w.connect(w.house(atA, Config{}), b)
+	b.mux.Overrun(true)
+	for range 10 {
+		w.send(atC, atB, knock(7))
+	}
+	if _, err := la.Write([]byte("known")); err != nil {
+		t.Fatal(err)
+	}
+	heard := len(b.got)
+	w.pass(time.Second)
+	if got := w.spent[atC][1]; got != 0 || b.mux.Counts.Overrun.Load() != 10 || len(b.got) != heard+1 {
+		t.Errorf("%d bytes for a stranger, %d counted, %d datagrams of a peer", got, b.mux.Counts.Overrun.Load(), len(b.got)-heard)
+	}
+	b.mux.Overrun(false)
+	w.send(atC, atB, knock(7))
+	w.pass(time.Second)
+	if w.spent[atC][1] == 0 {
+		t.Error("a loop that has caught up does not answer")
+	}
+}

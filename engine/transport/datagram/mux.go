@@ -77,6 +77,7 @@ func (c Config) WithDefaults() (Config, error) {
 
 // Counts count what a Mux has dropped and done. They may be read by any goroutine.
 type Counts struct {
+	Overrun   atomic.Int64 // strangers' first words, not answered since the loop was behind
 	Malformed atomic.Int64 // too short, of an unknown kind, or empty
 	Unknown   atomic.Int64 // for an id nobody has
 	Strangers atomic.Int64 // from an address that had not been heard of, before anything authentic came
@@ -102,6 +103,7 @@ type Mux struct {
 	free    []uint32
 	used    usedCookies
 	alarms  alarms
+	overrun bool           // see Overrun
 	current *Link          // whose datagram is being handed over
 	from    netip.AddrPort // where it came from
 	kind    Kind           // Open, Answer or Data
@@ -168,8 +170,16 @@ func (m *Mux) Receive(now time.Duration, socket int, from netip.AddrPort, b []by
 	return -1
 }
 
+// Overrun says whether the loop is behind with its datagrams. While it is, the Mux has no time for those who knock: whoever is
+// let in has to be read as well, and those who are come first. They knock again, a moment later.
+func (m *Mux) Overrun(is bool) { m.overrun = is }
+
 // knocked answers a stranger and forgets it.
 func (m *Mux) knocked(now time.Duration, socket int, from netip.AddrPort, b []byte) {
+	if m.overrun {
+		m.Counts.Overrun.Add(1)
+		return
+	}
 	if b[HeaderSize+idSize] != version {
 		m.Counts.Malformed.Add(1)
 		return

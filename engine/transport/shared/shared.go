@@ -289,6 +289,14 @@ func (l *portLoop) Wake() {
 	}
 }
 
+// Behind is how long ago the shared loop had read everything that had come, if it knows. On the loop.
+func (l *portLoop) Behind() time.Duration {
+	if r, ok := l.hub.real.(interface{ Behind() time.Duration }); ok {
+		return r.Behind()
+	}
+	return 0
+}
+
 // WakeAt sets the Port's alarm. On the loop.
 func (l *portLoop) WakeAt(at time.Duration) {
 	if at == transport.Never {

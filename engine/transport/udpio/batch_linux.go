@@ -153,17 +153,18 @@ func steer(fd, group int) {
 func (p *batchPort) local(socket int) netip.AddrPort { return (*p.socks.Load())[socket].local }
 func (p *batchPort) sockets() int                    { return len(*p.socks.Load()) }
 
-func (p *batchPort) wait(timeout time.Duration, take func(int, netip.AddrPort, []byte)) (room bool, err error) {
+func (p *batchPort) wait(timeout time.Duration, take func(int, netip.AddrPort, []byte)) (room, more bool, err error) {
 	n, err := p.poll(timeout)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	p.again = n > 0
 	if n == 0 {
-		return false, nil
+		return false, false, nil
 	}
 	p.begin() // the turn begins with what is received, and the loop ends it
 	socks := *p.socks.Load()
+	more = n == len(p.events)
 	for _, e := range p.events[:n] {
 		if e.Fd < 0 {
 			var b [8]byte
@@ -175,10 +176,10 @@ func (p *batchPort) wait(timeout time.Duration, take func(int, netip.AddrPort, [
 			room = p.flush() || room
 		}
 		if e.Events&^unix.EPOLLOUT != 0 {
-			p.in.receive(socks[e.Fd].fd, int(e.Fd), take)
+			more = p.in.receive(socks[e.Fd].fd, int(e.Fd), take) || more
 		}
 	}
-	return room, nil
+	return room, more, nil
 }
 
 // poll waits for events. A loop that has just had some looks again without sleeping first: under load the next ones are

@@ -41,7 +41,7 @@ func TestSendToOtherFamily(t *testing.T) {
 	}
 	p.end()
 	got := 0
-	if _, err := p.wait(patience, func(int, netip.AddrPort, []byte) { got++ }); err != nil || got != 1 {
+	if _, _, err := p.wait(patience, func(int, netip.AddrPort, []byte) { got++ }); err != nil || got != 1 {
 		t.Errorf("%d datagrams, %v", got, err)
 	}
 }

@@ -1,5 +1,7 @@
 package udpio
 
+import "time"
+
 const (
 	// loopLimit is what one byte of a link's id can number.
 	loopLimit = 256
@@ -12,6 +14,10 @@ const (
 	// receiveBatch is how many runs one recvmmsg takes; each may be 64 KiB of datagrams, so a loop's buffers are 2 MiB.
 	receiveBatch = 32
 	receiveSize  = 64 << 10
+
+	// overrunAfter is how far behind with reading a loop has no time for strangers. 50 ms is 100 batches of datagrams, each its
+	// turn: its peers notice, and a stranger knocks again after 200 ms.
+	overrunAfter = 50 * time.Millisecond
 
 	// sendBatch is how many runs one sendmmsg gives.
 	sendBatch = 64

@@ -23,8 +23,9 @@ type port interface {
 	sockets() int
 
 	// wait returns when something has arrived, there is room to send again, wake was called, or timeout is over (below 0:
-	// never). It hands over what has arrived. room is true if send has reported false and would not now.
-	wait(timeout time.Duration, take func(socket int, from netip.AddrPort, b []byte)) (room bool, err error)
+	// never). It hands over what has arrived. room is true if send has reported false and would not now; more is true if not all has
+	// been handed over.
+	wait(timeout time.Duration, take func(socket int, from netip.AddrPort, b []byte)) (room, more bool, err error)
 
 	// begin and end enclose a turn: what is sent between them may be kept until end.
 	begin()
@@ -46,6 +47,8 @@ type loop struct {
 
 	alarm time.Duration // the Sink's; owned by the loop
 	now   time.Duration // of this turn; owned by the loop
+	read  time.Duration // what had come until then has been read, to within a batch; owned by the loop
+	more  bool          // the last batch was not all there was; owned by the loop
 
 	woken atomic.Bool // Wake since the last turn
 
@@ -83,6 +86,10 @@ func (lp *loop) Wake() {
 	}
 }
 
+// Behind is how long ago the loop had read everything that had come: what engines ask before they count somebody's silence. On
+// the loop.
+func (lp *loop) Behind() time.Duration { return lp.Now() - lp.read }
+
 // WakeAt implements transport.Loop.
 func (lp *loop) WakeAt(at time.Duration) { lp.alarm = at }
 
@@ -91,16 +98,28 @@ func (lp *loop) run() {
 	defer lp.t.running.Done()
 	take := lp.receive // once: a method value is allocated
 	for !lp.t.stopped.Load() {
-		room, err := lp.port.wait(lp.timeout(), take)
-		if err != nil {
+		if err := lp.round(take); err != nil {
 			lp.t.failed.Do(func() { lp.t.sink.Failed(fmt.Errorf("udpio: loop %d: %w", lp.index, err)) })
 			break
 		}
-		lp.turn(room)
 	}
 	lp.port.begin()
 	lp.mux.Stop()
 	lp.port.end()
+}
+
+// round waits for something to do, and does it.
+func (lp *loop) round(take func(int, netip.AddrPort, []byte)) error {
+	room, more, err := lp.port.wait(lp.timeout(), take)
+	if err != nil {
+		return err
+	}
+	if lp.more = more; !more {
+		lp.read = lp.Now()
+	}
+	lp.mux.Overrun(lp.Behind() > overrunAfter)
+	lp.turn(room)
+	return nil
 }
 
 // timeout is how long the loop may sleep.
@@ -133,7 +152,11 @@ func (lp *loop) turn(room bool) {
 
 // receive takes a datagram from the port, within the turn that wait has begun.
 func (lp *loop) receive(socket int, from netip.AddrPort, b []byte) {
-	at := lp.mux.Receive(lp.Now(), socket, from, b)
+	now := lp.Now()
+	if !lp.more { // else what this one belongs to has been waiting
+		lp.read = now
+	}
+	at := lp.mux.Receive(now, socket, from, b)
 	if at >= 0 && at < len(lp.t.loops) {
 		lp.t.loops[at].stray(socket, from, b)
 	}

@@ -82,7 +82,7 @@ func (p *plainPort) local(socket int) netip.AddrPort {
 
 func (p *plainPort) sockets() int { return len(*p.conns.Load()) }
 
-func (p *plainPort) wait(timeout time.Duration, take func(int, netip.AddrPort, []byte)) (bool, error) {
+func (p *plainPort) wait(timeout time.Duration, take func(int, netip.AddrPort, []byte)) (room, more bool, err error) {
 	var expired <-chan time.Time
 	if timeout >= 0 {
 		p.timer.Reset(timeout)
@@ -103,7 +103,7 @@ func (p *plainPort) wait(timeout time.Duration, take func(int, netip.AddrPort, [
 	case <-p.rung:
 	case <-expired:
 	}
-	return false, nil
+	return false, len(p.arrived) > 0, nil
 }
 
 func (p *plainPort) take(a arrival, take func(int, netip.AddrPort, []byte)) {

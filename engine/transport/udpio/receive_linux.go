@@ -44,8 +44,8 @@ func newInbox() *inbox {
 	return in
 }
 
-// receive takes what a socket has and hands it over, datagram by datagram.
-func (in *inbox) receive(fd, socket int, take func(int, netip.AddrPort, []byte)) {
+// receive takes what a socket has and hands it over, datagram by datagram. more: it may have more.
+func (in *inbox) receive(fd, socket int, take func(int, netip.AddrPort, []byte)) (more bool) {
 	for i := range in.msgs {
 		h := &in.msgs[i].hdr
 		h.Namelen = uint32(unsafe.Sizeof(in.names[i]))
@@ -53,7 +53,7 @@ func (in *inbox) receive(fd, socket int, take func(int, netip.AddrPort, []byte))
 	}
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&in.msgs[0])), receiveBatch, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
-		return // nothing there, or an ICMP message about something that was sent
+		return false // nothing there, or an ICMP message about something that was sent
 	}
 	for i := range int(n) {
 		m := &in.msgs[i]
@@ -72,6 +72,7 @@ func (in *inbox) receive(fd, socket int, take func(int, netip.AddrPort, []byte))
 		}
 		take(socket, from, rest)
 	}
+	return n == receiveBatch
 }
 
 // segment is the size of the datagrams in a run, all but the last; 0: it is one datagram.
