@@ -1,7 +1,6 @@
 package handshake
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -77,13 +76,11 @@ func (c *Config) rand() io.Reader {
 
 // prologue is what both sides must agree on for any message after the first to decrypt.
 func (c *Config) prologue() []byte {
-	var b bytes.Buffer
-	b.WriteString("carrier/1")
-	b.WriteByte(byte(len(c.NetworkID)))
-	b.WriteString(c.NetworkID)
-	b.WriteByte(byte(c.Puzzle.StaticBits))
-	b.WriteByte(byte(c.Puzzle.DynamicBits))
-	return b.Bytes()
+	const name = "carrier/1"
+	b := make([]byte, 0, len(name)+1+len(c.NetworkID)+2)
+	b = append(append(b, name...), byte(len(c.NetworkID)))
+	b = append(b, c.NetworkID...)
+	return append(b, byte(c.Puzzle.StaticBits), byte(c.Puzzle.DynamicBits))
 }
 
 // networkTag tells networks apart in message 1. It is a hash, so that a network's name is not sent in clear; a name

@@ -3,7 +3,6 @@ package handshake
 import (
 	"io"
 
-	"github.com/cloudflare/circl/dh/x25519"
 	reference "github.com/flynn/noise"
 )
 
@@ -17,17 +16,17 @@ var suite = reference.NewCipherSuite(curve25519{}, reference.CipherAESGCM, refer
 type curve25519 struct{}
 
 func (curve25519) GenerateKeypair(random io.Reader) (reference.DHKey, error) {
-	var private, public x25519.Key
+	var private, public [keySize]byte
 	if _, err := io.ReadFull(random, private[:]); err != nil {
 		return reference.DHKey{}, err
 	}
-	x25519.KeyGen(&public, &private)
+	publicKey(&public, &private)
 	return reference.DHKey{Private: private[:], Public: public[:]}, nil
 }
 
 func (curve25519) DH(private, public []byte) ([]byte, error) {
-	var secret x25519.Key
-	if err := sharedSecret(&secret, (*x25519.Key)(private), (*x25519.Key)(public)); err != nil {
+	var secret [keySize]byte
+	if err := sharedSecret(&secret, (*[keySize]byte)(private), (*[keySize]byte)(public)); err != nil {
 		return nil, err
 	}
 	return secret[:], nil

@@ -273,16 +273,7 @@ func TestHelloRefused(t *testing.T) {
 // Every encoding of a u coordinate of low order, with the top bit that X25519 ignores clear or set, is refused as an
 // ephemeral key by both ends.
 func TestLowOrderPoints(t *testing.T) {
-	points := []string{
-		"0000000000000000000000000000000000000000000000000000000000000000",
-		"0100000000000000000000000000000000000000000000000000000000000000",
-		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	}
-	for _, point := range points {
+	for _, point := range lowOrder {
 		for _, top := range []byte{0, 0x80} {
 			u := unhex(t, point)
 			u[31] |= top

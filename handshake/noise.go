@@ -8,8 +8,6 @@ import (
 	"hash"
 	"io"
 
-	"github.com/cloudflare/circl/dh/x25519"
-
 	"github.com/carrier-p2p/carrier/framing/invariant"
 )
 
@@ -43,11 +41,10 @@ type noise struct {
 	message   int    // the next
 	count     uint64 // of what was sealed under key
 
-	chain, transcript, key [keySize]byte // ck, h and k of the specification
-	static, ephemeral      x25519.Key    // our private keys
-	staticPublic           x25519.Key
-	peerStatic, peerEphemeral,
-	ephemeralPublic x25519.Key
+	chain, transcript, key        [keySize]byte // ck, h and k of the specification
+	static, ephemeral             [keySize]byte // our private keys
+	staticPublic, ephemeralPublic [keySize]byte
+	peerStatic, peerEphemeral     [keySize]byte
 
 	aead  cipher.AEAD // of key; nil until it is used
 	nonce [12]byte    // here because it would escape from the stack through the interface
@@ -69,7 +66,7 @@ func (x *noise) write(dst, payload []byte) ([]byte, error) {
 	for _, t := range patternXX[x.message] {
 		switch t {
 		case tokenE:
-			x25519.KeyGen(&x.ephemeralPublic, &x.ephemeral)
+			publicKey(&x.ephemeralPublic, &x.ephemeral)
 			x.mix(x.ephemeralPublic[:])
 			dst = append(dst, x.ephemeralPublic[:]...)
 		case tokenS:
@@ -124,7 +121,7 @@ func (x *noise) agree(t token) error {
 	if t == tokenES && x.initiator || t == tokenSE && !x.initiator {
 		theirs = &x.peerStatic
 	}
-	var secret x25519.Key
+	var secret [keySize]byte
 	if err := sharedSecret(&secret, ours, theirs); err != nil {
 		return err
 	}
@@ -156,11 +153,10 @@ func (x *noise) seal(dst, plain []byte) []byte {
 
 // open is DecryptAndHash.
 func (x *noise) open(dst, sealed []byte) (plain []byte, err error) {
-	plain = append(dst, sealed...)
-	if x.keyed {
-		if plain, err = x.cipher().Open(dst, x.nonce[:], sealed, x.transcript[:]); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrAuthentication, err)
-		}
+	if !x.keyed {
+		plain = append(dst, sealed...)
+	} else if plain, err = x.cipher().Open(dst, x.nonce[:], sealed, x.transcript[:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAuthentication, err)
 	}
 	x.mix(sealed)
 	return plain, nil

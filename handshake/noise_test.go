@@ -130,7 +130,7 @@ func TestHandshakeAllocs(t *testing.T) {
 	ca, cb := node(t, 1), node(t, 2)
 	ca.Cache, cb.Cache = identity.NewCache(4), identity.NewCache(4)
 	ca.Rand, cb.Rand = nil, nil
-	const most = 70 // both ends, ciphers and parsed records included; a general implementation of Noise takes 200 more
+	const most = 46 // both ends, ciphers and parsed records included; a general implementation of Noise takes 200 more
 	if n := testing.AllocsPerRun(20, func() {
 		if errA, errB := newPair(t, ca, cb, identity.ID{}).run(0); errA != nil || errB != nil {
 			t.Fatal(errA, errB)
