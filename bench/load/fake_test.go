@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/carrier-p2p/carrier/bench/load"
 )
@@ -22,6 +23,8 @@ type fake struct {
 	dial func(n int) error // nil: always succeeds
 
 	send error // of every one-way message; nil: none
+
+	patience time.Duration // how long a run waits for what is missing; 0: as long as a slow machine needs
 
 	keepsClosed bool // the serving side never notices that a connection has ended
 

@@ -103,7 +103,7 @@ func TestChurnFaults(t *testing.T) {
 	if r := run(t, lying, load.Config{Scenario: load.Churn, Conns: 2}); r.Errors["wrong_answer"] == 0 {
 		t.Errorf("errors %v, want wrong answers", r.Errors)
 	}
-	leaking := &fake{keepsClosed: true}
+	leaking := &fake{keepsClosed: true, patience: briefly}
 	if r := run(t, leaking, load.Config{Scenario: load.Churn, Conns: 2}); r.Errors["never_closed"] == 0 {
 		t.Errorf("errors %v, want connections that were never closed", r.Errors)
 	}

@@ -177,7 +177,7 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-// Nodes that are killed, whose sockets the system closes without a goodbye, are out of all tables within three seconds, long
+// Nodes that are killed, whose sockets the system closes without a goodbye, are out of all tables within ten seconds, long
 // before their turn to be pinged.
 func TestKilledAreForgotten(t *testing.T) {
 	w := simWorld(t, 7)
