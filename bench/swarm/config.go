@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/swarm/host"
+	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
 var (
@@ -26,8 +27,8 @@ type Config struct {
 	Broadcasts int           // before and after the kill; 0 means 20
 	Payload    int           // bytes of a broadcast; 0 means 256
 	Kill       float64       // part of the nodes that are killed at the same moment, 0 to 1
-	Idle       time.Duration // how long maintenance is measured; 0 means 15 s
-	Rest       time.Duration // how long before that the nodes are left alone; newcomers look around again for two minutes
+	Rest       time.Duration // from when the last has joined until its traffic counts as that of an idle node; 0 means 30 s
+	Idle       time.Duration // how long that is measured; 0 means 30 s: in the first minute each contact is pinged once in it
 	Seed       uint64        // of identities, keys and choices; 0 means 1
 	Loops      int           // event loops of a process; 0 means one per core
 	Joining    int           // nodes that join at the same time; 0 means 8
@@ -46,6 +47,10 @@ type Config struct {
 
 	// Restart starts the killed processes again: the same nodes, which have what is in their stores and no bootstrap.
 	Restart bool
+
+	// Delays are those of messages in Simulate: Broadcasts.Delays of a live run, so that both have the same. Zero means a
+	// message takes 1 ms, and 1 ms more in the mean.
+	Delays sim.Delays
 
 	// Progress is told, by the measuring goroutine, how far a phase is; total 0: nobody knows. May be nil.
 	Progress func(phase string, done, total int)
@@ -100,7 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 	for _, f := range []struct {
 		v        *time.Duration
 		standard time.Duration
-	}{{&c.Idle, 15 * time.Second}, {&c.Rest, 0}, {&c.Patience, time.Minute}, {&c.Churning, 15 * time.Second}} {
+	}{{&c.Idle, 30 * time.Second}, {&c.Rest, 30 * time.Second}, {&c.Patience, time.Minute}, {&c.Churning, 15 * time.Second}} {
 		if *f.v == 0 {
 			*f.v = f.standard
 		}
@@ -110,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Seed == 0 {
 		c.Seed = 1
+	}
+	if c.Delays == (sim.Delays{}) {
+		c.Delays = sim.Delays{Least: time.Millisecond, More: time.Millisecond}
 	}
 	if c.Progress == nil {
 		c.Progress = func(string, int, int) {}

@@ -16,14 +16,15 @@ import (
 
 // A swarm is owned by the measuring goroutine, but for what its mutex guards.
 type swarm struct {
-	cfg     Config
-	rnd     *rand.Rand
-	fail    context.CancelCauseFunc
-	sites   []*site
-	stores  string    // directory; "": none
-	index   uint64    // of the last broadcast
-	fallen  []*member // who was killed
-	begunAt time.Time // when the last node was started to join
+	cfg      Config
+	rnd      *rand.Rand
+	fail     context.CancelCauseFunc
+	sites    []*site
+	stores   string    // directory; "": none
+	index    uint64    // of the last broadcast
+	fallen   []*member // who was killed
+	begunAt  time.Time // when the last node was started to join
+	joinedAt time.Time // when all had
 
 	mu      sync.Mutex
 	members map[int]*member // that live, by number; under mu
@@ -128,6 +129,7 @@ func (s *swarm) join(ctx context.Context, r *Result) error {
 	s.begunAt = time.Now()
 	r.JoinSeconds = s.begunAt.Sub(began).Seconds()
 	joining.Wait()
+	s.joinedAt = time.Now()
 	s.next = s.cfg.Nodes
 	return s.meet(ctx)
 }

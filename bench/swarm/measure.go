@@ -9,6 +9,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/bench/swarm/host"
 	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
 // pause waits, or ends with ctx.
@@ -153,7 +154,7 @@ func (s *swarm) broadcasts(ctx context.Context, phase string, before func() erro
 		return b, err
 	}
 	reached, wanted, hops, pushed := 0, 0, 0, 0
-	var all []time.Duration
+	var all, p50s, p90s []time.Duration
 	b.Worst = 1
 	for i := range s.cfg.Broadcasts {
 		list, want, err := s.oneBroadcast(ctx)
@@ -162,11 +163,18 @@ func (s *swarm) broadcasts(ctx context.Context, phase string, before func() erro
 		}
 		reached, wanted = reached+len(list), wanted+want
 		b.Worst = min(b.Worst, part(len(list), want))
+		var direct []time.Duration
 		for _, d := range list {
 			all = append(all, d.Took)
+			if d.Hops == 1 {
+				direct = append(direct, d.Took)
+			}
 			if d.Hops > 0 {
 				hops, pushed = hops+d.Hops, pushed+1
 			}
+		}
+		if len(direct) > 0 {
+			p50s, p90s = append(p50s, quantile(direct, .5)), append(p90s, quantile(direct, .9))
 		}
 		s.cfg.Progress(phase, i+1, s.cfg.Broadcasts)
 		if err := pause(ctx, broadcastsApart); err != nil {
@@ -177,6 +185,7 @@ func (s *swarm) broadcasts(ctx context.Context, phase string, before func() erro
 	b.Copies = part(int(last.Doubled)-int(first.Doubled), int(last.Delivered)-int(first.Delivered))
 	b.Count, b.Coverage, b.Hops = s.cfg.Broadcasts, part(reached, wanted), part(hops, pushed)
 	b.P50, b.P99, b.Max = percentiles(all)
+	b.Delays = sim.DelaysOf(quantile(p50s, .5), quantile(p90s, .5)) // of a usual one: what makes a whole broadcast slow is not uneven
 	return b, err
 }
 
@@ -244,22 +253,32 @@ func (s *swarm) count(ctx context.Context) (sum host.Sum, err error) {
 	return sum, nil
 }
 
-// idle measures what nodes send while nobody wants anything.
-func (s *swarm) idle(ctx context.Context, r *Result) error {
-	if err := s.wait(ctx, "rest", s.cfg.Rest); err != nil {
-		return err
+// idle measures what nodes send while nobody wants anything: first those that have joined a moment ago, then those that have
+// been there for a while.
+func (s *swarm) idle(ctx context.Context, r *Result) (err error) {
+	if left := s.cfg.Rest - time.Since(s.joinedAt); left > 0 {
+		if r.Settling, err = s.upkeep(ctx, "settle", left); err != nil {
+			return err
+		}
 	}
+	r.Upkeep, err = s.upkeep(ctx, "idle", s.cfg.Idle)
+	return err
+}
+
+// upkeep measures what an honest node sends for some time.
+func (s *swarm) upkeep(ctx context.Context, phase string, span time.Duration) (u Upkeep, err error) {
 	first, err := s.count(ctx)
 	if err != nil {
-		return err
+		return u, err
 	}
 	began := time.Now()
-	if err := s.wait(ctx, "idle", s.cfg.Idle); err != nil {
-		return err
+	if err := s.wait(ctx, phase, span); err != nil {
+		return u, err
 	}
 	last, err := s.count(ctx)
-	r.UpkeepBytes = float64(last.BytesOut-first.BytesOut) / time.Since(began).Seconds() / float64(len(s.honest(began)))
-	return err
+	u.From, u.Until = began.Sub(s.joinedAt), time.Since(s.joinedAt)
+	u.Bytes = float64(last.BytesOut-first.BytesOut) / (u.Until - u.From).Seconds() / float64(len(s.honest(began)))
+	return u, err
 }
 
 // wait lets time pass.
@@ -275,10 +294,14 @@ func (s *swarm) wait(ctx context.Context, phase string, span time.Duration) erro
 }
 
 func percentiles(spans []time.Duration) (p50, p99, most time.Duration) {
+	return quantile(spans, .5), quantile(spans, .99), quantile(spans, 1)
+}
+
+// quantile is the span that this part of all is below; 0 if there is none.
+func quantile(spans []time.Duration, p float64) time.Duration {
 	if len(spans) == 0 {
-		return 0, 0, 0
+		return 0
 	}
 	s := slices.Sorted(slices.Values(spans))
-	at := func(p float64) time.Duration { return s[min(len(s)-1, int(p*float64(len(s))))] }
-	return at(.5), at(.99), s[len(s)-1]
+	return s[min(len(s)-1, int(p*float64(len(s))))]
 }

@@ -8,7 +8,7 @@
 //
 // The phases, in order, of which some can be left out:
 //
-//	start ─▶ join through the first ─▶ converge ─▶ lookups ─▶ broadcasts ─▶ idle
+//	start ─▶ join through the first ─▶ converge ─▶ lookups ─▶ broadcasts ─▶ settle ─▶ idle
 //	  ─▶ churn, with lookups and broadcasts ─▶ kill ─▶ broadcasts ─▶ lookups ─▶ restart ─▶ broadcasts ─▶ lookups
 //
 // A node that leaves or is killed says no goodbye: its sockets close as the kernel closes those of a killed process. Where
@@ -30,6 +30,7 @@ import (
 	"github.com/carrier-p2p/carrier/bench/swarm/host"
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/skad"
+	"github.com/carrier-p2p/carrier/skad/sim"
 )
 
 // A Result is what was measured. Where it says NaN it has not been.
@@ -59,10 +60,19 @@ type Result struct {
 	LookupsBack  Lookups
 	BackInformed Broadcasts
 
-	HeapBytes   float64          // for each node, after everything was measured
-	UpkeepBytes float64          // sent by an idle honest node in a second
-	Tasks       engine.TaskStats // of the overlay, of all nodes
-	Refused     Refused
+	HeapBytes float64          // for each node, after everything was measured
+	Settling  Upkeep           // of nodes that have joined a moment ago; Bytes is NaN if Rest was over by then
+	Upkeep    Upkeep           // of idle nodes
+	Tasks     engine.TaskStats // of the overlay, of all nodes
+	Hardest   string           // the name of the one with Tasks.LongestWork
+	Yardstick engine.TaskStats // of a task on each node that once a second does 50 us of arithmetic: what the machine adds
+	Refused   Refused
+}
+
+// An Upkeep is what an honest node sends while nobody wants anything.
+type Upkeep struct {
+	Bytes       float64       // in a second
+	From, Until time.Duration // since the last node has joined
 }
 
 // Lookups sum up lookups of random keys by random honest nodes.
@@ -85,6 +95,7 @@ type Broadcasts struct {
 	P50      time.Duration
 	P99      time.Duration
 	Max      time.Duration // from the call to the last delivery
+	Delays   sim.Delays    // of one hop, by those that came directly from the origin
 }
 
 // Refused is what honest nodes have turned away.
@@ -104,7 +115,7 @@ func Run(ctx context.Context, cfg Config) (r *Result, err error) {
 	defer fail(nil)
 	s := &swarm{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1)), fail: fail, members: map[int]*member{}}
 	defer s.close()
-	r = &Result{Nodes: cfg.Nodes, Processes: cfg.Processes, ConvergedSeconds: math.NaN(), BackSeconds: math.NaN()}
+	r = &Result{Nodes: cfg.Nodes, Processes: cfg.Processes, ConvergedSeconds: math.NaN(), BackSeconds: math.NaN(), Settling: Upkeep{Bytes: math.NaN()}}
 	for _, phase := range []func(context.Context, *Result) error{
 		s.open, s.join, s.converge, s.lookUp, s.broadcast, s.idle, s.churn, s.kill, s.restart, s.settle,
 	} {
@@ -157,7 +168,11 @@ func (s *swarm) settle(ctx context.Context, r *Result) error {
 			return err
 		}
 		heap, nodes = heap+b.Heap, nodes+b.Nodes
+		if r.Tasks.LongestWork < b.Tasks.LongestWork {
+			r.Hardest = b.Hardest
+		}
 		host.AddTasks(&r.Tasks, &b.Tasks)
+		host.AddTasks(&r.Yardstick, &b.Yardstick)
 	}
 	r.HeapBytes = part(int(heap), nodes)
 	sum, err := s.count(ctx)

@@ -103,12 +103,13 @@ func calm(t *testing.T, cfg swarm.Config, exact func(r *swarm.Result) bool, hold
 // A small swarm converges, finds everything and reaches everybody, before and after a fifth of it is killed.
 func TestRun(t *testing.T) {
 	seen := phases{}
-	cfg := swarm.Config{Nodes: 40, Lookups: 50, Broadcasts: 5, Kill: 0.2, Idle: 100 * time.Millisecond, Progress: seen.note}
+	cfg := swarm.Config{Nodes: 40, Lookups: 50, Broadcasts: 5, Kill: 0.2, Rest: 5 * time.Second, Idle: 100 * time.Millisecond, Progress: seen.note}
 	calm(t, cfg, func(r *swarm.Result) bool { return r.Lookups.Success >= .9 && r.LookupsAfterKill.Success >= .9 }, func(r *swarm.Result) bool {
 		return r.ConvergedSeconds >= 0 && r.Broadcasts.Coverage == 1 && r.AfterKill.Coverage == 1 && r.Killed == 8 && r.KilledProcesses == 0 &&
-			r.Lookups.Count == 50 && r.Broadcasts.Count == 5 && r.HeapBytes > 0 && r.Tasks.Runs > 0 && r.Lookups.Hops >= 1 && r.Broadcasts.Hops >= 1
+			r.Lookups.Count == 50 && r.Broadcasts.Count == 5 && r.HeapBytes > 0 && r.Tasks.Runs > 0 && r.Yardstick.Runs >= 40 && r.Hardest != "" &&
+			r.Settling.Bytes > 0 && r.Settling.From < r.Settling.Until && r.Upkeep.From >= 5*time.Second && r.Upkeep.Until >= r.Upkeep.From+100*time.Millisecond && r.Lookups.Hops >= 1 && r.Broadcasts.Hops >= 1
 	})
-	seen.want(t, "join", "converge", "lookups", "broadcasts", "idle", "kill", "broadcasts after the kill", "lookups after the kill")
+	seen.want(t, "join", "converge", "lookups", "broadcasts", "settle", "idle", "kill", "broadcasts after the kill", "lookups after the kill")
 }
 
 // Four processes of which the first, with the node that everybody has joined through, is killed with kill -9. The others
@@ -118,7 +119,7 @@ func TestKilledProcess(t *testing.T) {
 	seen := phases{}
 	runs := 0
 	cfg := swarm.Config{Nodes: 32, Processes: 4, Child: c.start, Lookups: 40, Broadcasts: 4, Kill: 0.25, Restart: true,
-		Idle: 6 * time.Second, Progress: seen.note} // idle until the stores have been written
+		Rest: 1, Idle: 6 * time.Second, Progress: seen.note} // idle until the stores have been written
 	calm(t, cfg, func(r *swarm.Result) bool { return r.LookupsAfterKill.Success >= .9 && r.LookupsBack.Success >= .9 }, func(r *swarm.Result) bool {
 		runs++
 		return r.Killed == 8 && r.KilledProcesses == 1 && r.AfterKill.Coverage == 1 &&
@@ -152,7 +153,7 @@ func TestInterrupted(t *testing.T) {
 	var c children
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := swarm.Run(ctx, swarm.Config{Nodes: 12, Processes: 3, Child: c.start, Progress: func(phase string, _, _ int) {
-		if phase == "idle" {
+		if phase == "settle" {
 			cancel()
 		}
 	}})
@@ -184,7 +185,7 @@ func TestHostile(t *testing.T) {
 	)
 	for _, name := range swarm.Adversaries() {
 		t.Run(name, func(t *testing.T) {
-			cfg := swarm.Config{Nodes: nodes, Lookups: 60, Broadcasts: 5, Hostile: share, Adversary: name, Idle: time.Millisecond}
+			cfg := swarm.Config{Nodes: nodes, Lookups: 60, Broadcasts: 5, Hostile: share, Adversary: name, Rest: 1, Idle: time.Millisecond}
 			s, err := swarm.Simulate(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -202,7 +203,7 @@ func TestHostile(t *testing.T) {
 // Nodes leave without a word and new ones come: those that are there go on finding and hearing each other.
 func TestChurn(t *testing.T) {
 	seen := phases{}
-	cfg := swarm.Config{Nodes: 40, Lookups: 100, Broadcasts: 10, Idle: time.Millisecond, Churn: 2, Churning: 5 * time.Second, Progress: seen.note}
+	cfg := swarm.Config{Nodes: 40, Lookups: 100, Broadcasts: 10, Rest: 1, Idle: time.Millisecond, Churn: 2, Churning: 5 * time.Second, Progress: seen.note}
 	calm(t, cfg, func(r *swarm.Result) bool { return r.ChurnLookups.Success >= .9 }, func(r *swarm.Result) bool {
 		return r.Replaced >= 3 && r.ChurnLookups.Count >= 80 && r.ChurnBroadcasts.Coverage >= .99
 	})
@@ -213,7 +214,7 @@ func TestChurn(t *testing.T) {
 func TestBadConfig(t *testing.T) {
 	var c children
 	for _, cfg := range []swarm.Config{
-		{Nodes: 1}, {Nodes: -1}, {Nodes: 1 << 20}, {Kill: 1}, {Kill: -.1}, {Payload: 15}, {Idle: -1}, {Lookups: -1},
+		{Nodes: 1}, {Nodes: -1}, {Nodes: 1 << 20}, {Kill: 1}, {Kill: -.1}, {Payload: 15}, {Idle: -1}, {Rest: -1}, {Lookups: -1},
 		{Hostile: .2}, {Hostile: 1, Adversary: "dropper"}, {Hostile: .2, Adversary: "nobody"}, {Adversary: "dropper"}, {Nodes: 3, Hostile: .9, Adversary: "dropper"},
 		{Churn: -1}, {Churn: 11}, {Processes: 2}, {Processes: -1}, {Nodes: 2, Processes: 3, Child: c.start}, {Restart: true},
 		{Processes: 4, Child: c.start, Restart: true, Kill: .2}, // no whole process

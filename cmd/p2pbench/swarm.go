@@ -28,11 +28,11 @@ type swarmCommand struct {
 	Adversary  string        `help:"What these do: ${adversaries}." placeholder:"NAME"`
 	Churn      rate          `help:"Part of the nodes that leave in a minute, without a word, each followed by a new one; lookups and broadcasts are made meanwhile." default:"0"`
 	Churning   time.Duration `help:"How long they come and go, at least." default:"15s"`
-	Idle       time.Duration `help:"How long the traffic of idle nodes is measured." default:"15s"`
-	Rest       time.Duration `help:"How long nodes are left alone before that: who has joined looks around again for two minutes."`
+	Rest       time.Duration `help:"From when the last node has joined until what nodes send counts as that of idle ones." default:"30s"`
+	Idle       time.Duration `help:"How long the traffic of idle nodes is measured." default:"30s"`
 	Loops      int           `help:"Event loops of each process; 0: one for each core."`
 	Seed       uint64        `help:"Of identities, keys and choices." default:"1"`
-	Simulate   bool          `help:"Run the simulator with the same parameters, and show its figures beside." aliases:"compare-sim"`
+	Simulate   bool          `help:"Run the simulator with the same parameters and the delays that were measured, and show its figures and the difference beside." aliases:"compare-sim"`
 	JSON       string        `help:"Write the figures as one JSON object; - for standard output." placeholder:"FILE|-"`
 	Quiet      bool          `help:"No progress, no table." short:"q"`
 
@@ -112,6 +112,7 @@ func (c *swarmCommand) Run(a *app) error {
 	}
 	var s *swarm.Simulated
 	if c.Simulate {
+		cfg.Delays = r.Broadcasts.Delays
 		if s, err = swarm.Simulate(a.ctx, cfg); err != nil {
 			return simError(err)
 		}

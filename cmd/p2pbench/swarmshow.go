@@ -29,18 +29,17 @@ type swarmResult struct {
 	BroadcastMs   spread50 `json:"broadcast_ms"`
 	Copies        *float64 `json:"broadcast_copies"`
 	Heap          *float64 `json:"heap_bytes_per_node"`
-	Upkeep        *float64 `json:"maintenance_bytes_per_second_per_node"`
-	Tasks         struct {
-		Runs          int64     `json:"runs"`
-		LongestMs     float64   `json:"longest_ms"`
-		Held          []taskBar `json:"held"`
-		LongestWorkMs float64   `json:"longest_work_ms,omitempty"`
-		Worked        []taskBar `json:"worked,omitempty"` // of processor time, where that is known
-	} `json:"tasks"`
+	Upkeep        *float64 `json:"maintenance_bytes_per_second_per_node"` // of an idle node
+	UpkeepFrom    float64  `json:"maintenance_from_seconds"`              // since the last node had joined
+	UpkeepUntil   float64  `json:"maintenance_until_seconds"`
+	Settling      *float64 `json:"settling_bytes_per_second_per_node"` // before that, while they looked around
+	Tasks         taskSums `json:"tasks"`
+	Yardstick     taskSums `json:"yardstick"` // of a task that only computes, for as long each time
 
 	Killed          int      `json:"killed,omitempty"`
 	KilledProcesses int      `json:"killed_processes,omitempty"`
 	SuccessAfter    *float64 `json:"lookup_success_after_kill,omitempty"`
+	CopiesAfter     *float64 `json:"broadcast_copies_after_kill,omitempty"`
 
 	Replaced      int      `json:"replaced,omitempty"`
 	SuccessChurn  *float64 `json:"lookup_success_during_churn,omitempty"`
@@ -60,6 +59,15 @@ type spread50 struct {
 	Max float64 `json:"max,omitempty"`
 }
 
+// taskSums are the histograms of how long tasks have run.
+type taskSums struct {
+	Runs          int64     `json:"runs"`
+	LongestMs     float64   `json:"longest_ms"`
+	Held          []taskBar `json:"held"`
+	LongestWorkMs float64   `json:"longest_work_ms,omitempty"`
+	Worked        []taskBar `json:"worked,omitempty"` // of processor time, where that is known
+}
+
 // A taskBar is a bar of the tasks' histogram: how many held a loop for so long at most, and longer than the bar before says.
 type taskBar struct {
 	Most  *float64 `json:"at_most_ms"` // null: the rest
@@ -73,6 +81,7 @@ type swarmSimulated struct {
 	Copies        *float64 `json:"broadcast_copies"`
 	SuccessAfter  *float64 `json:"lookup_success_after_kill,omitempty"`
 	CoverageAfter *float64 `json:"broadcast_coverage_after_kill,omitempty"`
+	CopiesAfter   *float64 `json:"broadcast_copies_after_kill,omitempty"`
 }
 
 func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
@@ -80,14 +89,11 @@ func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
 		LookupSuccess: known(r.Lookups.Success), LookupHops: known(r.Lookups.Hops), LookupMs: spread50{millis(r.Lookups.P50), millis(r.Lookups.P99), 0},
 		Coverage: known(r.Broadcasts.Coverage), Copies: known(r.Broadcasts.Copies),
 		BroadcastMs: spread50{millis(r.Broadcasts.P50), millis(r.Broadcasts.P99), millis(r.Broadcasts.Max)},
-		Heap:        known(r.HeapBytes), Upkeep: known(r.UpkeepBytes), Killed: r.Killed, KilledProcesses: r.KilledProcesses, Replaced: r.Replaced, Restarted: r.Restarted}
-	f.Tasks.Runs, f.Tasks.LongestMs = r.Tasks.Runs, millis(r.Tasks.Longest)
-	f.Tasks.Held = taskBars(r.Tasks.Held)
-	if r.Tasks.LongestWork > 0 {
-		f.Tasks.LongestWorkMs, f.Tasks.Worked = millis(r.Tasks.LongestWork), taskBars(r.Tasks.Worked)
-	}
+		Heap:        known(r.HeapBytes), Upkeep: known(r.Upkeep.Bytes), UpkeepFrom: r.Upkeep.From.Seconds(), UpkeepUntil: r.Upkeep.Until.Seconds(), Settling: known(r.Settling.Bytes), Killed: r.Killed, KilledProcesses: r.KilledProcesses, Replaced: r.Replaced, Restarted: r.Restarted}
+	f.Tasks, f.Yardstick = sumsOf(&r.Tasks), sumsOf(&r.Yardstick)
 	if r.Killed > 0 {
 		f.CoverageAfter, f.SuccessAfter = known(r.AfterKill.Coverage), known(r.LookupsAfterKill.Success)
+		f.CopiesAfter = known(r.AfterKill.Copies)
 	}
 	if r.Replaced > 0 {
 		f.CoverageChurn, f.SuccessChurn = known(r.ChurnBroadcasts.Coverage), known(r.ChurnLookups.Success)
@@ -99,9 +105,18 @@ func swarmFigures(r *swarm.Result, s *swarm.Simulated) *swarmResult {
 		f.Simulated = &swarmSimulated{LookupSuccess: s.Lookups.SiblingsFound, Coverage: s.Broadcasts.CoverageMean, Copies: s.Broadcasts.Duplicates}
 		if s.LookupsAfterKill != nil {
 			f.Simulated.SuccessAfter, f.Simulated.CoverageAfter = s.LookupsAfterKill.SiblingsFound, s.BroadcastsAfterKill.CoverageMean
+			f.Simulated.CopiesAfter = s.BroadcastsAfterKill.Duplicates
 		}
 	}
 	return f
+}
+
+func sumsOf(t *engine.TaskStats) taskSums {
+	s := taskSums{Runs: t.Runs, LongestMs: millis(t.Longest), Held: taskBars(t.Held)}
+	if t.LongestWork > 0 {
+		s.LongestWorkMs, s.Worked = millis(t.LongestWork), taskBars(t.Worked)
+	}
+	return s
 }
 
 func taskBars(runs [len(engine.TaskBounds) + 1]int64) (bars []taskBar) {
@@ -125,18 +140,27 @@ func known(v float64) *float64 {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// A swarmTable is what people see: a name, the live figure, and the simulator's if it was asked.
+// A swarmTable is what people see: a name, the live figure, and the simulator's with the difference if it was asked.
 type swarmTable struct {
 	out       io.Writer
 	simulated bool
 }
 
-func (t swarmTable) row(name, figure string, simulated ...string) {
-	line := name + "\t" + figure
-	if s := strings.Join(simulated, ""); s != "" && t.simulated {
-		line += "\t" + s
+func (t swarmTable) row(name, figure string) { fmt.Fprintln(t.out, name+"\t"+figure) }
+
+// beside is row for a figure that the simulator has too; figure is live, in words.
+func (t swarmTable) beside(name, figure string, live float64, simulated *float64, format func(float64) string) {
+	if simulated == nil || !t.simulated {
+		t.row(name, figure)
+		return
 	}
-	fmt.Fprintln(t.out, line)
+	sign := "+"
+	if format(live) == format(*simulated) {
+		sign = "±"
+	} else if live < *simulated {
+		sign = "-"
+	}
+	fmt.Fprintf(t.out, "%s\t%s\t%s\t%s%s\n", name, figure, format(*simulated), sign, format(math.Abs(live-*simulated)))
 }
 
 // printSwarm writes the figures for people. s may be nil.
@@ -155,7 +179,7 @@ func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simula
 	if s == nil {
 		s = &swarm.Simulated{}
 	} else {
-		t.row("", "", "simulated")
+		fmt.Fprintln(w, "\tlive\tsimulated\tdifference")
 	}
 	if math.IsNaN(r.ConvergedSeconds) {
 		t.row("converged", "no")
@@ -180,15 +204,21 @@ func printSwarm(out io.Writer, c *swarmCommand, r *swarm.Result, s *swarm.Simula
 		t.lookups("  ", r.LookupsBack, nil)
 	}
 	t.row("heap of a node", fmt.Sprintf("%.0f kB", r.HeapBytes/1000))
-	t.row("an idle node sends", fmt.Sprintf("%.0f B/s", r.UpkeepBytes))
-	t.row("tasks held a loop", tasks(r.Tasks.Runs, r.Tasks.Held, r.Tasks.Longest))
-	if r.Tasks.LongestWork > 0 {
-		t.row("  of processor time", tasks(r.Tasks.Runs, r.Tasks.Worked, r.Tasks.LongestWork))
+	t.row("an idle node sends", upkeep(r.Upkeep))
+	if !math.IsNaN(r.Settling.Bytes) {
+		t.row("  while it settled", upkeep(r.Settling))
 	}
+	t.tasks("tasks held a loop", &r.Tasks, r.Hardest)
+	t.tasks("50 µs of arithmetic did", &r.Yardstick, "")
 	if r.Hostile > 0 {
 		t.row("refused", fmt.Sprintf("%d forgeries, %d unwanted questions and answers; %d bans", r.Refused.Forged, r.Refused.Flood, r.Refused.Banned))
 	}
 	w.Flush()
+}
+
+// upkeep says how much and when: it falls with the time that a node is there.
+func upkeep(u swarm.Upkeep) string {
+	return fmt.Sprintf("%.0f B/s, %.0f to %.0f s after the last had joined", u.Bytes, u.From.Seconds(), u.Until.Seconds())
 }
 
 func processes(n int) string {
@@ -215,8 +245,21 @@ func back(r *swarm.Result) string {
 	return fmt.Sprintf("back after %.2f s", r.BackSeconds)
 }
 
-// tasks is the histogram of how long tasks have held their loops, as shares.
-func tasks(runs int64, held [len(engine.TaskBounds) + 1]int64, longest time.Duration) string {
+// tasks writes how long tasks have held their loops, by the clock on the wall and of processor time. hardest names the one
+// with the most of it.
+func (t swarmTable) tasks(name string, s *engine.TaskStats, hardest string) {
+	t.row(name, bars(s.Runs, s.Held, s.Longest))
+	if s.LongestWork > 0 {
+		line := bars(s.Runs, s.Worked, s.LongestWork)
+		if hardest != "" {
+			line += " (" + hardest + ")"
+		}
+		t.row("  of processor time", line)
+	}
+}
+
+// bars is a histogram of runs, as shares.
+func bars(runs int64, held [len(engine.TaskBounds) + 1]int64, longest time.Duration) string {
 	var parts []string
 	for i, n := range held {
 		bound := "more"
@@ -233,9 +276,9 @@ func (t swarmTable) lookups(indent string, l swarm.Lookups, s *sim.Report) {
 	if s == nil {
 		s = &sim.Report{}
 	}
-	t.row(indent+"lookups exact", share100(l.Success), shown(s.SiblingsFound, share100))
-	t.row(indent+"  questions", fmt.Sprintf("%.1f", l.Asked), shown(s.RPCsMean, one))
-	t.row(indent+"  hops", fmt.Sprintf("%.2f", l.Hops))
+	t.beside(indent+"lookups exact", share100(l.Success), l.Success, s.SiblingsFound, share100)
+	t.beside(indent+"  questions", one(l.Asked), l.Asked, s.RPCsMean, one)
+	t.row(indent+"  hops", two(l.Hops))
 	t.row(indent+"  took", fmt.Sprintf("p50 %.1f ms, p99 %.1f ms", millis(l.P50), millis(l.P99)))
 }
 
@@ -244,11 +287,11 @@ func (t swarmTable) broadcasts(indent string, b swarm.Broadcasts, s *sim.Report)
 	if s == nil {
 		s = &sim.Report{}
 	}
-	t.row(indent+"broadcast coverage", worst(b), shown(s.CoverageMean, share100))
+	t.beside(indent+"broadcast coverage", worst(b), b.Coverage, s.CoverageMean, share100)
 	if !math.IsNaN(b.Copies) {
-		t.row(indent+"  copies beside the first", one(b.Copies), shown(s.Duplicates, one))
+		t.beside(indent+"  copies beside the first", one(b.Copies), b.Copies, s.Duplicates, one)
 	}
-	t.row(indent+"  hops of the first", fmt.Sprintf("%.2f", b.Hops), shown(s.HopsMean, func(v float64) string { return fmt.Sprintf("%.2f", v) }))
+	t.beside(indent+"  hops of the first", two(b.Hops), b.Hops, s.HopsMean, two)
 	t.row(indent+"  took", fmt.Sprintf("p50 %.1f ms, p99 %.1f ms, at most %.1f ms", millis(b.P50), millis(b.P99), millis(b.Max)))
 }
 
@@ -256,13 +299,7 @@ func share100(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) 
 
 func one(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 
-// shown writes what is there.
-func shown(v *float64, format func(float64) string) string {
-	if v == nil {
-		return ""
-	}
-	return format(*v)
-}
+func two(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
 
 func worst(b swarm.Broadcasts) string {
 	if b.Worst == b.Coverage {

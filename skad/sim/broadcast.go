@@ -19,6 +19,10 @@ type BroadcastPlan struct {
 	PushOnly   bool
 	Size       int // of the payload in bytes; 0 means 64
 
+	// Apart has the next broadcast begin so soon after everybody has had the one before, or ten seconds after it has begun; 0:
+	// always then, when nothing is left of it.
+	Apart time.Duration
+
 	Progress func(done, total int) // may be nil
 }
 
@@ -42,7 +46,7 @@ func (w *Network) Broadcasts(ctx context.Context, plan BroadcastPlan) (*Report, 
 		plan.Size = 64
 	}
 	good := newAtlas(w.nodes, honest)
-	if plan.Broadcasts < 0 || plan.Broadcasts > broadcastLimit || plan.Size < 0 || plan.Size > spread.PayloadLimit || len(good) < 2 {
+	if plan.Broadcasts < 0 || plan.Broadcasts > broadcastLimit || plan.Size < 0 || plan.Size > spread.PayloadLimit || plan.Apart < 0 || plan.Apart > spanLimit || len(good) < 2 {
 		return nil, fmt.Errorf("%w: %d broadcasts of %d bytes among %d honest nodes", ErrConfig, plan.Broadcasts, plan.Size, len(good))
 	}
 	if err := w.Spread(spread.Config{Beta: plan.Beta, Rounds: plan.Rounds, Fanout: plan.Fanout, PushOnly: plan.PushOnly}); err != nil {
@@ -62,7 +66,7 @@ func (w *Network) Broadcasts(ctx context.Context, plan BroadcastPlan) (*Report, 
 			return nil, err
 		}
 		w.carry(origin)
-		if err := w.run(ctx, w.now+broadcastWait, never); err != nil {
+		if err := t.wait(ctx, len(good)-1, &plan, i); err != nil {
 			return nil, err
 		}
 		t.end(len(good) - 1)
@@ -93,6 +97,17 @@ type broadcastTally struct {
 
 func (t *broadcastTally) begin() {
 	t.beganAt, t.last, t.reached = t.w.now, 0, 0
+}
+
+// wait lets a broadcast have its time.
+func (t *broadcastTally) wait(ctx context.Context, others int, plan *BroadcastPlan, i int) error {
+	if plan.Apart == 0 || i == plan.Broadcasts-1 {
+		return t.w.run(ctx, t.w.now+broadcastWait, never)
+	}
+	if err := t.w.run(ctx, t.w.now+broadcastWait, func() bool { return t.reached >= others }); err != nil {
+		return err
+	}
+	return t.w.run(ctx, t.w.now+plan.Apart, never)
 }
 
 // told notes a delivery.

@@ -28,6 +28,13 @@ type Config struct {
 	Adversary Adversary // what those that are not honest do; with Share
 	Share     float64   // part of the nodes that the adversary owns, 0 to 1
 
+	// Delays, if not zero, are those of every message, wherever its ends are: a live swarm's on one machine, for instance.
+	Delays Delays
+
+	// Resets has the connections with nodes that are gone break where others see it, as
+	// those of a killed process do; else they are found out by silence alone, as those of a machine without power are.
+	Resets bool
+
 	Unsigned bool // nobody checks signatures: what lookups would be worth without them
 	Still    bool // no pings and no refreshes: tables stay as they were filled, which is what the paper measures in
 }
@@ -59,6 +66,9 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, fmt.Errorf("%w: %v clients and %v homes are more than all", ErrConfig, c.Clients, c.Homes))
 	}
 	part("the loss", c.Loss)
+	if d := c.Delays; d.Least < 0 || d.More < 0 || d.Least > spanLimit || d.More > spanLimit {
+		errs = append(errs, fmt.Errorf("%w: delays of %v and %v more", ErrConfig, d.Least, d.More))
+	}
 	part("the share of dead nodes", c.Dead)
 	part("the share of the adversary", c.Share)
 	if c.Share > 0 && c.Adversary == nil {

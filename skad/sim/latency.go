@@ -26,7 +26,20 @@ const jitter = .05
 
 // A latency is a matrix of round trips between sites in units of 100 us. Sites lie on a plane, so that who is near one of two neighbours is near the other;
 // the distances, with some disorder, are then replaced by round trips of the same rank, so that the distribution is the wanted one exactly.
-type latency struct{ rtt [sites * sites]uint16 }
+type latency struct {
+	rtt    [sites * sites]uint16
+	delays Delays
+}
+
+// Delays are how long messages take where all of them go the same way: Least, and what is left to chance, exponential, as
+// waiting for a busy processor is, with a mean of More.
+type Delays struct{ Least, More time.Duration }
+
+// DelaysOf returns the Delays of which half are below p50 and nine of ten below p90.
+func DelaysOf(p50, p90 time.Duration) Delays {
+	more := time.Duration(float64(max(0, p90-p50)) / math.Log(5)) // quantiles are at -ln(1-p)
+	return Delays{max(0, p50-time.Duration(math.Ln2*float64(more))), more}
+}
 
 const latencyUnit = 100 * time.Microsecond
 
@@ -70,6 +83,9 @@ func quantile(part float64) float64 {
 
 // oneWay returns how long a message takes from site a to site b this time.
 func (l *latency) oneWay(a, b uint8, rnd *rand.Rand) time.Duration {
+	if l.delays != (Delays{}) {
+		return l.delays.Least + time.Duration(rnd.ExpFloat64()*float64(l.delays.More))
+	}
 	half := time.Duration(l.rtt[int(a)*sites+int(b)]) * latencyUnit / 2
 	return half + time.Duration(float64(half)*jitter*(2*rnd.Float64()-1))
 }

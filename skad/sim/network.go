@@ -91,6 +91,7 @@ func New(cfg Config) (*Network, error) {
 	}
 	w := &Network{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)), hosts: hosts{others: map[netip.Addr]*Node{}}}
 	w.delays = newLatency(w.rnd)
+	w.delays.delays = cfg.Delays
 	w.notary = &notary{key: [2]uint64{w.rnd.Uint64(), w.rnd.Uint64()}, gullible: cfg.Unsigned}
 	w.trace.sum = sha256.New()
 	clients, homes := int(cfg.Clients*float64(cfg.Nodes)), int(cfg.Homes*float64(cfg.Nodes))
@@ -151,6 +152,9 @@ func (w *Network) Fill() {
 	}
 	for _, i := range w.rnd.Perm(len(w.nodes))[:int(w.cfg.Dead*float64(len(w.nodes)))] {
 		w.nodes[i].down = true
+	}
+	if w.cfg.Resets {
+		w.breakSessions()
 	}
 }
 
@@ -289,6 +293,10 @@ func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
 		return
 	}
 	if !w.connected(from, dest) {
+		return
+	}
+	if dest.down && w.cfg.Resets {
+		w.refuse(from, dest, to, m.Op)
 		return
 	}
 	var i uint32

@@ -40,10 +40,10 @@ const saveEvery = 5 * time.Second
 const spare = 2048
 
 // keep are the idle connections that each node may keep, so that all of them fit the descriptors of the process. Both ends are
-// here, and for two that are kept there is room for one that is just made for a lookup or on its way out: without it lookups
+// here, and for eight that are kept there is room for one that is just made for a lookup or on its way out: without it lookups
 // fail for want of descriptors.
 func (h *Host) keep() int {
-	return max(8, min(discovery.ConnectionsDefault, (descriptors()-spare)/(3*h.setup.Places)))
+	return max(8, min(discovery.ConnectionsDefault, (descriptors()-spare)*4/(9*h.setup.Places)))
 }
 
 // start makes and starts one node. It is put together as node.Node does it, on a transport that is shared.
@@ -97,7 +97,7 @@ func (h *Host) components(s Spec, n *node) (list []engine.ComponentInterface, er
 	if err != nil {
 		return nil, err
 	}
-	list = []engine.ComponentInterface{&keepalive.Component{Every: time.Minute, Timeout: 3 * time.Minute}, n.disc, n.cast}
+	list = []engine.ComponentInterface{&keepalive.Component{Every: time.Minute, Timeout: 3 * time.Minute}, n.disc, n.cast, &yardstick{}}
 	if s.Hostile {
 		bend := adversaries[h.setup.Adversary]
 		if bend == nil {

@@ -100,4 +100,7 @@ type Bill struct {
 	Heap  uint64 // that the nodes have added
 	Nodes int
 	Tasks engine.TaskStats // of all overlay tasks of all nodes
+
+	Hardest   string           // the name of the task with the longest work of these
+	Yardstick engine.TaskStats // of a task that always does the same, for comparison
 }

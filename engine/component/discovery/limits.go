@@ -95,5 +95,5 @@ const (
 
 // settleAfter is when a node that has joined looks at its neighbourhood again, each after the one before, until the core's
 // refresh takes over: those who joined at the same time did not know of each other, and who had no time to listen to a
-// newcomer hears of it again.
+// newcomer hears of it again. Where there is no news that is a kilobyte each time, else three.
 var settleAfter = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
