@@ -102,6 +102,34 @@ func pingAllocs(t *testing.T, every time.Duration) (allocs float64, pings uint64
 	return allocs, (answered() - before) / (times + 1) // the first is not counted
 }
 
+// Who looks around does allocate: a lookup, its paths, what each question names. It is little where nobody has anything to
+// tell, as in a neighbourhood that a node knows, and happens every few minutes.
+func TestLookAroundAllocs(t *testing.T) {
+	if raceBuild || invariant.Enabled {
+		t.Skip("checked builds allocate")
+	}
+	w := simWorld(t, 1)
+	w.swarm(20, setting{disc: func(c *discovery.Config) {
+		c.Overlay.PingLeast, c.Overlay.PingMost = time.Hour, time.Hour
+		c.Overlay.RefreshLeast, c.Overlay.RefreshMost, c.Overlay.BucketIdle = 24*time.Hour, 24*time.Hour, 24*time.Hour
+	}})
+	w.sim.Run(10 * time.Minute)
+	n := w.nodes[7]
+	before := n.Stats().Core.Answered
+	const times, most = 100, 40
+	allocs := testing.AllocsPerRun(times, func() {
+		if err := n.Do(func(now time.Duration, core *skad.Core) { _ = core.LookAround(now) }); err != nil {
+			t.Fatal(err)
+		}
+		w.sim.Run(100 * time.Millisecond)
+	})
+	questions := n.Stats().Core.Answered - before
+	t.Logf("%v allocations", allocs)
+	if questions < 4*times || allocs > most {
+		t.Errorf("%v allocations for a look around, want %d; %d questions in %d of them", allocs, most, questions, times)
+	}
+}
+
 // An echo counts answers.
 type echo struct {
 	engine.Component

@@ -49,13 +49,16 @@ func kindOf(op opcode.Opcode, payload []byte) (answer, contacts bool) {
 	switch op {
 	case opcode.PongCode, opcode.RouteAckCode:
 		return true, false
-	case opcode.LookupNodeResponseCode:
-		return true, true
+	case opcode.LookupNodeResponseCode: // often the asker knows everybody already, and there is none in it
+		return true, len(payload) > emptyAnswer
 	case opcode.RecordCode: // a nonce alone is a question, a nonce of 0 a push
 		return len(payload) > 8 && slices.ContainsFunc(payload[:8], func(b byte) bool { return b != 0 }), len(payload) > 8
 	}
 	return false, false
 }
+
+// emptyAnswer is the size of a LookupNodeResponse without records: nonce and count.
+const emptyAnswer = 8 + 1
 
 // receivePlain hands a message without contacts to the home loop.
 func (c *Component) receivePlain(s *session, op opcode.Opcode, payload []byte) error {
