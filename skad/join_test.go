@@ -293,10 +293,15 @@ func TestLookingAroundIsCheapWithoutNews(t *testing.T) {
 	if !n.core.join.unsure {
 		t.Error("somebody has not answered, and that is not noted")
 	}
+	look() // the newcomer's place has gone to somebody else, which is news
+	if asked := look(); asked > few {
+		t.Errorf("when all is well again %d are asked, want %d", asked, few)
+	}
+	n.core.join.news, n.core.join.unsure = false, true
 	if asked := look(); asked < all {
 		t.Errorf("as somebody had not answered %d are asked, want %d", asked, all)
 	}
-	if asked := look(); asked > few {
-		t.Errorf("when all is well again %d are asked, want %d", asked, few)
+	if n.core.join.unsure {
+		t.Error("all have answered, and that is not noted")
 	}
 }
