@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -100,16 +101,23 @@ func calm(t *testing.T, cfg swarm.Config, exact func(r *swarm.Result) bool, hold
 	t.Error("lookups miss nodes")
 }
 
+// settled reports whether nodes that have just joined were seen to send something: unless what came before took so long that
+// they no longer had.
+func settled(u swarm.Upkeep) bool {
+	return math.IsNaN(u.Bytes) || u.Bytes > 0 && u.From < u.Until
+}
+
 // A small swarm converges, finds everything and reaches everybody, before and after a fifth of it is killed.
 func TestRun(t *testing.T) {
 	seen := phases{}
-	cfg := swarm.Config{Nodes: 40, Lookups: 50, Broadcasts: 5, Kill: 0.2, Rest: 5 * time.Second, Idle: 100 * time.Millisecond, Progress: seen.note}
+	cfg := swarm.Config{Nodes: 40, Lookups: 50, Broadcasts: 5, Kill: 0.2, Rest: 10 * time.Second, Idle: 100 * time.Millisecond, Progress: seen.note}
 	calm(t, cfg, func(r *swarm.Result) bool { return r.Lookups.Success >= .9 && r.LookupsAfterKill.Success >= .9 }, func(r *swarm.Result) bool {
 		return r.ConvergedSeconds >= 0 && r.Broadcasts.Coverage == 1 && r.AfterKill.Coverage == 1 && r.Killed == 8 && r.KilledProcesses == 0 &&
 			r.Lookups.Count == 50 && r.Broadcasts.Count == 5 && r.HeapBytes > 0 && r.Tasks.Runs > 0 && r.Yardstick.Runs >= 40 && r.Hardest != "" &&
-			r.Settling.Bytes > 0 && r.Settling.From < r.Settling.Until && r.Upkeep.From >= 5*time.Second && r.Upkeep.Until >= r.Upkeep.From+100*time.Millisecond && r.Lookups.Hops >= 1 && r.Broadcasts.Hops >= 1
+			settled(r.Settling) && r.Upkeep.From >= 10*time.Second && r.Upkeep.Until >= r.Upkeep.From+100*time.Millisecond &&
+			r.Lookups.Hops >= 1 && r.Broadcasts.Hops >= 1
 	})
-	seen.want(t, "join", "converge", "lookups", "broadcasts", "settle", "idle", "kill", "broadcasts after the kill", "lookups after the kill")
+	seen.want(t, "join", "converge", "lookups", "broadcasts", "idle", "kill", "broadcasts after the kill", "lookups after the kill")
 }
 
 // Four processes of which the first, with the node that everybody has joined through, is killed with kill -9. The others
@@ -153,7 +161,7 @@ func TestInterrupted(t *testing.T) {
 	var c children
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := swarm.Run(ctx, swarm.Config{Nodes: 12, Processes: 3, Child: c.start, Progress: func(phase string, _, _ int) {
-		if phase == "settle" {
+		if phase == "settle" || phase == "idle" {
 			cancel()
 		}
 	}})
