@@ -13,7 +13,7 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// Path: PeerDisconnect -> [lose] -> turn, when the wait is over -> DialAsync -> PeerConnect, or [failed] and another wait.
+// Path: PeerDisconnect -> [lose] -> turn, when the wait is over -> DialNodeAsync -> PeerConnect, or [failed] and another wait.
 
 // A manner is how a connection ended.
 type manner uint8
@@ -199,7 +199,7 @@ func (c *Component) turn() {
 	}
 }
 
-// dial tries one address of a peer; another one each time.
+// dial tries to reach a peer, at whichever of its addresses leads to it.
 func (c *Component) dial(l *lost) {
 	c.mu.Lock()
 	if l.disabled { // since turn has chosen it
@@ -208,9 +208,9 @@ func (c *Component) dial(l *lost) {
 		c.mu.Unlock()
 		return
 	}
-	to := engine.Target{ID: l.id, Addr: l.addrs[l.failures%len(l.addrs)]}
+	addrs := slices.Clone(l.addrs)
 	c.mu.Unlock()
-	if err := c.net.DialAsync(to, func(_ *engine.PeerClient, err error) { c.dialled(l, err) }); err != nil {
+	if err := c.net.DialNodeAsync(l.id, addrs, func(_ *engine.PeerClient, err error) { c.dialled(l, err) }); err != nil {
 		c.dialled(l, err)
 	}
 }

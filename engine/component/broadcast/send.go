@@ -14,7 +14,6 @@ import (
 // A dial is a contact that is being dialled, with what waits for it. It belongs to the home loop.
 type dial struct {
 	to      *skad.Contact
-	next    int // which of its addresses comes next
 	waiting []parcel
 }
 
@@ -52,6 +51,9 @@ func (c *Component) fail(to *skad.Contact, id spread.MessageID) {
 // errDials says that no more contacts can be dialled, or no more be kept for them.
 var errDials = errors.New("broadcast: too many dials")
 
+// errNoAddress says that a contact names none that may be dialled.
+var errNoAddress = errors.New("broadcast: a contact without an address")
+
 // dial has the encoded message wait for a connection.
 func (c *Component) dial(to *skad.Contact, id identity.ID, m *spread.Message) error {
 	d := c.dials[id]
@@ -61,7 +63,7 @@ func (c *Component) dial(to *skad.Contact, id identity.ID, m *spread.Message) er
 	if d == nil {
 		d = &dial{to: to}
 		c.dials[id] = d
-		if err := c.dialNext(d); err != nil {
+		if err := c.reach(d); err != nil {
 			delete(c.dials, id)
 			return err
 		}
@@ -71,36 +73,27 @@ func (c *Component) dial(to *skad.Contact, id identity.ID, m *spread.Message) er
 	return nil
 }
 
-// dialNext tries to reach the contact: by Config.Connect, or at its next address.
-func (c *Component) dialNext(d *dial) error {
+// reach connects to the contact: by Config.Connect, or at whichever of its addresses leads to it.
+func (c *Component) reach(d *dial) error {
 	ended := func(p *engine.PeerClient, err error) {
 		c.inbox.put(item{kind: dialled, peer: p, dial: d, err: err})
 		c.task.Wake()
 	}
-	err := errors.New("broadcast: no address left")
-	for d.next < len(d.to.Addrs) {
-		addr := d.to.Addrs[d.next]
-		d.next++
-		c.counts.dials++
-		if c.cfg.Connect != nil {
-			d.next = len(d.to.Addrs) // it tries them all
-			return c.cfg.Connect(d.to, ended)
-		}
-		if err = c.net.DialAsync(engine.Target{Addr: addr, ID: d.to.ID.Identity()}, ended); err == nil {
-			return nil
-		}
+	if len(d.to.Addrs) == 0 {
+		return errNoAddress
 	}
-	return err
+	c.counts.dials++
+	if c.cfg.Connect != nil {
+		return c.cfg.Connect(d.to, ended)
+	}
+	return c.net.DialNodeAsync(d.to.ID.Identity(), d.to.Addrs, ended)
 }
 
-// dialEnded sends what has waited, or tries the next address, or gives up.
+// dialEnded sends what has waited, or gives it up.
 func (c *Component) dialEnded(i *item) {
 	d := i.dial
 	if i.err != nil {
 		c.counts.dialsFailed++
-		if c.dialNext(d) == nil {
-			return
-		}
 	}
 	delete(c.dials, d.to.ID.Identity())
 	for _, w := range d.waiting {
