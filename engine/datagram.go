@@ -119,13 +119,82 @@ func uncreditedOf(plain []byte) []byte {
 func (p *PeerClient) greetedAgain(msg []byte) {
 	switch g := p.greet; {
 	case p.state() == stateHandshaking && g.busy:
+		g.keep(msg)
 	case p.state() == stateHandshaking && bytes.Equal(msg, g.answered):
 		p.writeGreeting(g.answer)
+	case p.state() == stateHandshaking && g.answered != nil && g.dial == nil && g.machine.Hello(msg):
+		p.begunAgain(msg)
 	case p.state() == stateHandshaking:
+		g.tried = 0
 		p.step(bytes.Clone(msg))
 	case p.state() == stateOpen && !p.dialled && p.dg.window.Next == 0: // our first record has been lost
 		p.sendReceipt()
 	}
+}
+
+// keep keeps a message that has come while a worker is busy, unless it has come before: then it will come again.
+func (g *greeting) keep(msg []byte) {
+	known := len(g.kept) >= keptLimit || bytes.Equal(msg, g.judged) || bytes.Equal(msg, g.answered)
+	for _, a := range g.others {
+		known = known || bytes.Equal(msg, a.answered)
+	}
+	for _, k := range g.kept {
+		known = known || bytes.Equal(msg, k)
+	}
+	if !known {
+		g.kept = append(g.kept, bytes.Clone(msg))
+	}
+}
+
+// keptGreeting takes what has come while a worker was busy: with somebody else's message, it may be.
+func (p *PeerClient) keptGreeting() {
+	if g := p.greet; g != nil && !g.busy && len(g.kept) > 0 {
+		msg := g.kept[0]
+		g.kept = g.kept[1:]
+		p.greetedAgain(msg)
+		p.keptGreeting()
+	}
+}
+
+// begunAgain takes a message 1 that is not the one that was answered. One of them is the initiator's, the other one somebody's
+// who has seen its cookie and was faster: which is which shows in message 3, so each is answered.
+func (p *PeerClient) begunAgain(msg []byte) {
+	g := p.greet
+	for i := range g.others {
+		if bytes.Equal(msg, g.others[i].answered) {
+			g.attempt, g.others[i] = g.others[i], g.attempt
+			p.writeGreeting(g.answer)
+			return
+		}
+	}
+	if len(g.others) >= attemptsLimit-1 {
+		p.loop.received.dropped++
+		return
+	}
+	g.others = append(g.others, g.attempt)
+	g.attempt, g.tried = attempt{}, len(g.others) // what is wrong with this one is not tried with others
+	p.step(bytes.Clone(msg))
+}
+
+// otherwise goes on with another attempt where a message did not fit the one it was tried with, and reports whether there is one.
+// An attempt that has failed for good is forgotten, as long as there are others.
+func (p *PeerClient) otherwise() bool {
+	g := p.greet
+	last := len(g.others) - 1
+	switch {
+	case last < 0 || g.machine == nil:
+		return false
+	case g.machine.Over() || g.answered == nil:
+		g.attempt, g.others = g.others[last], g.others[:last]
+		p.loop.received.dropped++
+		return true
+	case g.tried > last:
+		return false
+	}
+	g.attempt, g.others[g.tried] = g.others[g.tried], g.attempt
+	g.tried++
+	p.step(g.judged)
+	return true
 }
 
 // repeatGreeting has the initiator send its last handshake message until something comes back. The responder answers what

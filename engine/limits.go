@@ -118,6 +118,13 @@ const (
 	// greetEvery, and it is there on most paths.
 	doubtAfter = time.Second
 
+	// attemptsLimit bounds the first messages with different keys that one cookie may come with. The initiator's is one; each costs
+	// what a handshake does, and 6 KiB.
+	attemptsLimit = 4
+
+	// keptLimit bounds the handshake messages of a link that wait for a worker to be done with the one before: 10 KiB.
+	keptLimit = 8
+
 	// goodbyeCut is after how many unanswered goodbyes what is still queued is given up: 1 s of the 2 s that a node lingers.
 	goodbyeCut = 5
 

@@ -34,21 +34,29 @@ import (
 // A greeting is what a connection needs until it is open. It belongs to the peer's loop; the machine to the worker while
 // busy is set.
 type greeting struct {
-	cut     session.Greeter
-	machine *handshake.Machine
-	timer   timer.Timer
-	until   time.Duration       // when its time is over
-	dial    *dialing            // nil: accepted
-	busy    bool                // a worker computes
-	linked  *identity.PublicKey // the key that the link has proven of its other end; nil: it proves nothing
-	lossy   bool                // over datagrams
+	cut    session.Greeter
+	timer  timer.Timer
+	until  time.Duration       // when its time is over
+	dial   *dialing            // nil: accepted
+	busy   bool                // a worker computes
+	linked *identity.PublicKey // the key that the link has proven of its other end; nil: it proves nothing
+	lossy  bool                // over datagrams
 
 	// Over datagrams.
-	judged   []byte      // the message that a worker looks at
-	answered []byte      // the last one that was the peer's
-	answer   []byte      // the last message that was sent
-	again    timer.Timer // sends it again
-	doubt    error       // somebody has answered who is not the one; nil: nobody
+	judged  []byte      // the message that a worker looks at
+	attempt             // the one that came last
+	others  []attempt   // of a responder that has been shown more than one message 1
+	tried   int         // of others, with the message that is being judged
+	kept    [][]byte    // have come while a worker was busy; at most keptLimit
+	again   timer.Timer // sends the last answer again
+	doubt   error       // somebody has answered who is not the one; nil: nobody
+}
+
+// An attempt is one run of the handshake. Over a stream there is one.
+type attempt struct {
+	machine  *handshake.Machine
+	answered []byte // over datagrams: the last message that was the peer's
+	answer   []byte // and what was said to it
 }
 
 // speaks reports whether it is this side that sends the first message: the initiator, or over a link that proves keys the
@@ -142,7 +150,11 @@ func (p *PeerClient) stepped(out []byte, err error) {
 	}
 	g := p.greet
 	g.busy = false
+	defer p.keptGreeting()
 	if err != nil {
+		if p.otherwise() {
+			return
+		}
 		if g.lossy && g.machine != nil && !g.machine.Over() {
 			p.doubted(err)
 			return
@@ -151,7 +163,7 @@ func (p *PeerClient) stepped(out []byte, err error) {
 		p.end(&Fault{Peers, Close, CodeProtocol, greetError(err)})
 		return
 	}
-	g.answered = g.judged
+	g.answered, g.tried = g.judged, 0
 	if !g.machine.Done() {
 		p.writeGreeting(out)
 		if p.state() == stateHandshaking {

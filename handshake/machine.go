@@ -107,6 +107,9 @@ func (m *Machine) Observe(a transport.Addr) { m.observed = a }
 // error and leaves the handshake where it was. Before the first Receive. Over is then what tells whether an error has ended it.
 func (m *Machine) Lossy() { m.lossy = true }
 
+// Hello reports whether msg may be somebody's message 1, in the network of this machine. Whose, it does not say.
+func (m *Machine) Hello(msg []byte) bool { return checkHello(msg, networkTag(m.c.prologue())) == nil }
+
 // Over reports whether the handshake is done or has failed.
 func (m *Machine) Over() bool { return m.state == done || m.state == failed }
 
