@@ -467,3 +467,21 @@ func TestConfig(t *testing.T) {
 		t.Errorf("two problems are reported as %v", err)
 	}
 }
+
+// An address that does not answer does not keep the peer from being dialled at the next one.
+func TestDeadAddressFirst(t *testing.T) {
+	sim := simnet.New(1, simnet.Weather{})
+	a, b, gone := start(t, sim, 1, 1, config()), start(t, sim, 2, 1, nil), start(t, sim, 3, 1, nil)
+	hole := gone.Addrs()[0]
+	gone.host.Vanish()
+	gone.dead = true
+	for _, at := range []transport.Addr{hole, b.Addrs()[0]} {
+		if err := a.back.Enable(engine.Target{ID: b.ID(), Addr: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.until("the peer", time.Second, func() bool { return a.connected(b) })
+	if s := a.back.Stats(); s.Dials != 1 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+}

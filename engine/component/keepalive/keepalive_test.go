@@ -127,6 +127,11 @@ func TestIdle(t *testing.T) {
 	if sb.asked < least || sb.asked > most || sa.told != sb.asked {
 		t.Errorf("%d questions and %d answers in %v, want %d to %d of each", sb.asked, sa.told, span, least, most)
 	}
+	for code, want := range map[opcode.Opcode]int{opcode.KeepaliveCode: sb.asked, opcode.KeepaliveResponseCode: 0} {
+		if got := sb.up.Network().Stats().Opcodes[code].MessagesIn; got != int64(want) {
+			t.Errorf("%d messages of %v are counted, want %d", got, code, want)
+		}
+	}
 	if rtt := sa.up.RTT(); rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
 		t.Errorf("the round trip is measured as %v, it is 20 ms", rtt)
 	}
