@@ -33,6 +33,7 @@ var floors = map[string]floor{
 	"engine/transport/transporttest": {1, nil},
 	"engine/transport/datagram":      {1, nil},
 	"engine/lab":                     {1, nil}, // for tests
+	"engine/worker":                  {1, []string{"golang.org/x/sys/unix"}},
 
 	// 2: protocols without sockets, and transports, which have nothing else.
 	"handshake":                 {2, []string{"github.com/cloudflare/circl/dh/x25519", "github.com/flynn/noise"}}, // the latter in tests only
@@ -41,7 +42,7 @@ var floors = map[string]floor{
 	"engine/transport/udpio":    {2, []string{"golang.org/x/sys/unix"}},
 	"engine/transport/quicio":   {2, []string{"github.com/quic-go/quic-go"}},
 	"engine/transport/simnet":   {2, nil},
-	"engine/transport/shared":   {2, []string{"golang.org/x/sys/unix"}},
+	"engine/transport/shared":   {2, nil},
 	"engine/transport/postloop": {1, nil},
 
 	// 3: what stands between a protocol and the engine.

@@ -226,6 +226,22 @@ func (l *loop) post(f func()) bool {
 	return true
 }
 
+// PostAll is post for several, with one waking: what workers bring back.
+func (l *loop) PostAll(fs []func()) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.commands = append(l.commands, fs...)
+	wake := !l.running && !l.woken
+	l.woken = l.woken || wake
+	l.mu.Unlock()
+	if wake {
+		l.port.Wake()
+	}
+}
+
 // schedule has p flushed by the loop. Any goroutine; the caller has just become the owner of p's flush and hands it on.
 func (l *loop) schedule(p *PeerClient) {
 	l.mu.Lock()

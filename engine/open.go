@@ -107,11 +107,11 @@ func (p *PeerClient) step(msg []byte) {
 	now := p.loop.now
 	cfg := p.net.ownRaw.Load()
 	seen := p.link.Remote()
-	work := func() {
+	work := func() (then func()) {
 		out, err := g.compute(cfg, now, seen, msg)
-		p.loop.post(func() { p.stepped(out, err) })
+		return func() { p.stepped(out, err) }
 	}
-	if !p.net.workers.try(work) {
+	if !p.net.workers.try(p.loop, work) {
 		p.net.counts.shed.Add(1)
 		p.end(&Fault{Ours, Close, CodeFull, ErrBusy})
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/worker"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -101,11 +102,11 @@ func (n *Network) transportOf(p transport.Proto) (transport.Transport, error) {
 func (n *Network) startWorkers() {
 	for _, s := range n.sinks {
 		if o, ok := s.under.(transport.Offloader); ok {
-			n.workers = offloaded(o)
+			n.workers = &workers{offload: o}
 			return
 		}
 	}
-	n.workers = startWorkers(n.cfg.HandshakeWorkers, n.cfg.HandshakeQueue)
+	n.workers = &workers{own: worker.Start(n.cfg.HandshakeWorkers, n.cfg.HandshakeQueue)}
 }
 
 // startTransports starts all of them, each on the addresses it serves, or none. bound is in the order of Config.Listen.

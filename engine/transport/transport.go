@@ -68,6 +68,16 @@ type Offloader interface {
 	Offload(task func()) bool
 }
 
+// A Returner is an Offloader that also brings results back, those of several tasks together, since each waking of a loop costs
+// two thread switches: one that serves very many nodes.
+type Returner interface {
+	Offloader
+
+	// OffloadTo arranges for task to run later, off any loop, and after it what it returns, which posts a result to a loop of
+	// the engine whose port is lp: soon, on any goroutine. It reports false if too much is waiting, or it is stopped.
+	OffloadTo(lp Loop, task func() (then func())) bool
+}
+
 // A Prover is a Transport that seals what its links carry and proves who is at their ends. Each of its links is a ProvenLink;
 // one that is not is refused.
 type Prover interface {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine/timer"
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/worker"
 )
 
 // ErrListen is returned by Start when a Port is asked to listen where the Hub does not, or where another Port does.
@@ -38,10 +39,7 @@ type Hub struct {
 	under transport.Transport
 	loops []*hubLoop
 	bound []transport.Addr
-	tasks chan func()
-	quit  chan struct{}
-	done  sync.WaitGroup
-	once  sync.Once
+	crew  *worker.Crew
 
 	mu        sync.Mutex
 	listeners map[transport.Addr]*Port // under mu
@@ -60,7 +58,7 @@ func New(under transport.Transport, workers int, listen ...transport.Addr) (*Hub
 	if _, ok := under.(transport.Prover); ok {
 		return nil, ErrProver
 	}
-	h := &Hub{under: under, tasks: make(chan func(), taskLimit), quit: make(chan struct{}), listeners: map[transport.Addr]*Port{}}
+	h := &Hub{under: under, listeners: map[transport.Addr]*Port{}}
 	var err error
 	if h.bound, err = under.Start((*sink)(h), listen); err != nil {
 		return nil, err
@@ -71,10 +69,7 @@ func New(under transport.Transport, workers int, listen ...transport.Addr) (*Hub
 	if workers <= 0 {
 		workers = runtime.NumCPU()
 	}
-	for range workers {
-		h.done.Add(1)
-		go h.work()
-	}
+	h.crew = worker.Start(workers, taskLimit)
 	return h, nil
 }
 
@@ -106,26 +101,10 @@ func (h *Hub) listener(at transport.Addr) *Port {
 	return h.listeners[at]
 }
 
-// work is a worker, on a thread of its own that ends with it.
-func (h *Hub) work() {
-	defer h.done.Done()
-	runtime.LockOSThread()
-	lowerPriority()
-	for {
-		select {
-		case f := <-h.tasks:
-			f()
-		case <-h.quit:
-			return
-		}
-	}
-}
-
 // Close ends the transport and the workers.
 func (h *Hub) Close() error {
 	err := h.under.Stop()
-	h.once.Do(func() { close(h.quit) })
-	h.done.Wait()
+	h.crew.Stop()
 	return err
 }
 
@@ -134,14 +113,44 @@ type hubLoop struct {
 	real  transport.Loop
 	wheel *timer.Wheel // the Ports' alarms; owned by the loop
 
-	mu    sync.Mutex
-	wants []*portLoop // asked for a turn; under mu
-	spare []*portLoop // owned by the loop
+	mu      sync.Mutex
+	results []func()    // what workers have brought back; under mu
+	taking  bool        // results are being run, and wants will be looked at after them; under mu
+	wants   []*portLoop // asked for a turn; under mu
+
+	// Owned by the loop.
+	spare        []*portLoop
+	spareResults []func()
+}
+
+// PostAll takes results of the workers. Each is a post to a loop of some Port's engine; made in a turn of the loop, they wake it
+// no further.
+func (l *hubLoop) PostAll(fs []func()) {
+	l.mu.Lock()
+	l.results = append(l.results, fs...)
+	l.mu.Unlock()
+	l.real.Wake()
+}
+
+// takeResults passes on what workers have brought back.
+func (l *hubLoop) takeResults() {
+	l.mu.Lock()
+	results := l.results
+	l.results = l.spareResults[:0]
+	l.taking = true
+	l.mu.Unlock()
+	for i, f := range results {
+		results[i] = nil
+		f()
+	}
+	l.spareResults = results[:0]
 }
 
 // turn gives their turns to the Ports that asked, and to those whose alarm is due.
 func (l *hubLoop) turn() {
+	l.takeResults()
 	l.mu.Lock()
+	l.taking = false
 	wants := l.wants
 	l.wants = l.spare[:0]
 	for _, p := range wants {
@@ -165,7 +174,7 @@ func (l *hubLoop) arm() {
 	l.real.WakeAt(transport.Never)
 }
 
-// A Port is one node's share of a Hub. It is a transport.Transport and a transport.Offloader.
+// A Port is one node's share of a Hub. It is a transport.Transport and a transport.Returner.
 type Port struct {
 	hub   *Hub
 	sink  transport.Sink
@@ -179,7 +188,7 @@ type Port struct {
 
 var (
 	_ transport.Transport = (*Port)(nil)
-	_ transport.Offloader = (*Port)(nil)
+	_ transport.Returner  = (*Port)(nil)
 )
 
 // Port returns a transport for one more node.
@@ -226,12 +235,16 @@ func (p *Port) Dial(ctx context.Context, to transport.Addr, tag any) {
 
 // Offload implements transport.Offloader with the Hub's workers.
 func (p *Port) Offload(task func()) bool {
-	select {
-	case p.hub.tasks <- task:
-		return true
-	default:
-		return false
+	return p.hub.crew.Try(nil, func() func() { task(); return nil })
+}
+
+// OffloadTo implements transport.Returner. A loop that is not the Hub's, one that rides on another transport of the node, gets
+// its results one by one.
+func (p *Port) OffloadTo(lp transport.Loop, task func() (then func())) bool {
+	if own, ok := lp.(*portLoop); ok {
+		return p.hub.crew.Try(own.hub, task)
 	}
+	return p.Offload(func() { task()() })
 }
 
 // Stop implements transport.Transport: it closes this Port's links and returns when the last is gone.
@@ -279,12 +292,13 @@ func (l *portLoop) Wake() {
 	h := l.hub
 	h.mu.Lock()
 	fresh := !l.wanted
+	ring := fresh && !h.taking
 	if fresh {
 		l.wanted = true
 		h.wants = append(h.wants, l)
 	}
 	h.mu.Unlock()
-	if fresh {
+	if ring {
 		h.real.Wake()
 	}
 }

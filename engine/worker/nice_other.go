@@ -1,6 +1,6 @@
 //go:build !linux
 
-package engine
+package worker
 
 // lowerPriority does nothing where a priority belongs to the whole process.
 func lowerPriority() {}
