@@ -8,7 +8,7 @@ import (
 )
 
 // What workers compute for many Ports comes back once each; and the turn that a result asks for comes, to the Port that asked,
-// although the loop is having a turn for the results then.
+// although the loop is having a turn for the results then. So does one that is asked for from outside after that.
 func TestResults(t *testing.T) {
 	h := hub(t)
 	const ports, each = 20, 30
@@ -25,12 +25,15 @@ func TestResults(t *testing.T) {
 			asked = append(asked, r)
 		}
 		for n, r := range asked {
-			if lp := wait(t, "a turn", r.turns); lp.Index() != (n+round)%2 {
+			lp := wait(t, "a turn", r.turns)
+			if lp.Index() != (n+round)%2 {
 				t.Fatalf("port %d: the turn is loop %d's", n, lp.Index())
 			}
 			if got := back[n].Load(); got != 1 {
 				t.Fatalf("port %d: its result came back %d times", n, got)
 			}
+			lp.Wake()
+			wait(t, "another turn", r.turns)
 		}
 	}
 }
