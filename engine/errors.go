@@ -28,6 +28,7 @@ var (
 	ErrOnLoop           = errors.New("engine: a call that waits was made on an event loop")
 	ErrTooManyRequests  = errors.New("engine: too many requests of this peer are unanswered")
 	ErrGateTimeout      = errors.New("engine: a receive gate was held too long")
+	ErrSlowPeer         = errors.New("engine: memory is short, and this peer keeps much of it")
 	ErrBusy             = errors.New("engine: busy") // the peer has a gate, or moves, or too many handshakes wait
 	ErrUnreliable       = errors.New("engine: a connection over datagrams carries no stream")
 	ErrNotRequest       = errors.New("engine: this message cannot be replied to")

@@ -38,6 +38,7 @@ func (p *PeerClient) flush() {
 		p.net.counts.bytesOut.Add(int64(n))
 		written += n
 		o.ready = o.ready[n:]
+		o.ahead.Store(int64(len(o.ready)))
 		if err != nil {
 			p.park()
 			p.link.Close()

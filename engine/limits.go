@@ -191,6 +191,17 @@ const (
 	libraryOpcodes = 40
 	firstOpcodes   = 1024
 
+	// relieveShare: from three quarters of Config.Memory on those are closed who keep much of it and move little. The sends of all
+	// others fail at seven eighths.
+	relieveShare = 4
+
+	// relieveEvery is how often a loop then looks, relieveLeast the least that is worth closing a peer for: with less, all of
+	// PeersDefault keep a quarter of the memory. relieveWithin is how soon what is kept has to be gone at the pace at which it
+	// goes: the whole send buffer at 1 Mbit/s.
+	relieveEvery  = time.Second
+	relieveLeast  = 4 << 10
+	relieveWithin = 8 * time.Second
+
 	// compressFrom is the smallest message that is worth compressing: below it S2 saves less than a fifth of a kilobyte of
 	// text, for a microsecond. compressGain: what does not get smaller by an eighth is sent as it is.
 	compressFrom = 1 << 10

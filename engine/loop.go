@@ -24,29 +24,30 @@ type loop struct {
 
 	// Owned by the loop. What every event needs comes first: a process may have very many nodes, and then their loops are as
 	// cold as their peers.
-	now      time.Duration // of the current event
-	began    time.Duration // when the current event began
-	alarmAt  time.Duration // what the transport's alarm is set to
-	sweepAt  time.Duration // when the next sweep is due; Never: none is
-	lookAt   time.Duration // when it looks for the silent; Never: nobody is to be looked at
-	depth    int           // of events within events
-	handler  *slot         // whose code ran last during this event
-	warm     peerList      // peers that hold ciphers or buffers, oldest use first
-	held     int           // bytes of the message being handled that are consumed when that is done
-	plain    bool          // nothing but components waits for the messages of the peer that is being served
-	foreign  bool          // a component's code has run during this event
-	woke     int           // waiting goroutines woken during this event
-	inside   bool          // a component's code runs now: handler's
-	frame    framing.Frame // being delivered
-	received tally
-	opcodes  opcodeTally      // messages of this event
-	health   loopHealth       // written by the loop, read by anybody
-	ctx      ComponentContext // lent to Receive, one message at a time
-	packed   []byte           // the message being handled as it came, if that was compressed
-	refusal  error            // what a component has refused the last message with, if it has; only looked at by ackable
-	peers    []*PeerClient    // open ones, in no order; peer.index is the place
-	cursor   int              // where the sweep goes on
-	hearing  hearing          // when it could not hear
+	now       time.Duration // of the current event
+	began     time.Duration // when the current event began
+	alarmAt   time.Duration // what the transport's alarm is set to
+	sweepAt   time.Duration // when the next sweep is due; Never: none is
+	lookAt    time.Duration // when it looks for the silent; Never: nobody is to be looked at
+	relieveAt time.Duration // when relieve looks again who keeps memory
+	depth     int           // of events within events
+	handler   *slot         // whose code ran last during this event
+	warm      peerList      // peers that hold ciphers or buffers, oldest use first
+	held      int           // bytes of the message being handled that are consumed when that is done
+	plain     bool          // nothing but components waits for the messages of the peer that is being served
+	foreign   bool          // a component's code has run during this event
+	woke      int           // waiting goroutines woken during this event
+	inside    bool          // a component's code runs now: handler's
+	frame     framing.Frame // being delivered
+	received  tally
+	opcodes   opcodeTally      // messages of this event
+	health    loopHealth       // written by the loop, read by anybody
+	ctx       ComponentContext // lent to Receive, one message at a time
+	packed    []byte           // the message being handled as it came, if that was compressed
+	refusal   error            // what a component has refused the last message with, if it has; only looked at by ackable
+	peers     []*PeerClient    // open ones, in no order; peer.index is the place
+	cursor    int              // where the sweep goes on
+	hearing   hearing          // when it could not hear
 
 	spare      []*PeerClient // the dirty list that is not in use
 	spareTasks []func()

@@ -277,6 +277,7 @@ type inbound struct {
 	begun     uint32      // which record the timer is about
 
 	unfinished timer.Timer // of the messages that have begun to arrive in fragments
+	pace       pace        // see relieve
 }
 
 // inbound returns p.in, making it if need be. Whoever calls it is about to make this peer's messages special.

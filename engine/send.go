@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
@@ -75,11 +76,14 @@ type outbound struct {
 	short    bool          // the kernel's queue is being kept short; the flush's
 	ready    []byte        // sealed and not written: a part of one of memory, or preface and the first records; the flush's
 	lanes    [laneCount]session.Batch
+	pace     pace // see relieve
 
 	// Owned by the flush.
 	taken  [laneCount][]byte // taken from the lane and not sealed yet
 	memory [laneCount][]byte // what taken is the rest of
 	spare  [laneCount][]byte // written, for the lane to take when it is taken next
+
+	ahead atomic.Int64 // bytes of ready; written by the flush, read by anybody
 
 	goodbye goodbyeFrame  // the last thing to say, after what is queued
 	room    chan struct{} // closed when there is room; nil while nobody waits
@@ -100,6 +104,7 @@ func (o *outbound) busy() bool {
 func (p *PeerClient) outboundLocked() *outbound {
 	if p.send.out == nil {
 		p.send.out = &outbound{depth: min(sendBufferFirst, p.net.cfg.SendBuffer)}
+		p.send.out.lanes[laneControl].SetWhole()
 		if p.dg != nil {
 			p.send.out.lanes[laneControl].SetDatagrams(p.dg.link.DatagramLimit())
 		}

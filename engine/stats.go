@@ -34,6 +34,8 @@ type Stats struct {
 	FaultsOurs  int64 // because of a limit or a bug of this node
 	FaultsPath  int64 // because of the network between
 
+	Relieved int64 // peers closed because memory was short and they kept much of it: ErrSlowPeer
+
 	Panics        int64 // of components
 	SlowTurns     int64 // events that held a loop for more than 10 ms
 	EventsDropped int64 // that subscribers were too slow for
@@ -64,7 +66,7 @@ type counts struct {
 	reasons [int(CodeInternal) + 2]atomic.Int64
 	panics  atomic.Int64
 
-	slowTurns atomic.Int64
+	slowTurns, relieved atomic.Int64
 }
 
 // fault counts by whose fault it was; what a component invents is ours.
@@ -112,7 +114,7 @@ func (n *Network) Stats() Stats {
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), FramesIn: c.frames.Load(), MessagesIn: c.messages.Load(),
 		Unhandled: c.unhandled.Load(), Unknown: c.unknown.Load(), Undecodable: c.undecodable.Load(), Orphans: c.orphans.Load(), Dropped: c.dropped.Load(),
 		FaultsOurs: c.faults[Ours].Load(), FaultsPeers: c.faults[Peers].Load(), FaultsPath: c.faults[Path].Load(),
-		Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
+		Relieved: c.relieved.Load(), Panics: c.panics.Load(), SlowTurns: c.slowTurns.Load(), EventsDropped: n.events.lost(),
 		BufferBytes: n.bufs.Lent(), BufferLimit: n.bufs.Limit(),
 		ClosedFor: map[Code]int64{}, Components: map[string]ComponentStats{}, Opcodes: n.opcodes.read(),
 		Tasks: n.tasks.stats(),

@@ -24,6 +24,7 @@ func (l *loop) sweep() {
 		l.listen()
 		l.look()
 	}
+	l.relieve()
 	l.sweepAt = transport.Never
 	l.planLook(looks)
 	if p := l.warm.oldest(); p != nil {

@@ -130,7 +130,7 @@ func (p *Page) state(ctx context.Context) state {
 		Trouble: []counter{{"refused by a limit", s.Refused}, {"duplicates", s.Duplicates}, {"handshakes failed", s.HandshakesFailed},
 			{"handshakes shed", s.HandshakesShed}, {"faults of peers", s.FaultsPeers}, {"faults of ours", s.FaultsOurs}, {"faults of the path", s.FaultsPath},
 			{"unhandled", s.Unhandled}, {"unknown", s.Unknown}, {"undecodable", s.Undecodable}, {"orphans", s.Orphans},
-			{"panics", s.Panics}, {"slow turns", s.SlowTurns}, {"events dropped", s.EventsDropped}},
+			{"relieved", s.Relieved}, {"panics", s.Panics}, {"slow turns", s.SlowTurns}, {"events dropped", s.EventsDropped}},
 		Limits: []limit{{"peers", int64(s.Peers), int64(limits.All), false}, {"inbound peers", int64(s.Inbound), int64(limits.Inbound), false},
 			{"half open", int64(s.HalfOpen), int64(limits.HalfOpen), false}, {"buffers", s.BufferBytes, s.BufferLimit, true}},
 	}

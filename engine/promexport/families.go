@@ -86,6 +86,7 @@ var families = []family{
 	counter("faults_total", "Connections ended by a fault, by whose it was.", func(v *view) []sample {
 		return split("peer", v.FaultsPeers, "ours", v.FaultsOurs, "path", v.FaultsPath)
 	}, "whose"),
+	counter("relieved_total", "Peers closed because memory was short and they kept much of it.", one(func(v *view) int64 { return v.Relieved })),
 	counter("slow_turns_total", "Events that held a loop for more than 10 ms.", one(func(v *view) int64 { return v.SlowTurns })),
 	counter("events_dropped_total", "Events that subscribers were too slow for.", one(func(v *view) int64 { return v.EventsDropped })),
 	gauge("buffer_bytes", "Bytes of all buffers that are lent.", one(func(v *view) int64 { return v.BufferBytes })),

@@ -50,11 +50,7 @@ func (s *Buffers) Release(n int) { s.out.Add(-int64(n)) }
 
 // Get lends an empty slice with room for at least n bytes. It must be given back with Put by its present capacity.
 func (s *Buffers) Get(n int) ([]byte, error) {
-	c := classOf(n)
-	size := 1 << c
-	if c > largestClass {
-		size = n
-	}
+	c, size := classOf(n), sizeOf(n)
 	if err := s.Reserve(size); err != nil {
 		return nil, err
 	}
@@ -86,6 +82,19 @@ func (s *Buffers) Put(b []byte) {
 	}
 }
 
+// sendShare is the part of the limit that what waits to be sent may not take: an eighth. Without it peers that do not read could
+// have those closed whose records arrive in parts.
+const sendShare = 8
+
+// GrowToSend is Grow for what waits to be sent, which leaves an eighth of the limit to what arrives and to what keeps
+// connections going.
+func (s *Buffers) GrowToSend(b []byte, n int) ([]byte, error) {
+	if cap(b)-len(b) < n && s.out.Load()+int64(sizeOf(max(len(b)+n, 2*cap(b)))) > s.limit-s.limit/sendShare {
+		return b, ErrMemory
+	}
+	return s.Grow(b, n)
+}
+
 // Grow returns b with room for n more bytes: b itself, or a larger slice with the same content (b is given back).
 // If the limit forbids it b stays as it is.
 func (s *Buffers) Grow(b []byte, n int) ([]byte, error) {
@@ -103,4 +112,12 @@ func (s *Buffers) Grow(b []byte, n int) ([]byte, error) {
 
 func classOf(n int) int {
 	return max(smallestClass, bits.Len(uint(max(n, 1)-1)))
+}
+
+// sizeOf is what a buffer for n bytes takes.
+func sizeOf(n int) int {
+	if c := classOf(n); c <= largestClass {
+		return 1 << c
+	}
+	return n
 }

@@ -20,6 +20,23 @@ type Batch struct {
 	open  int    // where the record that still gathers begins, plus one; 0: none
 	room  int    // up to where Add may fill buf; 0: no record gathers
 	limit int    // bytes of frames in a datagram; 0: a stream
+	whole bool   // may use all of the memory: see Buffers.GrowToSend
+}
+
+// SetWhole says that the batch keeps connections going, so that all of the memory is for it.
+func (b *Batch) SetWhole() { b.whole = true }
+
+// Held is how many bytes of memory the batch holds.
+func (b *Batch) Held() int { return cap(b.buf) }
+
+// grow makes room for n more bytes.
+func (b *Batch) grow(bufs *Buffers, n int) (err error) {
+	if b.whole {
+		b.buf, err = bufs.Grow(b.buf, n)
+	} else {
+		b.buf, err = bufs.GrowToSend(b.buf, n)
+	}
+	return err
 }
 
 // Len is how many bytes the batch holds, headers and tags included.
@@ -55,8 +72,7 @@ func (b *Batch) Append(bufs *Buffers, op opcode.Opcode, flags framing.Flags, id 
 		room += head
 	}
 	if cap(b.buf)-len(b.buf) < room {
-		var err error
-		if b.buf, err = bufs.Grow(b.buf, room); err != nil {
+		if err := b.grow(bufs, room); err != nil {
 			return err
 		}
 	}
@@ -94,9 +110,7 @@ func (b *Batch) Take() []byte {
 // Reserve makes room for n bytes of payload and frame headers, so that the Appends that follow cannot fail.
 func (b *Batch) Reserve(bufs *Buffers, n int) error {
 	records := n/framing.RecordGather + 2
-	var err error
-	b.buf, err = bufs.Grow(b.buf, n+records*(framing.RecordHeaderSize+framing.TagSize))
-	return err
+	return b.grow(bufs, n+records*(framing.RecordHeaderSize+framing.TagSize))
 }
 
 // Reuse gives an empty batch memory that Take returned earlier. It reports whether the batch took it.

@@ -203,7 +203,7 @@ func TestSealWithinCredit(t *testing.T) {
 
 // Reserve promises that the Appends that follow do not fail, even with no memory left.
 func TestReserve(t *testing.T) {
-	bufs := NewBuffers(1 << 20)
+	bufs := NewBuffers(2 << 20)
 	var b Batch
 	const frames = 8
 	if err := b.Reserve(bufs, frames*(framing.FramePayloadLimit+framing.FrameHeaderSize)); err != nil {
@@ -220,6 +220,42 @@ func TestReserve(t *testing.T) {
 	}
 	if err := b.Append(bufs, 1000, 0, 1, make([]byte, 4*framing.FramePayloadLimit)[:framing.FramePayloadLimit]); !errors.Is(err, ErrMemory) && bufs.Lent() > bufs.Limit() {
 		t.Errorf("more than the limit is out: %v", err)
+	}
+}
+
+// What waits to be sent leaves an eighth of the memory to what arrives and to what keeps connections going.
+func TestSendShare(t *testing.T) {
+	const limit = 1 << 20
+	bufs := NewBuffers(limit)
+	var batches []*Batch
+	for {
+		var b Batch
+		if err := b.Append(bufs, 1000, 0, 0, make([]byte, 30<<10)); err != nil {
+			if !errors.Is(err, ErrMemory) || b.Held() != 0 {
+				t.Fatalf("%v, and %d bytes held", err, b.Held())
+			}
+			break
+		}
+		batches = append(batches, &b)
+	}
+	if lent := bufs.Lent(); lent != limit-limit/8 {
+		t.Errorf("what waits to be sent takes %d bytes of %d", lent, limit)
+	}
+	var control Batch
+	control.SetWhole()
+	if err := control.Append(bufs, 20, 0, 0, make([]byte, 8)); err != nil {
+		t.Errorf("what keeps a connection going: %v", err)
+	}
+	arriving, err := bufs.Grow(nil, 64<<10)
+	if err != nil {
+		t.Errorf("what arrives: %v", err)
+	}
+	for _, b := range append(batches, &control) {
+		b.Drop(bufs)
+	}
+	bufs.Put(arriving)
+	if lent := bufs.Lent(); lent != 0 {
+		t.Errorf("%d bytes are not given back", lent)
 	}
 }
 
