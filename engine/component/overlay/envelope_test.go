@@ -197,7 +197,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// The marks are of the last seenLimit messages, and no others.
+// Of origins that send alike the marks are of the last seenLimit messages, and no others.
 func TestMarks(t *testing.T) {
 	var s marks
 	for i := range uint64(3 * seenLimit) {
@@ -212,7 +212,7 @@ func TestMarks(t *testing.T) {
 			t.Fatalf("%d is known: %t", i, got)
 		}
 	}
-	if len(s.index) != seenLimit || len(s.ring) != seenLimit {
-		t.Errorf("%d indexed, %d in the ring", len(s.index), len(s.ring))
+	if len(s.index) != seenLimit || len(s.origins) != 7 {
+		t.Errorf("%d indexed, of %d origins", len(s.index), len(s.origins))
 	}
 }

@@ -34,8 +34,11 @@ const (
 	arrivalsLimit = 1024
 	arrivalsBytes = 4 << 20
 
-	// seenLimit bounds the messages that are recognised when they come again: 4096 of 80 bytes. A receipt that was lost
-	// brings the message again within seconds.
+	// arrivalsShare: of these one last hop may have an eighth, as many as there are neighbours.
+	arrivalsShare = 8
+
+	// seenLimit bounds the messages that are recognised when they come again: 4096 of 100 bytes. A receipt that was lost
+	// brings the message again within seconds. Who sends most has his own forgotten first.
 	seenLimit = 4096
 
 	// sentFor bounds how long a SendTo lasts whose context has no end.

@@ -106,8 +106,7 @@ type Component struct {
 
 	// Owned by the home loop.
 	over       bool
-	arrivals   []skad.Message   // whose way has ended here; Payload is ours
-	bytes      int              // of them
+	arrivals   arrivals
 	number     uint64           // of the next own message
 	sends      map[uint64]*send // by number
 	routes     map[uint64]*send // by the number that the core gave them
@@ -188,17 +187,15 @@ func (c *Component) Cleanup(*engine.Network) {
 func (c *Component) turn() {
 	until := c.loop.Now() + turnBudget
 	defer func() { // also if the application's code panics: the rest has to be done
-		if len(c.arrivals) > 0 {
+		if len(c.arrivals.list) > 0 {
 			c.task.Wake()
 		}
 	}()
-	for len(c.arrivals) > 0 && c.loop.Now() < until {
-		m := c.arrivals[0]
-		c.arrivals[0] = skad.Message{}
-		if c.arrivals = c.arrivals[1:]; len(c.arrivals) == 0 {
-			c.arrivals = nil
+	for c.loop.Now() < until {
+		m, ok := c.arrivals.take()
+		if !ok {
+			break
 		}
-		c.bytes -= len(m.Payload)
 		c.arrived(&m)
 	}
 	c.tend(c.loop.Now())

@@ -17,14 +17,10 @@ func (c *Component) acted(now time.Duration, a *skad.Action) {
 			c.end(s, nil)
 		}
 	case skad.ActionDeliver:
-		if len(c.arrivals) == arrivalsLimit || c.bytes+len(a.Message.Payload) > arrivalsBytes {
+		if !c.arrivals.put(a) {
 			c.ledger.set(func(s *Stats) { s.Flooded++ })
 			return
 		}
-		m := a.Message
-		m.Payload = append([]byte(nil), m.Payload...) // lent; and the application's code must not run in discovery's turn
-		c.arrivals = append(c.arrivals, m)
-		c.bytes += len(m.Payload)
 		c.task.Wake()
 	case skad.ActionRecord:
 		c.recordTold(a.To)
@@ -113,36 +109,4 @@ func (c *Component) acknowledge(of mark) {
 		}
 		_, _ = core.Route(now, of.origin, payload, c.cfg.Copies)
 	})
-}
-
-// A mark tells one message from all others.
-type mark struct {
-	origin skad.ID
-	number uint64
-}
-
-// marks are the last seenLimit messages that were delivered.
-type marks struct {
-	ring  []mark
-	next  int
-	index map[mark]struct{}
-}
-
-func (s *marks) has(m mark) bool {
-	_, ok := s.index[m]
-	return ok
-}
-
-func (s *marks) add(m mark) {
-	if s.index == nil {
-		s.index = map[mark]struct{}{}
-	}
-	if len(s.ring) < seenLimit {
-		s.ring = append(s.ring, m)
-	} else {
-		delete(s.index, s.ring[s.next])
-		s.ring[s.next] = m
-		s.next = (s.next + 1) % seenLimit
-	}
-	s.index[m] = struct{}{}
 }

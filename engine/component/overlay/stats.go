@@ -12,7 +12,7 @@ type Stats struct {
 	Duplicates    uint64 // messages that came again
 	Handed        uint64 // messages given to a connected node that is in nobody's table
 	Undeliverable uint64 // messages for a node that is not here: it has gone, or this node is not its neighbour
-	Flooded       uint64 // messages that found no room to wait in
+	Flooded       uint64 // messages that found no room to wait in, of all or of their last hop
 	Malformed     uint64 // routed messages that are not the component's
 	Forged        uint64 // messages that their origin has not signed, or without its proof of work
 	Neighbours    int    // how many closest nodes there are to be connected with
