@@ -36,6 +36,10 @@ type Gate struct {
 // sends in answer to what is sent after it cannot slip through. A peer has one gate at a time: ErrBusy;
 // it has none while the pair moves to another connection (MoveTo).
 //
+// Everything of the peer waits behind a locked gate, its Credit, Pongs and replies included. So between Receive and Unlock send
+// no more than the credit that is there (Config.ReceiveWindow of the other side, 1 MiB), and ask nothing: both would wait for
+// Unlock. Two peers that hold each other back do no harm beyond that.
+//
 // A gate that is locked for longer than Config.GateTimeout disconnects the peer with ErrGateTimeout; the end of the
 // connection ends the gate.
 func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*Gate, error) {

@@ -130,3 +130,34 @@ func (p *PeerClient) outboundQueued() (bytes int) {
 	}
 	return bytes
 }
+
+// Disconnect ends the connection that it is called on. The one that the pair moves to stays, whether the move is under way or
+// over, until it is ended itself.
+func TestDisconnectOfAMovedConnection(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		_, tr, old, fresh := relayedOnBench(t)
+		fresh.greet.timer.Fire = func(time.Duration) {}
+		if !old.moveTo(fresh, true) {
+			t.Fatal("not moved")
+		}
+		if ended {
+			old.left(&CloseError{Code: CodeReplaced, Remote: true})
+		}
+		old.Disconnect(CodeNone, "")
+		tr.turns()
+		if s := old.state(); s != stateDraining && s != stateClosed {
+			t.Errorf("ended before %t: the old connection is %v", ended, s)
+		}
+		if s, why := fresh.state(), fresh.CloseReason(); s != stateConfirming || why != nil {
+			t.Fatalf("ended before %t: the new connection is %v: %v", ended, s, why)
+		}
+		if fresh.link.(*benchLink).closed {
+			t.Error("its link is closed")
+		}
+		fresh.Disconnect(CodeNone, "")
+		tr.turns()
+		if fresh.CloseReason() == nil {
+			t.Error("the new connection cannot be ended itself")
+		}
+	}
+}
