@@ -6,18 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 )
 
 func TestMain(m *testing.M) {
 	// gnet keeps a pool of workers for the whole process; these two are its caretakers.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-		goleak.IgnoreTopFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
+	enginetest.VerifyMain(m)
 }
 
 // Every driver runs every scenario for a moment, and nothing is lost, doubled, altered or late. Rates are nobody's

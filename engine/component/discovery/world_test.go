@@ -14,6 +14,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
@@ -24,11 +25,8 @@ import (
 // TestMain fails when a goroutine is left behind; those of the reactor's dial pool, which is the process's, do not count,
 // nor does the writer of a simulated node that was killed: its process would have taken it along.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	enginetest.VerifyMain(m,
 		goleak.IgnoreAnyFunction("github.com/carrier-p2p/carrier/engine/component/discovery.(*Component).openStore.func2"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"),
 	)
 }
 
