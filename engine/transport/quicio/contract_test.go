@@ -19,6 +19,7 @@ const patience = 20 * time.Second
 func TestContract(t *testing.T) {
 	for name, cfg := range map[string]Config{"loops=1": {Loops: 1}, "loops=3": {Loops: 3}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits more than it works: for dials that nobody answers, and for closing connections
 			transporttest.Run(t, func(t testing.TB) *transporttest.Net {
 				silent := silentAddr(t)
 				return &transporttest.Net{

@@ -231,6 +231,7 @@ func TestHostileListener(t *testing.T) {
 // Who opens more streams than the one is cut off by QUIC's own limits, and who opens none, or says nonsense, has five
 // seconds. Others do not notice.
 func TestHostileStreams(t *testing.T) {
+	t.Parallel()
 	_, w, at := serve(t, Config{Loops: 1})
 	t.Run("many", func(t *testing.T) {
 		conn, err := attack(t, at, goodTLS(t), &quic.Config{})
@@ -291,6 +292,7 @@ func TestHostileStreams(t *testing.T) {
 // Handshakes that begin and go no further hold their places for a while and no longer; above the limit newcomers are refused,
 // and counted; all of it costs no link.
 func TestHostileHandshakes(t *testing.T) {
+	t.Parallel()
 	tr, w, at := serve(t, Config{Loops: 1, Handshakes: 8})
 	// A relay that swallows everything but the first datagrams of each client.
 	server, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(at.AddrPort))

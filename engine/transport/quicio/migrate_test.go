@@ -84,6 +84,7 @@ func (r *router) forget(t testing.TB) {
 
 // A peer whose address changes is the same link: nothing is lost, nobody is told, and its Remote stays what it was.
 func TestMigration(t *testing.T) {
+	t.Parallel()
 	_, w, at := serve(t, Config{Loops: 1})
 	r := newRouter(t, at)
 	tr, mine := withKey(t, Config{Loops: 1}), newWatcher()
