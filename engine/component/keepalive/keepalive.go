@@ -77,7 +77,7 @@ func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
 		p.Disconnect(engine.CodeTimeout, "silent for too long")
 		return
 	}
-	if !c.asks(p.Dialled(), silent) {
+	if !c.asks(p.Dialled(), silent, p.SilentFor()) {
 		return
 	}
 	var asked [8]byte
@@ -87,9 +87,14 @@ func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
 
 // asks reports whether this side asks at a look of the engine's: at the first two the side that dialled, then the two in turn. Were
 // both to ask at each, peers that a busy node is slow to answer would send it six times what they send when all is well, and it
-// would not recover.
-func (c *Component) asks(dialled bool, silent time.Duration) bool {
-	n := (silent - c.SilentAfter()) / max(c.SilentAfter()/3, look)
+// would not recover. For the same reason it is how long this node has listened that counts, silent, and not how long nothing has come, whole: while
+// it is behind with reading the answer may be there, and a second question is for nothing.
+func (c *Component) asks(dialled bool, silent, whole time.Duration) bool {
+	step := max(c.SilentAfter()/3, look)
+	n := (silent - c.SilentAfter()) / step
+	if silent < c.SilentAfter() || n == 0 {
+		return dialled && whole < c.SilentAfter()+step
+	}
 	return (n < 2 || n%2 == 1) == dialled
 }
 

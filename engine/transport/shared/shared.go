@@ -49,6 +49,10 @@ type Hub struct {
 // 4096 is more than the dials a process can have in flight.
 const taskLimit = 4096
 
+// alarmsPerTurn bounds the Ports whose alarms are due in one turn of a loop: at some 10 us each they are 5 ms, in which what comes for
+// all of them waits.
+const alarmsPerTurn = 512
+
 // ErrProver is returned by New for a transport that proves a node's key: it can have one node only.
 var ErrProver = errors.New("shared: a transport that proves its node's key cannot be shared")
 
@@ -162,7 +166,7 @@ func (l *hubLoop) turn() {
 		p.turn()
 	}
 	l.spare = wants[:0]
-	l.wheel.Advance(l.real.Now(), 1<<20)
+	l.wheel.Advance(l.real.Now(), alarmsPerTurn)
 	l.arm()
 }
 

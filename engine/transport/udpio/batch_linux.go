@@ -176,7 +176,7 @@ func (p *batchPort) wait(timeout time.Duration, take func(int, netip.AddrPort, [
 			room = p.flush() || room
 		}
 		if e.Events&^unix.EPOLLOUT != 0 {
-			more = p.in.receive(socks[e.Fd].fd, int(e.Fd), take) || more
+			more = p.in.drain(socks[e.Fd].fd, int(e.Fd), take) || more
 		}
 	}
 	return room, more, nil

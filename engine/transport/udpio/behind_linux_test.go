@@ -81,14 +81,14 @@ func TestMore(t *testing.T) {
 	p := boundPort(t)
 	defer p.close()
 	var what []string
-	for i := range receiveBatch + 1 { // no two of one size, which might come as one run
+	for i := range drainBatches*receiveBatch + 1 { // no two of one size, which might come as one run
 		what = append(what, string(make([]byte, i+1)))
 	}
 	send(t, p.local(0), what...)
 	for _, want := range []struct {
 		got  int
 		more bool
-	}{{receiveBatch, true}, {1, false}, {0, false}} {
+	}{{drainBatches * receiveBatch, true}, {1, false}, {0, false}} {
 		got := 0
 		_, more, err := p.wait(0, func(int, netip.AddrPort, []byte) { got++ })
 		p.end()

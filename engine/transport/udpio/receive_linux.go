@@ -10,7 +10,7 @@ import (
 
 // Path:   socket -> [recvmmsg] -> runs of datagrams -> Mux. Runs once per readable socket and turn.
 // Cost:   one system call for up to receiveBatch runs of up to 64 datagrams; 0 allocations.
-// Bounds: one recvmmsg per turn and socket, so that no socket starves another.
+// Bounds: drainBatches recvmmsg per turn and socket, so that no socket starves another.
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
 type mmsghdr struct {
@@ -44,7 +44,17 @@ func newInbox() *inbox {
 	return in
 }
 
-// receive takes what a socket has and hands it over, datagram by datagram. more: it may have more.
+// drain takes what a socket has, up to drainBatches batches. more: it may have more.
+func (in *inbox) drain(fd, socket int, take func(int, netip.AddrPort, []byte)) (more bool) {
+	for range drainBatches {
+		if more = in.receive(fd, socket, take); !more {
+			break
+		}
+	}
+	return more
+}
+
+// receive takes a batch of what a socket has and hands it over, datagram by datagram. more: it may have more.
 func (in *inbox) receive(fd, socket int, take func(int, netip.AddrPort, []byte)) (more bool) {
 	for i := range in.msgs {
 		h := &in.msgs[i].hdr
