@@ -96,13 +96,11 @@ func comparePrefix(a, b netip.Prefix) int {
 func (e *electorate) remove(p *engine.PeerClient) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	g := groupOf(p.RemoteAddr().Addr().Unmap())
-	list, known := e.groups[g]
-	list = slices.DeleteFunc(list, func(v voter) bool { return v.peer == p })
-	if known && len(list) == 0 {
-		delete(e.groups, g)
-	} else if known {
-		e.groups[g] = list
+	for g, list := range e.groups { // not by its address: over datagrams that may be another one by now
+		list = slices.DeleteFunc(list, func(v voter) bool { return v.peer == p })
+		if e.groups[g] = list; len(list) == 0 {
+			delete(e.groups, g)
+		}
 	}
 }
 

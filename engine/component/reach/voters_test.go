@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -156,5 +157,18 @@ func TestAsks(t *testing.T) {
 	a.add(9, identity.ID{1})
 	if a.clear(); a.take(9, identity.ID{1}) {
 		t.Error("its round is over")
+	}
+}
+
+// A peer that has left is nobody's witness any more, wherever it was last: over datagrams peers move.
+func TestWitnessThatMovedLeaves(t *testing.T) {
+	gone, stays := new(engine.PeerClient), new(engine.PeerClient)
+	e := electorate{groups: map[netip.Prefix][]voter{
+		network(1): {{peer: gone, group: network(1)}},
+		network(2): {{peer: stays, group: network(2)}, {peer: gone, group: network(2)}},
+	}}
+	e.remove(gone)
+	if list := e.groups[network(2)]; e.count() != 1 || len(list) != 1 || list[0].peer != stays {
+		t.Errorf("%d networks, and %v of the second", e.count(), list)
 	}
 }
