@@ -112,7 +112,12 @@ func TestMemoryIsBorrowed(t *testing.T) {
 	p := newPair(t, mine, others)
 	const size = 3 << 20
 	p.writeAll(t, make([]byte, size))
-	p.v.until(t, "all of it", func() bool { return len(p.v.bytes[p.far]) == size })
+	for _, b := range [][]byte{nil, make([]byte, 1000), {1}} {
+		if err := p.near.WriteUnreliable(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.v.until(t, "all of it", func() bool { return len(p.v.bytes[p.far]) == size && len(p.v.unreliable) == 3 })
 	for name, m := range map[string]*ledger{"writing": mine, "reading": others} {
 		m.mu.Lock()
 		most := m.most
@@ -142,12 +147,15 @@ func TestMemoryRunsOut(t *testing.T) {
 			t.Fatalf("%d bytes are held without memory", len(b)-left)
 		}
 	}
+	if err := p.near.WriteUnreliable(make([]byte, 1000)); err != nil { // it is lost
+		t.Error(err)
+	}
 	mine.allow(sendBuffer)
 	p.writeAll(t, b)
 	p.writeAll(t, make([]byte, sendBuffer))
 	p.v.until(t, "all of it", func() bool { return len(p.v.bytes[p.far]) == len(b)+sendBuffer })
-	if others.most != 0 {
-		t.Errorf("%d bytes were borrowed where there are none", others.most)
+	if others.most != 0 || len(p.v.unreliable) != 0 {
+		t.Errorf("%d bytes were borrowed where there are none, %d datagrams have come", others.most, len(p.v.unreliable))
 	}
 	p.near.Close()
 	p.v.until(t, "the end", func() bool { return len(p.v.closed) == 1 })
