@@ -52,10 +52,11 @@ const (
 	// stop.
 	discardLimit = 256 << 10
 
-	// largeRead is the buffer that what has arrived is read into; it is lent for the time that takes to be handled. A link
-	// that finds no memory for it reads into one of its own of smallRead, more than a packet.
-	largeRead = 64 << 10
+	// smallRead is the buffer that what has arrived is read into, more than a packet; it is lent for the time that takes to be
+	// handled. A read that fills it is followed by one of largeRead: defaultLinks that all stream and wait for their loops hold half
+	// of a node's Memory. A link that finds none reads into one of its own of smallRead.
 	smallRead = 2 << 10
+	largeRead = 32 << 10
 
 	// directWrite is the longest write that goes into quic-go's own queue at once, and directBurst what may go that way
 	// until the queue is known to have been empty: what no Memory counts, less than an idle link costs anyway. Longer ones are

@@ -38,6 +38,7 @@ type link struct {
 	closing atomic.Bool // Close has been called
 
 	chunk []byte        // what was read: the reader's, but the loop's between Post and taken
+	lent  bool          // by the transport's mem; as chunk
 	taken chan struct{} // holds one token: the loop is done with chunk
 
 	datagram      []byte // the same for datagrams
@@ -171,12 +172,19 @@ func (l *link) linger(eof, first bool) {
 // loop is done with what came before. What comes after Close is dropped.
 func (l *link) read() error {
 	var first [1]byte
-	discarded := 0
+	discarded, size := 0, smallRead
 	for {
 		_, _ = l.stream.Peek(first[:]) // the error comes from Read, too
 		<-l.taken
-		n, err := l.stream.Read(l.chunkRoom())
+		buf := l.chunkRoom(size)
+		n, err := l.stream.Read(buf)
 		l.chunk = l.chunk[:n]
+		switch {
+		case n == len(buf):
+			size = largeRead
+		case n <= smallRead:
+			size = smallRead
+		}
 		if l.closing.Load() {
 			if discarded += n; discarded > discardLimit {
 				l.stream.CancelRead(0)
@@ -191,10 +199,12 @@ func (l *link) read() error {
 }
 
 // chunkRoom makes chunk ready to be read into.
-func (l *link) chunkRoom() []byte {
-	if l.chunk, _ = l.t.mem.Grow(nil, largeRead); l.chunk == nil {
-		l.chunk = make([]byte, smallRead)
+func (l *link) chunkRoom(size int) []byte {
+	var err error
+	if l.chunk, err = l.t.mem.Grow(nil, size); err != nil {
+		l.chunk = make([]byte, 0, smallRead)
 	}
+	l.lent = err == nil
 	return l.chunk[:cap(l.chunk)]
 }
 
@@ -203,7 +213,7 @@ func (l *link) deliver() {
 	if len(l.chunk) > 0 && !l.over && !l.closing.Load() {
 		l.t.sink.Bytes(l, l.chunk)
 	}
-	if cap(l.chunk) >= largeRead {
+	if l.lent {
 		l.t.mem.Put(l.chunk)
 	}
 	l.chunk = nil

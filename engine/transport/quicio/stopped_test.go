@@ -280,7 +280,7 @@ func TestStoppedReaders(t *testing.T) {
 	if testing.Short() {
 		others = 30
 	}
-	const stopped, memory, window = 8, 64 << 20, 16 << 10
+	const stopped, memory, window = 8, 32 << 20, 16 << 10
 	tr := New(Config{Loops: 2})
 	n := startNode(t, tr, memory, stopped+others)
 	if _, alone := tr.mem.(unbounded); alone {
@@ -328,7 +328,7 @@ func startNode(t *testing.T, tr *Transport, memory int64, peers int) *engine.Net
 		t.Fatal(err)
 	}
 	n, err := engine.New(engine.Config{Transport: tr, Listen: []transport.Addr{loopback()}, Identity: key, Puzzle: &identity.Puzzle{},
-		WeakPuzzle: true, Memory: memory, Peers: engine.PeerLimits{All: peers + 1}, LingerTimeout: time.Second})
+		WeakPuzzle: true, Memory: memory, Peers: engine.PeerLimits{All: peers + 1}, LingerTimeout: time.Second, HandshakeTimeout: time.Minute})
 	if err == nil {
 		err = n.AddComponent(echo{}, engine.Opcodes(opAsk))
 	}
@@ -389,7 +389,7 @@ func askAll(t *testing.T, from *quic.Transport, to transport.Addr, peers int) {
 	t.Helper()
 	var asking sync.WaitGroup
 	var failed atomic.Pointer[error]
-	begin, slots := make(chan struct{}), make(chan struct{}, 16) // quic-go lets 32 wait to be accepted
+	begin, slots := make(chan struct{}), make(chan struct{}, 8) // quic-go lets 32 wait to be accepted
 	for id := range peers {
 		slots <- struct{}{}
 		asking.Go(func() {
