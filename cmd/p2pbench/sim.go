@@ -49,6 +49,7 @@ type simFlags struct {
 	Loss     float64 `help:"Part of the messages that get lost, 0 to 1."`
 	Clients  float64 `help:"Part of the nodes that only ask, 0 to 1."`
 	Homes    float64 `help:"Part of the nodes that are behind a router and do not know it, 0 to 1."`
+	Workers  int     `help:"How many processors share the work; 0: all. It changes nothing but the time it takes."`
 	JSON     string  `help:"Write the figures as JSON, one run to a line; - for standard output." placeholder:"FILE|-"`
 	Quiet    bool    `help:"No progress, no table." short:"q"`
 }
@@ -61,7 +62,7 @@ type evilFlags struct {
 
 // config makes the configuration of a network, with a fresh adversary, one of those that matter to the experiment.
 func (f *simFlags) config(e evilFlags, matter ...string) (sim.Config, error) {
-	c := sim.Config{Nodes: f.Nodes, Seed: f.Seed, K: f.K, Siblings: f.Siblings, Eta: f.Eta, Loss: f.Loss, Clients: f.Clients, Homes: f.Homes, Share: e.Share}
+	c := sim.Config{Nodes: f.Nodes, Seed: f.Seed, K: f.K, Siblings: f.Siblings, Eta: f.Eta, Loss: f.Loss, Clients: f.Clients, Homes: f.Homes, Share: e.Share, Workers: f.Workers}
 	if c.Eta == 0 && e.Adversary == "paper" {
 		c.Eta = 5
 	}

@@ -135,7 +135,7 @@ func (p *paper) invent(w *Network, n *Node, key skad.ID) *skad.Contact {
 	c := w.notary.contact(w.rnd, at, 0)
 	c.ID = key
 	c.ID[3] ^= p.count
-	w.hosts.put(at, &Node{contact: c, evil: ghost{}, index: n.index, site: n.site})
+	w.hosts.put(at, &Node{contact: c, evil: ghost{}, shard: n.shard, index: n.index, decided: 1<<31 | uint32(p.count)<<6, site: n.site})
 	w.after(ghostLife, func() { w.hosts.remove(at) })
 	return c
 }

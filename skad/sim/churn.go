@@ -57,12 +57,13 @@ func (w *Network) Churn(ctx context.Context, plan ChurnPlan) (*Report, error) {
 	if err := c.run(ctx, plan.Warm/2); err != nil {
 		return nil, err
 	}
-	w.counted, w.bytes = true, 0
+	w.counted = true
+	before := w.bytes()
 	if err := c.run(ctx, plan.Warm-plan.Warm/2); err != nil {
 		return nil, err
 	}
 	w.counted = false
-	upkeep := float64(w.bytes) / float64(len(c.alive)) / (plan.Warm - plan.Warm/2).Seconds()
+	upkeep := float64(w.bytes()-before) / float64(len(c.alive)) / (plan.Warm - plan.Warm/2).Seconds()
 	c.lookAround()
 	if err := c.run(ctx, plan.For); err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func (c *churn) lookAround() {
 }
 
 // take judges a lookup that has ended.
-func (c *churn) take(n *Node, a skad.Action) {
+func (c *churn) take(_ time.Duration, n *Node, a skad.Action) {
 	q := n.quest
 	if a.Kind != skad.ActionLookup || q == nil || q.id != a.Result.Lookup {
 		return

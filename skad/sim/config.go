@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/carrier-p2p/carrier/skad"
@@ -37,6 +38,8 @@ type Config struct {
 
 	Unsigned bool // nobody checks signatures: what lookups would be worth without them
 	Still    bool // no pings and no refreshes: tables stay as they were filled, which is what the paper measures in
+
+	Workers int // how many processors share the work; 0 means GOMAXPROCS. What happens does not depend on it
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -59,6 +62,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Eta == 0 {
 		c.Eta = 3
+	}
+	if c.Workers == 0 {
+		c.Workers = min(runtime.GOMAXPROCS(0), workerLimit)
+	}
+	if c.Workers < 1 || c.Workers > workerLimit {
+		errs = append(errs, fmt.Errorf("%w: %d workers, must be 1 to %d", ErrConfig, c.Workers, workerLimit))
 	}
 	part("the share of clients", c.Clients)
 	part("the share of homes", c.Homes)

@@ -74,7 +74,7 @@ func (w *Network) restart(n *Node) {
 			}
 		}
 	}
-	n.core, w.alarms[n.index] = core, alarm{skad.Never, skad.Never}
+	n.core, n.shard.alarms[n.seat] = core, alarm{skad.Never, skad.Never}
 	w.settle(n)
 }
 

@@ -5,7 +5,7 @@ const ahead = 16
 
 // foresee reads the memory that the next events will need, see skad.Core.Warm. In a network of 10,000 nodes every event is in another node, whose memory no cache holds any more;
 // one after the other they would each wait for it some ten times. It changes nothing, and what is foreseen need not come.
-func (w *Network) foresee(events []event) {
+func (s *shard) foresee(events []event) {
 	var soon [ahead]struct {
 		to, from *Node
 		nonce    uint64
@@ -13,11 +13,11 @@ func (w *Network) foresee(events []event) {
 	for i, e := range events {
 		switch e.kind {
 		case arrival:
-			f := &w.flights[e.what]
+			f := &s.flights[e.what]
 			soon[i].to, soon[i].from, soon[i].nonce = f.to, f.from, f.message.Nonce
 		case deadline:
-			if w.alarms[e.what].due <= e.at {
-				soon[i].to = w.nodes[e.what]
+			if s.alarms[e.what].due <= e.at {
+				soon[i].to = s.nodes[e.what]
 			}
 		}
 	}
@@ -42,5 +42,5 @@ func (w *Network) foresee(events []event) {
 			read += n.core.WarmFor(&from.contact.ID, soon[i].nonce)
 		}
 	}
-	w.foreseen += read
+	s.foreseen += read
 }

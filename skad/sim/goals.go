@@ -532,5 +532,14 @@ func goalSeed(g *goalRun) error {
 		traces[r.TraceHash] = true
 	}
 	g.within("traces of two runs", float64(len(traces)), 1, 1)
+	clear(traces)
+	for _, workers := range []int{1, 2, 4} {
+		r, err := g.lookups("", Config{Workers: workers}, LookupPlan{Lookups: 300})
+		if err != nil {
+			return err
+		}
+		traces[r.TraceHash] = true
+	}
+	g.within("traces of 1, 2 and 4 workers", float64(len(traces)), 1, 1)
 	return nil
 }

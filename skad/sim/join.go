@@ -29,9 +29,9 @@ func (w *Network) Joins(ctx context.Context, plan JoinPlan) (*Report, error) {
 	began := make([]time.Duration, len(w.nodes))
 	var ready []time.Duration
 	joined := 0
-	w.atHand = func(n *Node, a skad.Action) {
+	w.atHand = func(at time.Duration, n *Node, a skad.Action) {
 		if a.Kind == skad.ActionReady {
-			ready = append(ready, w.now-began[n.index])
+			ready = append(ready, at-began[n.index])
 		}
 	}
 	defer func() { w.atHand = nil }()

@@ -27,8 +27,9 @@ const jitter = .05
 // A latency is a matrix of round trips between sites in units of 100 us. Sites lie on a plane, so that who is near one of two neighbours is near the other;
 // the distances, with some disorder, are then replaced by round trips of the same rank, so that the distribution is the wanted one exactly.
 type latency struct {
-	rtt    [sites * sites]uint16
-	delays Delays
+	rtt      [sites * sites]uint16
+	delays   Delays
+	shortest time.Duration // between two different sites, one way
 }
 
 // Delays are how long messages take where all of them go the same way: Least, and what is left to chance, exponential, as
@@ -81,11 +82,22 @@ func quantile(part float64) float64 {
 	return lo.millis + (hi.millis-lo.millis)*(part-lo.part)/(hi.part-lo.part)
 }
 
-// oneWay returns how long a message takes from site a to site b this time.
-func (l *latency) oneWay(a, b uint8, rnd *rand.Rand) time.Duration {
+// oneWay returns how long a message takes from site a to site b with that luck, which is 0 to 1, without 1.
+func (l *latency) oneWay(a, b uint8, luck float64) time.Duration {
 	if l.delays != (Delays{}) {
-		return l.delays.Least + time.Duration(rnd.ExpFloat64()*float64(l.delays.More))
+		return l.delays.Least + time.Duration(-math.Log(1-luck)*float64(l.delays.More))
 	}
 	half := time.Duration(l.rtt[int(a)*sites+int(b)]) * latencyUnit / 2
-	return half + time.Duration(float64(half)*jitter*(2*rnd.Float64()-1))
+	return half + time.Duration(float64(half)*jitter*(2*luck-1))
+}
+
+// least returns how long a message between two different sites takes at least.
+func (l *latency) least() time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for a := range sites {
+		for b := range a {
+			least = min(least, l.oneWay(uint8(a), uint8(b), 0))
+		}
+	}
+	return least
 }

@@ -55,7 +55,7 @@ func TestOneWay(t *testing.T) {
 	half := float64(l.rtt[3*sites+4]) * float64(latencyUnit) / 2
 	least, most := math.Inf(1), 0.
 	for range 2000 {
-		d := float64(l.oneWay(3, 4, rnd))
+		d := float64(l.oneWay(3, 4, rnd.Float64()))
 		least, most = min(least, d), max(most, d)
 	}
 	if least < half*(1-jitter)-1 || most > half*(1+jitter)+1 || most-least < half*jitter {

@@ -24,6 +24,15 @@ const (
 	// few enough that nodes do not meet each other's questions.
 	parallelLookups = 64
 
+	// workerLimit bounds the processors that share the work, 64: a window of 10,000 nodes holds some hundred events.
+	workerLimit = 64
+
+	// windowLeast is the shortest window: where messages may take less, as Config.Delays can have it, one event comes after the other.
+	windowLeast = time.Millisecond
+
+	// sparse is how many events a window must have had for the next one to be shared: fewer are done before the others have woken up.
+	sparse = 24
+
 	// progressEvery is how many events pass between two looks at the context.
 	progressEvery = 1 << 12
 

@@ -63,7 +63,7 @@ func (q *quest) asked(to *Node, m *skad.Message) {
 }
 
 // heard notes an answer.
-func (q *quest) heard(w *Network, from *Node, m *skad.Message) {
+func (q *quest) heard(s *shard, from *Node, m *skad.Message) {
 	if m.Op != opcode.LookupNodeResponseCode {
 		return
 	}
@@ -72,8 +72,8 @@ func (q *quest) heard(w *Network, from *Node, m *skad.Message) {
 			continue
 		}
 		q.told = append(q.told, from)
-		if q.knownAt < 0 && w.hosts.at(c.Addrs[0].Addr()) != nil {
-			q.knownAt = w.now
+		if q.knownAt < 0 && s.w.hosts.at(c.Addrs[0].Addr()) != nil {
+			q.knownAt = s.now
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (t *lookupTally) start() error {
 }
 
 // take judges a lookup that has ended and begins another.
-func (t *lookupTally) take(n *Node, a skad.Action) {
+func (t *lookupTally) take(_ time.Duration, n *Node, a skad.Action) {
 	if a.Kind != skad.ActionLookup || n.quest == nil || n.quest.id != a.Result.Lookup {
 		return
 	}

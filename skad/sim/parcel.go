@@ -52,6 +52,7 @@ func (v *notary) stamp(key *identity.PublicKey, id []byte) (sig [64]byte) {
 
 // Spread gives every node that there is a broadcast core beside its core; those that come later have none, and hear nothing. Signer and Verifier of cfg are the network's own. Errors wrap spread.ErrConfig.
 func (w *Network) Spread(cfg spread.Config) error {
+	w.casting = true
 	for _, n := range w.nodes {
 		cfg.Verifier, cfg.Signer = w.notary, pen{w.notary, n.contact.Record.PublicKey}
 		c, err := spread.New(cfg, n.contact, n.core, rand.New(rand.NewPCG(w.cfg.Seed, ^uint64(n.index))), w.now)
@@ -81,7 +82,7 @@ func (w *Network) carry(n *Node) {
 	}
 	if at := n.cast.Deadline(); at < n.beatAt {
 		n.beatAt = max(at, w.now)
-		w.queue.push(n.beatAt, beat, n.index)
+		n.shard.queue.push(n.beatAt, n.tie(), beat, n.seat)
 	}
 }
 
@@ -91,7 +92,9 @@ func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
 		w.posted(from, m)
 	}
 	dest := w.hosts.at(to.Addrs[0].Addr())
-	if dest == nil || dest.cast == nil || w.cfg.Loss > 0 && w.rnd.Float64() < w.cfg.Loss {
+	tie := from.tie()
+	luck := w.luck(tie)
+	if dest == nil || dest.cast == nil || w.lost(luck) {
 		return
 	}
 	var i uint32
@@ -108,11 +111,11 @@ func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
 	if from.warp != nil {
 		from.warp(&p.message)
 	}
-	span := w.delays.oneWay(from.site, dest.site, w.rnd)
+	span := w.delays.oneWay(from.site, dest.site, fraction(luck))
 	if p.failed {
 		span *= 2
 	}
-	w.queue.push(w.now+from.delay+span, delivery, i)
+	dest.shard.queue.push(w.now+from.delay+span, tie, delivery, i)
 }
 
 // deliver ends the way of a parcel.
@@ -125,12 +128,12 @@ func (w *Network) deliver(i uint32) {
 	}()
 	switch {
 	case p.failed && !p.from.down:
-		w.trace.add(w.now, p.to.index, p.from.index, uint32(p.message.Op), 1)
+		p.from.note(w.now, p.to, p.message.Op, 1)
 		p.from.cast.SendFailed(w.now, p.contact, p.message.ID)
 		w.carry(p.from)
 	case p.failed || p.to.down || p.to.side != p.from.side:
 	default:
-		w.trace.add(w.now, p.from.index, p.to.index, uint32(p.message.Op), binary.LittleEndian.Uint64(p.message.ID[:]))
+		p.to.note(w.now, p.from, p.message.Op, binary.LittleEndian.Uint64(p.message.ID[:]))
 		if w.reaching != nil {
 			w.reaching(p.to, &p.message)
 		}
@@ -151,7 +154,7 @@ func (w *Network) beat(n *Node, at time.Duration) {
 		return
 	}
 	if n.cast.Deadline() <= w.now {
-		w.trace.add(w.now, n.index, n.index, 1, 0)
+		n.note(w.now, n, 1, 0)
 		n.cast.Expire(w.now)
 	}
 	w.carry(n)

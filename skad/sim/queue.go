@@ -5,12 +5,14 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/carrier-p2p/carrier/skad"
 )
 
-// An event is something that will happen: the arrival of flight number what, the deadline of a node, or a call of the experiment.
+// An event is something that will happen: the arrival of flight number what, the deadline of the node at that seat, or a call of the experiment.
 type event struct {
 	at   time.Duration
-	seq  uint32 // events of one instant happen in the order in which they were decided
+	tie  uint64 // events of one instant happen in the order of their ties, see Node.tie
 	kind eventKind
 	what uint32
 }
@@ -21,7 +23,7 @@ const (
 	arrival eventKind = iota
 	deadline
 	delivery // of parcel number what
-	beat     // the deadline of a node's broadcasts
+	beat     // the deadline of the broadcasts of the node at that seat
 	errand
 )
 
@@ -39,7 +41,6 @@ type queue struct {
 	wheel [wheelDays][]event
 	held  int // events in the wheel
 	far   []event
-	seq   uint32
 }
 
 // A day is a millisecond: of 10,000 nodes that serve it has some twenty events. The wheel of four seconds holds the time-outs of questions and nearly all deadlines of such nodes.
@@ -50,17 +51,16 @@ const (
 
 func dayOf(at time.Duration) int64 { return int64(at / dayLength) }
 
-// compare orders events. Numbers may wrap around: those in the queue at one time are never 2^31 apart.
+// compare orders events. Where they were pushed from, and in which order, makes no difference.
 func compare(e, f event) int {
 	if e.at != f.at {
 		return cmp.Compare(e.at, f.at)
 	}
-	return cmp.Compare(int32(e.seq-f.seq), 0)
+	return cmp.Compare(e.tie, f.tie)
 }
 
-func (q *queue) push(at time.Duration, kind eventKind, what uint32) {
-	e := event{at: at, seq: q.seq, kind: kind, what: what}
-	q.seq++
+func (q *queue) push(at time.Duration, tie uint64, kind eventKind, what uint32) {
+	e := event{at: at, tie: tie, kind: kind, what: what}
 	switch day := dayOf(at); {
 	case day <= q.day: // before all that is in the wheel
 		rest := q.today[q.read:]
@@ -114,6 +114,26 @@ func (q *queue) turn(last int64) bool {
 	}
 	return false
 }
+
+// peek returns the instant of the first event without turning the calendar, skad.Never if there is none: whoever turned it there and then got events from others to come before
+// would have to sort them in.
+func (q *queue) peek() time.Duration {
+	if q.read < len(q.today) {
+		return q.today[q.read].at
+	}
+	for day := q.day + 1; q.held > 0 && day < q.day+wheelDays; day++ {
+		if list := q.wheel[day%wheelDays]; len(list) > 0 {
+			return slices.MinFunc(list, compare).at
+		}
+	}
+	if len(q.far) > 0 {
+		return q.far[0].at
+	}
+	return skad.Never
+}
+
+// head returns the first event, after next has said that there is one.
+func (q *queue) head() event { return q.today[q.read] }
 
 // pop takes the first event, after next has said that there is one.
 func (q *queue) pop() event {

@@ -55,7 +55,7 @@ type Percentiles struct {
 
 // report begins a report.
 func (w *Network) report() *Report {
-	return &Report{Events: w.events, Virtual: w.now, TraceHash: w.TraceHash()}
+	return &Report{Events: w.Events(), Virtual: w.now, TraceHash: w.TraceHash()}
 }
 
 // part returns what n things make of a whole, nil if there is none.

@@ -26,7 +26,7 @@ func (w *Network) breakSessions() {
 			if gone == nil || !gone.down {
 				continue
 			}
-			w.after(w.delays.oneWay(gone.site, n.site, w.rnd), func() {
+			w.after(w.delays.oneWay(gone.site, n.site, w.rnd.Float64()), func() {
 				n.core.Lost(w.now, m.Contact)
 				w.settle(n)
 			})
@@ -40,7 +40,7 @@ func (w *Network) refuse(from, dest *Node, to *skad.Contact, op opcode.Opcode) {
 	if op == opcode.PingCode {
 		least = pingRefusedAfter
 	}
-	trip := w.delays.oneWay(from.site, dest.site, w.rnd) + w.delays.oneWay(dest.site, from.site, w.rnd)
+	trip := w.delays.oneWay(from.site, dest.site, w.rnd.Float64()) + w.delays.oneWay(dest.site, from.site, w.rnd.Float64())
 	w.after(max(trip, least), func() {
 		if from.down {
 			return

@@ -97,14 +97,14 @@ func (t *routeTally) start() {
 }
 
 // take notes what is delivered.
-func (t *routeTally) take(n *Node, a skad.Action) {
+func (t *routeTally) take(at time.Duration, n *Node, a skad.Action) {
 	if a.Kind != skad.ActionDeliver {
 		return
 	}
 	if r := t.open[a.Message.Route]; r != nil && r.target == n && !r.arrived {
 		r.arrived = true
 		t.delivered++
-		t.times = append(t.times, t.w.now-r.beganAt)
+		t.times = append(t.times, at-r.beganAt)
 	}
 }
 
