@@ -88,6 +88,9 @@ func (c *Core) checkSiblings() error {
 			return fmt.Errorf("slot %d belongs into the sibling list", m)
 		}
 	}
+	if c.edge != 0 && c.edge-1 != c.findFarthest() {
+		return fmt.Errorf("the farthest sibling is member %d, remembered is %d", c.findFarthest(), c.edge-1)
+	}
 	if n != c.siblings || n > c.cfg.Siblings*c.cfg.Eta {
 		return fmt.Errorf("%d siblings, counted %d, limit %d", n, c.siblings, c.cfg.Siblings*c.cfg.Eta)
 	}

@@ -26,12 +26,13 @@ const (
 type Contact struct {
 	_ [0]func() // contacts are compared by ID, never with ==
 
-	ID     ID
-	Record identity.Record
+	ID ID
 
 	// Addrs are the addresses of the record that may be dialled in this scope, best first, at most usableAddrLimit.
 	// Dial no others: these are the ones that the limits per IP group have counted.
 	Addrs []transport.Addr
+
+	Record identity.Record
 
 	size   int                     // length of the encoded record
 	groups [usableAddrLimit]uint64 // IP groups of Addrs, without duplicates; 0 ends the list

@@ -49,6 +49,7 @@ type Core struct {
 	buckets []bucket // by common prefix with self; as long as the deepest one in use
 
 	siblings int // how many members are in the sibling list
+	edge     int // what farthestSibling has found, and 1; 0: to be found
 	probing  int // pings to contacts that might come into the table
 	queue    []probe
 	view     *View // nil: to be made

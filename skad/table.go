@@ -88,6 +88,7 @@ func (c *Core) rank(d *Contact) int {
 // enter sets marks of slot i that make it a member, and puts it into the ranking if it is new there.
 func (c *Core) enter(i uint16, m mark) {
 	s := &c.slots[i]
+	c.edge = 0
 	if !s.has(isMember) {
 		at := c.rank(s.contact)
 		c.members = slices.Insert(roomy(c.members), at, i)
@@ -104,6 +105,7 @@ func (c *Core) enter(i uint16, m mark) {
 // leave takes marks from slot i, and the slot out of the ranking if it is no member any more.
 func (c *Core) leave(i uint16, m mark) {
 	s := &c.slots[i]
+	c.edge = 0
 	s.marks &^= m
 	if !s.has(isMember) {
 		at := c.rank(s.contact)
@@ -152,7 +154,7 @@ func (c *Core) siblingRoom(d *Contact) bool {
 	leaving := -1
 	if c.siblings == limit {
 		leaving = c.farthestSibling()
-		if !closer(&c.self.ID, &d.ID, &c.slots[c.members[leaving]].contact.ID) {
+		if word := d.ID[0] ^ c.self.ID[0]; word > c.words[leaving] || word == c.words[leaving] && !closer(&c.self.ID, &d.ID, &c.slots[c.members[leaving]].contact.ID) {
 			return false
 		}
 	}
@@ -179,8 +181,16 @@ func (c *Core) siblingRoom(d *Contact) bool {
 	return near < c.cfg.GroupPerSiblings && (inTable || all < c.cfg.GroupPerTable)
 }
 
-// farthestSibling returns the position of the last sibling among the members, -1 if there is none.
+// farthestSibling returns the position of the last sibling among the members, -1 if there is none. Every stranger is compared with it, so it is found once for each change of the list.
 func (c *Core) farthestSibling() int {
+	if c.edge == 0 {
+		c.edge = c.findFarthest() + 1
+	}
+	return c.edge - 1
+}
+
+// findFarthest is farthestSibling without a memory.
+func (c *Core) findFarthest() int {
 	at := -1
 	for left := c.siblings; left > 0; {
 		at++

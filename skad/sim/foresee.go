@@ -42,5 +42,10 @@ func (s *shard) foresee(events []event) {
 			read += n.core.WarmFor(&from.contact.ID, soon[i].nonce)
 		}
 	}
+	for i := range soon { // whoever answers needs the address
+		if n, from := soon[i].to, soon[i].from; n != nil && from != nil {
+			read += int(from.contact.Addrs[0].Proto)
+		}
+	}
 	s.foreseen += read
 }

@@ -48,18 +48,20 @@ type Network struct {
 
 // A Node is one place in the network: a core, and whoever stands in front of it.
 type Node struct {
+	// What every message looks at, in one cache line if the allocator is kind.
 	contact *skad.Contact
 	core    *skad.Core
-	evil    Adversary // nil: honest
 	shard   *shard
+	history uint64    // the hash of what it has seen
+	evil    Adversary // nil: honest
 	index   uint32
 	seat    uint32 // in its shard
 	decided uint32 // how many events it has brought about
-	history uint64 // the hash of what it has seen
 	site    uint8
-	calls   map[*Node]time.Duration // whom a node behind a router has been in touch with, and when last; nil: there is no router
-	side    uint8                   // nodes of different sides do not hear each other
+	side    uint8 // nodes of different sides do not hear each other
 	down    bool
+
+	calls   map[*Node]time.Duration // whom a node behind a router has been in touch with, and when last; nil: there is no router
 	stray   bool             // of one subnet, and not to be found by lookups
 	late    bool             // nobody knows it in the beginning
 	before  map[skad.ID]bool // whom it knew when it was restarted

@@ -176,7 +176,7 @@ func (s *shard) send(from *Node, to *skad.Contact, m *skad.Message) {
 	tie := from.tie()
 	luck := w.luck(tie)
 	dest := w.hosts.at(to.Addrs[0].Addr())
-	if dest == nil || dest.contact.ID != to.ID || w.lost(luck) || !w.connected(from, dest) {
+	if dest == nil || dest.contact != to && dest.contact.ID != to.ID || w.lost(luck) || !w.connected(from, dest) {
 		return
 	}
 	if dest.down && w.cfg.Resets {
