@@ -1,12 +1,16 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/carrier-p2p/carrier/skad"
 )
 
 // TestWorkersChangeNothing: every experiment has the same trace and the same figures whatever the number of workers and of processors is, where the shards may be apart and where they may not.
@@ -96,5 +100,84 @@ func TestCrowdedWindows(t *testing.T) {
 		if got := run(c.workers, c.procs); got != alone {
 			t.Errorf("%d workers on %d processors: %v, one alone %v", c.workers, c.procs, got, alone)
 		}
+	}
+}
+
+// TestHandsAreToldInOrder: an experiment hears of what happened in a window by time, whichever shard it was in.
+func TestHandsAreToldInOrder(t *testing.T) {
+	type said struct {
+		at   time.Duration
+		node uint32
+	}
+	run := func(workers int) (heard []said) {
+		w := newNetwork(t, Config{Nodes: 200, Seed: 3, Workers: workers})
+		w.Fill()
+		w.atHand = func(at time.Duration, n *Node, a skad.Action) { heard = append(heard, said{at, n.index}) }
+		for _, n := range w.nodes {
+			if _, err := n.core.Lookup(w.now, w.nodes[7].ID(), skad.LookupOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			w.settle(n)
+		}
+		if err := w.run(context.Background(), 10*time.Second, never); err != nil {
+			t.Fatal(err)
+		}
+		return heard
+	}
+	alone := run(1)
+	if len(alone) < 200 || !slices.IsSortedFunc(alone, func(a, b said) int { return cmp.Compare(a.at, b.at) }) {
+		t.Errorf("one worker: %d lookups have ended, or not by time", len(alone))
+	}
+	if three := run(3); !slices.Equal(alone, three) {
+		t.Errorf("three workers: %v\none: %v", three, alone)
+	}
+}
+
+// TestGate: a gate that is open lets one pass, whether somebody waits already or comes later, with patience and without.
+func TestGate(t *testing.T) {
+	for _, patience := range []int{0, 100} {
+		there, back := newGate(patience), newGate(patience)
+		passed := 0 // guarded by the gates
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 1000 {
+				there.pass()
+				passed++
+				back.open()
+			}
+		}()
+		for i := range 1000 {
+			there.open()
+			back.pass()
+			if passed != i+1 {
+				t.Fatalf("patience %d: passed %d times, want %d", patience, passed, i+1)
+			}
+		}
+		<-done
+		if there.state.Load() != shut || back.state.Load() != shut {
+			t.Errorf("patience %d: a gate stays open", patience)
+		}
+	}
+}
+
+// BenchmarkWorkers runs the pings of a young network of 10,000 nodes; an operation is an event.
+func BenchmarkWorkers(b *testing.B) {
+	for _, workers := range []int{1, 2, 4} {
+		b.Run(fmt.Sprint(workers), func(b *testing.B) {
+			w, err := New(Config{Nodes: 10_000, Seed: 1, Workers: workers})
+			if err != nil {
+				b.Fatal(err)
+			}
+			w.Fill()
+			if err := w.run(context.Background(), 28*time.Second, never); err != nil {
+				b.Fatal(err)
+			}
+			b.ResetTimer()
+			until := w.Events() + uint64(b.N)
+			if err := w.run(context.Background(), skad.Never, func() bool { return w.Events() >= until }); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
