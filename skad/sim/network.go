@@ -61,13 +61,13 @@ type Node struct {
 	side    uint8 // nodes of different sides do not hear each other
 	down    bool
 
-	calls   map[*Node]time.Duration // whom a node behind a router has been in touch with, and when last; nil: there is no router
-	stray   bool             // of one subnet, and not to be found by lookups
-	late    bool             // nobody knows it in the beginning
-	before  map[skad.ID]bool // whom it knew when it was restarted
-	delay   time.Duration    // before everything it sends
-	bornAt  time.Duration
-	quest   *quest // the measured lookup under way
+	calls  map[*Node]time.Duration // whom a node behind a router has been in touch with, and when last; nil: there is no router
+	stray  bool                    // of one subnet, and not to be found by lookups
+	late   bool                    // nobody knows it in the beginning
+	before map[skad.ID]bool        // whom it knew when it was restarted
+	delay  time.Duration           // before everything it sends
+	bornAt time.Duration
+	quest  *quest // the measured lookup under way
 
 	cast   *spread.Core // nil: no broadcasts
 	beatAt time.Duration
