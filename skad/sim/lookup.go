@@ -129,12 +129,13 @@ func (w *Network) Lookups(ctx context.Context, plan LookupPlan) (*Report, error)
 	}
 	w.atHand = t.take
 	defer func() { w.atHand = nil }()
-	for range min(parallelLookups, plan.Lookups, (len(askers)+1)/2) {
+	t.started = min(parallelLookups, plan.Lookups, (len(askers)+1)/2)
+	for range t.started {
 		if err := t.start(); err != nil {
 			return nil, err
 		}
 	}
-	if err := w.run(ctx, skad.Never, func() bool { return t.done == plan.Lookups || t.err != nil }); err != nil {
+	if err := w.run(ctx, skad.Never, func() bool { return t.done >= plan.Lookups || t.err != nil }); err != nil {
 		return nil, err
 	}
 	if t.err != nil {
@@ -151,7 +152,7 @@ type lookupTally struct {
 	askers  atlas
 	targets []*Node
 	all     atlas
-	started int
+	started int // those included that are about to be
 	done    int
 	err     error
 
@@ -182,7 +183,6 @@ func (t *lookupTally) start() error {
 		return err
 	}
 	q.id, n.quest = id, q
-	t.started++
 	w.settle(n)
 	return nil
 }
@@ -199,6 +199,7 @@ func (t *lookupTally) take(_ time.Duration, n *Node, a skad.Action) {
 		t.plan.Progress(t.done, t.plan.Lookups)
 	}
 	if t.started < t.plan.Lookups {
+		t.started++
 		t.w.after(0, func() { t.err = t.start() }) // not from within the turn of another node
 	}
 }

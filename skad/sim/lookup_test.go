@@ -233,3 +233,21 @@ func TestPathsAreJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestAsManyLookupsAsWanted: lookups that end in one window do not begin more than are wanted, and none is left to the next experiment.
+func TestAsManyLookupsAsWanted(t *testing.T) {
+	w := newNetwork(t, Config{Nodes: 500, Seed: 1, Still: true})
+	w.Fill()
+	for _, count := range []int{1, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80} {
+		r := lookups(t, w, LookupPlan{Lookups: count})
+		open := 0
+		for _, n := range w.nodes {
+			if n.quest != nil {
+				open++
+			}
+		}
+		if r.Lookups != count || open > 0 {
+			t.Errorf("%d lookups and %d under way, want %d and none", r.Lookups, open, count)
+		}
+	}
+}
