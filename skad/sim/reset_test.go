@@ -74,7 +74,7 @@ func TestDelays(t *testing.T) {
 	l.delays = DelaysOf(10*time.Millisecond, 20*time.Millisecond)
 	var all []time.Duration
 	for range 20_000 {
-		all = append(all, l.oneWay(3, 4, rnd))
+		all = append(all, l.oneWay(3, 4, rnd.Float64()))
 	}
 	slices.Sort(all)
 	for _, x := range []struct {
