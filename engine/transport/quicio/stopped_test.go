@@ -117,7 +117,7 @@ func TestMemoryIsBorrowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.v.until(t, "all of it", func() bool { return len(p.v.bytes[p.far]) == size && len(p.v.unreliable) == 3 })
+	p.v.until(t, "all of it", func() bool { return len(p.v.bytes[p.far]) == size }) // a datagram may be lost
 	for name, m := range map[string]*ledger{"writing": mine, "reading": others} {
 		m.mu.Lock()
 		most := m.most
