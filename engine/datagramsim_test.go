@@ -303,8 +303,8 @@ func TestDatagramMove(t *testing.T) {
 	}
 	w.Pass(3 * time.Second)
 	far := seen.peer(0)
-	if far.RemoteAddr().Addr() != away {
-		t.Errorf("the peer is said to be at %v, want %v", far.RemoteAddr(), away)
+	if far.RemoteAddr().Addr() != away || far.Origin() != p.LocalAddr() {
+		t.Errorf("the peer is said to be at %v, from %v; want %v, from %v", far.RemoteAddr(), far.Origin(), away, p.LocalAddr())
 	}
 	got := false
 	if err := far.PingAsync(time.Second, func(_ time.Duration, err error) { got = err == nil }); err != nil {

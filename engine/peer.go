@@ -123,13 +123,17 @@ func (p *PeerClient) Dialled() bool { return p.dialled }
 func (p *PeerClient) Relayed() bool { return p.rides }
 
 // RemoteAddr is where the peer's bytes come from; for an inbound peer that is not where it can be dialled. Over datagrams a
-// peer may move: limits by address go on counting it where it connected from.
+// peer may move: see Origin.
 func (p *PeerClient) RemoteAddr() transport.Addr {
 	if p.dg != nil {
 		return p.dg.link.Path()
 	}
 	return p.link.Remote()
 }
+
+// Origin is where the connection was opened from, or to. It is RemoteAddr until the peer moves, and stays when it does: what
+// counts peers by address counts there, as the limits of ConnMgr do.
+func (p *PeerClient) Origin() transport.Addr { return p.link.Remote() }
 
 // LocalAddr is this end of the connection.
 func (p *PeerClient) LocalAddr() transport.Addr { return p.link.Local() }

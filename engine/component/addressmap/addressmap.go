@@ -97,7 +97,7 @@ func (c *Component) PeerConnect(p *engine.PeerClient) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := Observation{From: p.RemoteAddr().Addr().Unmap(), Seen: p.Observed(), Dialled: p.Dialled()}
+	o := Observation{From: p.Origin().Addr().Unmap(), Seen: p.Observed(), Dialled: p.Dialled()}
 	if c.book.Observe(p.Network().Now(), o) && c.net != nil { // else Startup shows it
 		c.showLocked()
 	}
@@ -110,7 +110,7 @@ func (c *Component) PeerDisconnect(p *engine.PeerClient) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.book.Forget(p.Network().Now(), p.RemoteAddr().Addr().Unmap())
+	c.book.Forget(p.Network().Now(), p.Origin().Addr().Unmap())
 }
 
 // showLocked signs a new record if the addresses are others than before. Relayed addresses, and what flags say, are other

@@ -1,0 +1,53 @@
+package addressmap
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/datagram"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+)
+
+// Who has moved before it leaves is taken from the network that it came from: its vote grows old like any other.
+func TestVotesOfTheMoved(t *testing.T) {
+	enginetest.Simulate(t, 3, simnet.Weather{Latency: 10 * time.Millisecond}, func(w *enginetest.World) {
+		c := New(Config{})
+		node := func(n byte, ip string, components ...engine.ComponentInterface) (*simnet.Host, *engine.Network) {
+			addr := netip.MustParseAddr(ip)
+			host := w.Net().Host(addr, simnet.Datagrams(datagram.Config{}))
+			cfg := w.ConfigOf(int(n))
+			cfg.Transport, cfg.Rand = host, rand.NewChaCha8([32]byte{n})
+			cfg.Listen = []transport.Addr{{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
+			return host, w.Start(w.New(cfg, components...))
+		}
+		_, n := node(1, "25.64.0.10", c)
+		for i, ip := range []string{"30.1.0.1", "30.2.0.1", "30.3.0.1"} {
+			host, p := node(byte(10+i), ip)
+			there := w.Dial(p, n)
+			var here *engine.PeerClient
+			w.Until("open", func() (ok bool) { here, ok = n.ConnMgr().Peer(p.ID()); return ok })
+			host.Move(netip.AddrFrom4([4]byte{40, byte(i), 0, 1}))
+			if err := there.PingAsync(time.Second, func(time.Duration, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			w.Until("a move", func() bool { return here.RemoteAddr() != here.Origin() })
+			here.Disconnect(engine.CodeNone, "")
+			w.Until("the end", func() bool { all, _ := n.ConnMgr().Count(); return all == 0 })
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if got := len(c.book.votes.groups); got != 3 {
+			t.Fatalf("%d networks have voted, want 3", got)
+		}
+		for group, v := range c.book.votes.groups {
+			if v.peers != 0 {
+				t.Errorf("%v is thought to have %d peers left", group, v.peers)
+			}
+		}
+	})
+}
