@@ -65,6 +65,7 @@ func simColumns() []simColumn {
 		}},
 		share("table kept", func(r *simResult) *float64 { return r.TableKept }),
 		share("coverage", func(r *simResult) *float64 { return r.CoverageMean }),
+		share("median", func(r *simResult) *float64 { return r.CoverageMedian }),
 		share("worst", func(r *simResult) *float64 { return r.CoverageWorst }),
 		share("formula", func(r *simResult) *float64 { return r.CoverageFormula }),
 		mean("duplicates", func(r *simResult) *float64 { return r.Duplicates }),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/opcode"
@@ -52,7 +53,7 @@ func (w *Network) Broadcasts(ctx context.Context, plan BroadcastPlan) (*Report, 
 	if err := w.Spread(spread.Config{Beta: plan.Beta, Rounds: plan.Rounds, Fanout: plan.Fanout, PushOnly: plan.PushOnly}); err != nil {
 		return nil, err
 	}
-	t := &broadcastTally{w: w, worst: 1}
+	t := &broadcastTally{w: w}
 	w.told, w.posted, w.reaching = t.told, t.posted, t.reaching
 	defer func() { w.told, w.posted, w.reaching = nil, nil, nil }()
 	for i := range plan.Broadcasts {
@@ -89,7 +90,7 @@ type broadcastTally struct {
 	last    time.Duration
 	reached int
 
-	coverage, worst            float64 // the sum, the least
+	coverage                   []float64 // of each
 	delivered, pushed, hops    int
 	payloads, copies, controls int
 	times, lasts               []time.Duration
@@ -145,8 +146,7 @@ func (t *broadcastTally) posted(from *Node, m *spread.Message) {
 
 func (t *broadcastTally) end(others int) {
 	share := float64(t.reached) / float64(others)
-	t.coverage += share
-	t.worst = min(t.worst, share)
+	t.coverage = append(t.coverage, share)
 	t.delivered += t.reached
 	if t.reached > 0 {
 		t.lasts = append(t.lasts, t.last)
@@ -156,8 +156,13 @@ func (t *broadcastTally) end(others int) {
 func (t *broadcastTally) report(n, good float64) *Report {
 	r := t.w.report()
 	r.Broadcasts = int(n)
-	mean := t.coverage / n
-	r.CoverageMean, r.CoverageWorst = &mean, &t.worst
+	slices.Sort(t.coverage)
+	var sum float64
+	for _, share := range t.coverage {
+		sum += share
+	}
+	mean := sum / n
+	r.CoverageMean, r.CoverageMedian, r.CoverageWorst = &mean, &t.coverage[len(t.coverage)/2], &t.coverage[0]
 	r.Payloads, r.Control = part(t.payloads, n*good), part(t.controls, n*good)
 	r.Duplicates = part(t.copies-t.delivered, float64(t.delivered))
 	r.HopsMean = part(t.hops, float64(t.pushed))

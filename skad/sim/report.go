@@ -25,6 +25,7 @@ type Report struct {
 
 	Broadcasts      int          `json:"broadcasts,omitempty"`
 	CoverageMean    *float64     `json:"coverage_mean,omitempty"` // of the honest nodes that are up, by a broadcast
+	CoverageMedian  *float64     `json:"coverage_median,omitempty"`
 	CoverageWorst   *float64     `json:"coverage_worst,omitempty"`
 	CoverageFormula *float64     `json:"coverage_formula,omitempty"`
 	Duplicates      *float64     `json:"duplicates_per_delivery,omitempty"`
