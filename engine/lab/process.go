@@ -12,8 +12,8 @@ import (
 )
 
 // ExpectTimeout is how long Expect and Wait wait. Everything in the lab answers within a second or has a time-out of its
-// own; a minute is for recoveries that are allowed to take as long.
-const ExpectTimeout = 75 * time.Second
+// own; minutes are for recoveries: what goes over TCP through loss and partitions takes half a minute, or one and a half.
+const ExpectTimeout = 4 * time.Minute
 
 // linesAhead bounds what a process may say before the test listens.
 const linesAhead = 1024
