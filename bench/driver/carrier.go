@@ -105,10 +105,7 @@ func (c carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (lo
 	if err != nil {
 		return nil, err
 	}
-	if shape.Storm {
-		// As docs/tuning.md tells who expects storms: the niced handshake workers get processors of their own.
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
-	}
+	makeRoom(shape)
 	n, err := newNode(id, []string{c.proto.String() + "://" + addr}, func(e *engine.Config) { e.Transport = c.transport(runtime.NumCPU()) })
 	if err != nil {
 		return nil, err
@@ -120,6 +117,13 @@ func (c carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (lo
 		return nil, err
 	}
 	return carrierServer{n}, nil
+}
+
+// makeRoom does what docs/tuning.md tells who expects strangers: the niced handshake workers get processors of their own.
+func makeRoom(shape load.Shape) {
+	if shape.Storm || shape.Churn {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
+	}
 }
 
 type carrierServer struct{ node *engine.Network }
