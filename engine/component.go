@@ -106,10 +106,7 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 	if c == nil || !reflect.TypeOf(c).Comparable() {
 		return fmt.Errorf("engine: a %T cannot be a component: it has to be a pointer, or comparable", c)
 	}
-	s := &slot{component: c, name: strings.TrimPrefix(fmt.Sprintf("%T", c), "*"), everyOp: true}
-	if named, ok := c.(interface{ ComponentName() string }); ok {
-		s.name = named.ComponentName()
-	}
+	s := &slot{component: c, name: nameOf(c), everyOp: true}
 	if sub, ok := c.(Subscriber); ok {
 		s.codes, s.everyOp = sub.Opcodes(), false
 	}
@@ -165,6 +162,14 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 		}
 	})
 	return nil
+}
+
+// nameOf is what a component is called in statistics, events and errors: its type, unless it names itself.
+func nameOf(c ComponentInterface) string {
+	if named, ok := c.(interface{ ComponentName() string }); ok {
+		return named.ComponentName()
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", c), "*")
 }
 
 // RemoveComponent takes a component out: after it has returned no callback of the component runs any more. Open peers
@@ -234,6 +239,8 @@ func (n *Network) recompose(then func(*loop)) {
 
 // guard runs a component's code off the loops.
 func (n *Network) guard(s *slot, f func()) {
+	n.visits.begin(s)
+	defer n.visits.end(s)
 	defer func() {
 		if r := recover(); r != nil {
 			n.panicked(s, r)

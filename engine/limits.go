@@ -202,6 +202,11 @@ const (
 	relieveLeast  = 4 << 10
 	relieveWithin = 8 * time.Second
 
+	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops to hear of it, and for
+	// what components' code keeps. Each loop closes thousands of peers in a tenth of that; what is not done by then is held.
+	farewellAfter = 500 * time.Millisecond
+	heldAfter     = time.Second
+
 	// compressFrom is the smallest message that is worth compressing: below it S2 saves less than a fifth of a kilobyte of
 	// text, for a microsecond. compressGain: what does not get smaller by an eighth is sent as it is.
 	compressFrom = 1 << 10

@@ -63,7 +63,7 @@ type loop struct {
 	woken    bool          // a turn has been asked for
 	closed   bool
 
-	inUserCode atomic.Bool // a component's code runs, or has run during this event; see onLoop
+	user atomic.Pointer[slot] // whose code runs, or has run last during this event; nil: nobody's. See onLoop, holders
 }
 
 func newLoop(s *sink, port transport.Loop) *loop {
@@ -132,7 +132,7 @@ func (l *loop) leave() {
 func (l *loop) account() {
 	if l.foreign {
 		l.foreign = false
-		l.inUserCode.Store(false)
+		l.user.Store(nil)
 	}
 	l.received.addTo(&l.net.counts)
 	l.opcodes.addTo(&l.net.opcodes)
@@ -297,15 +297,12 @@ func (l *loop) guard(s *slot, f func()) {
 	f()
 }
 
-// begin notes whose code runs now. The pointer is compared before it is written, which costs less than a write barrier.
+// begin notes whose code runs now. The pointer is compared before it is written, which costs less than an atomic store.
 func (l *loop) begin(s *slot) {
 	l.inside = true
-	if l.handler != s {
-		l.handler = s
-	}
-	if !l.foreign {
-		l.foreign = true
-		l.inUserCode.Store(true)
+	if l.handler != s || !l.foreign {
+		l.handler, l.foreign = s, true
+		l.user.Store(s)
 	}
 }
 

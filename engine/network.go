@@ -3,12 +3,10 @@ package engine
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +60,8 @@ type Network struct {
 	record   sync.Mutex // serialises changes of the own record
 	own      atomic.Pointer[identity.Record]
 	ownRaw   atomic.Pointer[handshake.Config]
-	lifetime sync.Mutex // serialises Start and Shutdown
+	lifetime chan struct{} // whose one place is taken by Start, and by Shutdown while it looks what there is to end
+	ending   *ending       // under lifetime: the Shutdown under way; nil: none
 
 	pairs   pairs
 	door    door
@@ -71,6 +70,7 @@ type Network struct {
 	counts  counts
 	opcodes opcodeCounts
 	events  events
+	visits  visits
 	empty   chan struct{} // closed when shutting down and no peer is left
 }
 
@@ -99,6 +99,7 @@ func New(cfg Config) (*Network, error) {
 		connMgr:  cfg.ConnMgr,
 		checked:  identity.NewCache(recordCacheSize),
 		empty:    make(chan struct{}),
+		lifetime: make(chan struct{}, 1),
 
 		littleEndian: codec.LittleEndian(),
 		callbacks:    &slot{name: "callback"},
@@ -136,8 +137,8 @@ const recordCacheSize = 256
 // Start binds the listening addresses, starts the event loops and calls Startup of every component. ctx bounds the start,
 // not the network's life.
 func (n *Network) Start(ctx context.Context) error {
-	n.lifetime.Lock()
-	defer n.lifetime.Unlock()
+	n.lifetime <- struct{}{}
+	defer func() { <-n.lifetime }()
 	if n.phase.Load() != phaseNew {
 		return ErrStarted
 	}
@@ -187,104 +188,6 @@ func usable(bound []transport.Addr) []transport.Addr {
 }
 
 func (n *Network) running() bool { return n.phase.Load() == phaseRunning }
-
-// Shutdown ends the network in order: no new peers, Cleanup of every component, goodbye to every peer, what is queued is
-// written, then everything is closed. When ctx ends first, the rest is cut off and ctx's error returned. It may be called
-// more than once; it must not be called on a loop.
-func (n *Network) Shutdown(ctx context.Context) error {
-	if n.onLoop() {
-		return ErrOnLoop
-	}
-	n.lifetime.Lock()
-	defer n.lifetime.Unlock()
-	switch n.phase.Load() {
-	case phaseNew:
-		n.phase.Store(phaseStopped)
-		n.events.stop()
-		return nil
-	case phaseStopped:
-		return nil
-	}
-	n.phase.Store(phaseStopping)
-	n.door.shut(true)
-	n.dials.stop()
-
-	n.compose.Lock()
-	slots := append([]*slot(nil), n.slots...)
-	n.compose.Unlock()
-	err := n.cleanup(ctx, slots)
-	if gone := n.farewell(ctx); err == nil {
-		err = gone
-	}
-	err = errors.Join(err, n.stopTransports())
-	n.workers.stop()
-	for _, l := range n.loops {
-		l.mu.Lock()
-		l.closed = true
-		l.mu.Unlock()
-	}
-	n.phase.Store(phaseStopped)
-	n.events.stop()
-	n.log.Info("network stopped", "id", n.id.Short())
-	return err
-}
-
-// cleanup calls every component's Cleanup. One that does not return keeps a Shutdown no longer than ctx.
-func (n *Network) cleanup(ctx context.Context, slots []*slot) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, s := range slots {
-			n.retire(s)
-		}
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// farewell says goodbye to all peers and waits until the last has gone.
-func (n *Network) farewell(ctx context.Context) error {
-	gone := &CloseError{Code: CodeShutdown}
-	n.onEachLoop(func(l *loop) {
-		for _, p := range slices.Clone(l.peers) {
-			if p.rides { // its goodbye goes over a peer that must not have left yet
-				p.leave(gone)
-				p.flush()
-			}
-		}
-		for len(l.peers) > 0 {
-			l.peers[len(l.peers)-1].leave(gone)
-		}
-	})
-	n.door.whenEmpty(func() { close(n.empty) })
-	select {
-	case <-n.empty:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// onEachLoop runs f on every loop and returns when all are done, or the loops have ended. Never called on a loop.
-func (n *Network) onEachLoop(f func(*loop)) {
-	done := make([]chan struct{}, len(n.loops))
-	for i, l := range n.loops {
-		done[i] = make(chan struct{})
-		if !l.post(func() { f(l); close(done[i]) }) {
-			close(done[i])
-		}
-	}
-	for i, l := range n.loops {
-		select {
-		case <-done[i]:
-		case <-l.over:
-		}
-	}
-}
 
 // ID is this node's identity.
 func (n *Network) ID() identity.ID { return n.id }

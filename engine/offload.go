@@ -54,6 +54,9 @@ type offloadWorker struct {
 	quit  bool
 }
 
+// ComponentName is the name of the component that it runs.
+func (o *offload) ComponentName() string { return nameOf(o.ComponentInterface) }
+
 func (o *offload) Startup(n *Network) {
 	for _, w := range o.workers {
 		w.quit = false // it may have been removed and added again
@@ -129,7 +132,7 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 	defer p.net.bufs.Release(len(ctx.payload)) // its size now: inflating replaces it
 	defer func() {
 		if r := recover(); r != nil {
-			p.net.panicked(&slot{name: "offloaded component"}, r)
+			p.net.panicked(&slot{name: w.owner.ComponentName()}, r)
 		}
 	}()
 	if !p.Connected() {

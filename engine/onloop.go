@@ -28,7 +28,7 @@ func (n *Network) onLoop() bool {
 func (n *Network) OnLoop() bool { return n.onLoop() }
 
 // here reports whether the caller runs in a component's code on this loop.
-func (l *loop) here() bool { return l.inUserCode.Load() && l.goid.Load() == goroutineID() }
+func (l *loop) here() bool { return l.user.Load() != nil && l.goid.Load() == goroutineID() }
 
 // goroutineID reads the number out of "goroutine 123 [running]:".
 func goroutineID() uint64 {

@@ -17,7 +17,7 @@ import (
 // A Task belongs to its Loop; Wake alone may be called from any goroutine.
 type Task struct {
 	loop   *loop
-	name   string
+	slot   *slot // stands for it where code is named that holds a loop, or panics
 	f      func()
 	once   func() // turn, as a value that is made once
 	timer  timer.Timer
@@ -30,7 +30,7 @@ type Task struct {
 // NewTask makes a Task of f, which nobody has asked to run yet. Any goroutine; the network must have started. It is
 // counted until Stop.
 func (l Loop) NewTask(name string, f func()) *Task {
-	t := &Task{loop: l.loop, name: name, f: f}
+	t := &Task{loop: l.loop, slot: &slot{name: name}, f: f}
 	t.once = t.turn
 	t.timer.Fire = func(time.Duration) { t.turn() }
 	l.loop.net.tasks.add(t)
@@ -74,7 +74,7 @@ func (t *Task) turn() {
 		}()
 	}
 	began := t.loop.port.Now()
-	t.loop.guard(t.loop.net.callbacks, t.f)
+	t.loop.guard(t.slot, t.f)
 	t.times.add(t.loop.port.Now() - began)
 }
 
@@ -138,7 +138,7 @@ func (s *tasks) stats() map[string]TaskStats {
 	defer s.mu.Unlock()
 	sums := map[string]TaskStats{}
 	for _, t := range s.all {
-		sum := sums[t.name]
+		sum := sums[t.slot.name]
 		sum.Runs += t.times.runs.Load()
 		sum.Longest = max(sum.Longest, time.Duration(t.times.longest.Load()))
 		sum.LongestWork = max(sum.LongestWork, time.Duration(t.work.longest.Load()))
@@ -146,7 +146,7 @@ func (s *tasks) stats() map[string]TaskStats {
 			sum.Held[i] += t.times.held[i].Load()
 			sum.Worked[i] += t.work.held[i].Load()
 		}
-		sums[t.name] = sum
+		sums[t.slot.name] = sum
 	}
 	return sums
 }
