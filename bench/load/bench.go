@@ -32,9 +32,12 @@ type Bench struct {
 	// Shared says that others make requests of the same serving side, so that its sum cannot be held against ours.
 	Shared bool
 
-	// Beside runs a storm of handshakes against Addr, from another process so that its arithmetic does not hold up the requests
-	// measured here, until ctx ends. Only storm needs it.
-	Beside func(ctx context.Context) (*Result, error)
+	// Beside runs a storm of handshakes against addr, from another process so that its arithmetic does not hold up the requests
+	// measured here, until ctx ends. A storm from made-up addresses calls began when it has begun. Only storm needs it.
+	Beside func(ctx context.Context, addr string, began func()) (*Result, error)
+
+	// Began, if set, is called once when a storm from made-up addresses has begun.
+	Began func()
 
 	// Fleet holds so many connections to Addr from another process until ctx ends, then asks on some of them. Only hold with
 	// Dialers needs it.

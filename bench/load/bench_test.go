@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -421,7 +422,7 @@ func TestOverload(t *testing.T) {
 func TestStorm(t *testing.T) {
 	f := &fake{patience: briefly}
 	b := newBench(f, load.Config{Scenario: load.Storm, Conns: 3})
-	b.Beside = func(ctx context.Context) (*load.Result, error) {
+	b.Beside = func(ctx context.Context, _ string, _ func()) (*load.Result, error) {
 		for ctx.Err() == nil {
 			f.sink.Open().Close()
 		}
@@ -437,14 +438,95 @@ func TestStorm(t *testing.T) {
 	checkKinds(t, r, []string{"storm_dial"})
 
 	b = newBench(&fake{}, load.Config{Scenario: load.Storm, Spoof: true})
-	b.Beside = func(context.Context) (*load.Result, error) { return nil, errGone }
+	b.Beside = func(context.Context, string, func()) (*load.Result, error) { return nil, errGone }
 	if r, err := b.Run(context.Background()); err != nil || r.Cannot == "" {
 		t.Errorf("a driver that cannot make addresses up: %+v, %v", r, err)
 	}
 
 	b = newBench(&fake{}, load.Config{Scenario: load.Storm})
-	b.Beside = func(context.Context) (*load.Result, error) { return nil, errGone }
+	b.Beside = func(context.Context, string, func()) (*load.Result, error) { return nil, errGone }
 	if _, err := b.Run(context.Background()); !errors.Is(err, errGone) {
 		t.Errorf("a storm that fails: %v, want %v", err, errGone)
 	}
+}
+
+// A spoofing is a fake that can make addresses up.
+type spoofing struct {
+	*fake
+	closed *bool
+	none   bool // and begins nothing
+}
+
+func (s spoofing) Spoof(_ string, due func() int, tell func(load.Spoofed)) error {
+	var all load.Spoofed
+	for n := due(); n > 0; n = due() {
+		if s.none {
+			continue
+		}
+		all.Begun += uint64(n)
+		all.Sent, all.Answered = 100*all.Begun, 3*all.Begun
+		tell(all)
+	}
+	return nil
+}
+
+func (s spoofing) Nobody() (string, io.Closer, error) { return "nobody", s, nil }
+
+func (s spoofing) Close() error {
+	*s.closed = true
+	return nil
+}
+
+// stormOf is a bench whose storms from made-up addresses are another bench of this process.
+func stormOf(none bool) (b *load.Bench, to *[]string, closed *bool) {
+	to, closed = new([]string), new(bool)
+	here := spoofing{fake: &fake{}, closed: closed}
+	b = newBench(here.fake, load.Config{Scenario: load.Storm, Spoof: true, SpoofRate: 50_000, Duration: 500 * time.Millisecond, Rate: 2000})
+	b.Dialer = here
+	b.Beside = func(ctx context.Context, addr string, began func()) (*load.Result, error) {
+		*to = append(*to, addr)
+		there := spoofing{fake: &fake{}, closed: new(bool), none: none}
+		s := newBench(there.fake, load.Config{Scenario: load.Connect, Spoof: true, SpoofRate: 50_000, Duration: time.Minute})
+		s.Dialer, s.Addr, s.Began, s.Server = there, addr, began, nil
+		if none {
+			began()
+		}
+		return s.Run(ctx)
+	}
+	b.Addr = "the server"
+	return b, to, closed
+}
+
+// A storm from made-up addresses is measured in turns: nothing, to nobody, to the server, and backwards. What was begun and answered
+// are sums of the turns'.
+func TestSpoofed(t *testing.T) {
+	b, to, closed := stormOf(false)
+	r, err := b.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"nobody", "the server", "the server", "nobody", "nobody", "the server", "the server", "nobody", "nobody", "the server"}
+	if !slices.Equal(*to, want) || !*closed {
+		t.Errorf("storms to %q, want %q; nobody is closed: %v", *to, want, *closed)
+	}
+	f := r.Figures
+	for _, name := range []string{"quiet_p99_us", "control_p99_us", "storm_p99_us", "p99_ratio", "control_p99_ratio", "initiations", "control_initiations"} {
+		if !(f[name] > 0) {
+			t.Errorf("%s is %v", name, f[name])
+		}
+	}
+	if r.Failed() || r.HandshakesPerSecond <= 0 || f["answered_share"] != 0.03 || r.Seconds < 0.49 || r.Messages == 0 {
+		t.Errorf("errors %v, %v a second, share %v, %v s, %d answered", r.Errors, r.HandshakesPerSecond, f["answered_share"], r.Seconds, r.Messages)
+	}
+}
+
+// A storm that begins nothing is no storm.
+func TestSpoofedNothing(t *testing.T) {
+	b, _, _ := stormOf(true)
+	b.Config.Duration = 20 * time.Millisecond
+	r, err := b.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkKinds(t, r, []string{"nothing_begun"})
 }

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -56,96 +55,6 @@ func (b *Bench) mixed(ctx context.Context) error {
 	return b.sides(start, bulk.end)
 }
 
-// storm measures requests of one established peer alone, then while Beside shakes hands with the same server.
-func (b *Bench) storm(ctx context.Context) error {
-	if b.Beside == nil {
-		return fmt.Errorf("%w: storm needs a second process to make it", ErrConfig)
-	}
-	if _, ok := b.Dialer.(Spoofer); b.Config.Spoof && !ok {
-		return ErrNoSpoofer
-	}
-	quiet, callers, err := b.quiet(ctx, 1)
-	if err != nil {
-		return err
-	}
-	var calm [2]Usage
-	if err := b.settle(&calm); err != nil {
-		return err
-	}
-	beside, enough := context.WithCancel(ctx)
-	defer enough()
-	var storm *Result
-	var stormErr error
-	var running sync.WaitGroup
-	running.Go(func() { storm, stormErr = b.Beside(beside) })
-	defer running.Wait()
-	defer enough()
-	if b.Server != nil {
-		begun := func(c Counts) bool { return b.Config.Spoof || c.Opened > 0 } // who makes addresses up opens nothing
-		if _, err := b.eventually(begun); err != nil {
-			return err
-		}
-		if err := b.Server.Reset(); err != nil {
-			return err
-		}
-	}
-	start, _, err := b.usage()
-	if err != nil {
-		return err
-	}
-	out, err := b.request(ctx, Storm, b.Config.Duration, b.Config.table(), callers)
-	if err != nil {
-		return err
-	}
-	enough()
-	running.Wait()
-	if stormErr != nil {
-		return fmt.Errorf("load: the storm: %w", stormErr)
-	}
-	b.keep(out)
-	b.compareQuiet(quiet, out)
-	b.result.HandshakesPerSecond = storm.HandshakesPerSecond
-	if b.Server != nil && !b.Config.Spoof {
-		b.result.HandshakesPerSecond = float64(out.counts.Opened) / out.seconds
-	}
-	for kind, n := range storm.Errors {
-		b.result.fault("storm_"+kind, n)
-	}
-	if err := b.sides(start, out.end); err != nil || !b.Config.Spoof {
-		return err
-	}
-	b.result.figure("initiations", float64(storm.Messages))
-	b.result.fault("spoofed_and_let_in", out.counts.Opened)
-	if b.Server != nil {
-		b.result.figure("server_heap_growth_bytes", float64(b.result.Server.HeapBytes)-float64(calm[1].HeapBytes))
-		b.result.figure("server_rss_growth_bytes", float64(b.result.Server.RSSBytes)-float64(calm[1].RSSBytes))
-	}
-	return nil
-}
-
-// spoof is connect from addresses that are not ours: what counts is what was begun.
-func (b *Bench) spoof(ctx context.Context) error {
-	spoofer, ok := b.Dialer.(Spoofer)
-	if !ok {
-		return ErrNoSpoofer
-	}
-	p := b.begin(ctx, Connect, b.Config.Duration)
-	defer p.end()
-	begun := p.start
-	until, enough := context.WithCancel(ctx)
-	defer enough()
-	go func() {
-		<-p.stop
-		enough()
-	}()
-	err := spoofer.Spoof(until, b.Addr, func(n int) { p.count.Add(uint64(n)) })
-	b.result.Seconds = time.Since(begun).Seconds()
-	b.result.Messages = p.count.Load()
-	b.result.Connections = b.Config.Conns
-	b.result.HandshakesPerSecond = float64(b.result.Messages) / b.result.Seconds
-	return err
-}
-
 // slow measures requests of many peers, then again while one more sends requests and reads no answers.
 func (b *Bench) slow(ctx context.Context) error {
 	stopper, ok := b.Dialer.(Stopper)
@@ -179,10 +88,7 @@ func (b *Bench) slow(ctx context.Context) error {
 	if err := b.sides(start, out.end); err != nil {
 		return err
 	}
-	if b.Server != nil {
-		b.result.figure("server_heap_growth_bytes", float64(b.result.Server.HeapBytes)-float64(calm[1].HeapBytes))
-		b.result.figure("server_rss_growth_bytes", float64(b.result.Server.RSSBytes)-float64(calm[1].RSSBytes))
-	}
+	b.kept(calm)
 	return nil
 }
 

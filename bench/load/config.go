@@ -41,6 +41,7 @@ type Config struct {
 	Conns      int           // connections; 0: 1. In connect and storm: dials under way at once
 	Dialers    int           // dialling processes that share the connections of hold; 0: the run's own dials
 	Spoof      bool          // what shakes hands in storm, or connect, comes from made-up addresses and never gets beyond the first word
+	SpoofRate  float64       // of these a second; 0: as many as one processor can
 	Inflight   int           // requests under way on each connection; 0: 1, in a stream down 16
 	Size       int           // bytes of a message or request; 0: 64, in a stream 64 KiB
 	Sizes      []SizeShare   // several sizes and their shares, in place of Size; empty: one size
@@ -139,6 +140,7 @@ func (c Config) problems() (p complaints) {
 func (c Config) rates() (p complaints) {
 	rated := func(r float64) bool { return r >= 0 && r <= rateLimit }
 	p.add(!rated(c.Rate), "rate %v: want 0 to %d", c.Rate, rateLimit)
+	p.add(!rated(c.SpoofRate), "rate of made-up handshakes %v: want 0 to %d", c.SpoofRate, rateLimit)
 	p.add(len(c.Stages) > stagesLimit, "%d stages: want at most %d", len(c.Stages), stagesLimit)
 	for i, s := range c.Stages {
 		p.add(s.For <= 0 || s.For > stageLimit, "stage %d lasts %v: want up to %v", i+1, s.For, stageLimit)
@@ -156,6 +158,7 @@ func (c Config) combinations() (p complaints) {
 	p.add(c.Rate > 0 && len(c.Stages) > 0, "a rate and stages: want one of them")
 	p.add(c.Dialers > 0 && !is(Hold), "%s has no dialling processes of its own", c.Scenario)
 	p.add(c.Spoof && !is(Storm, Connect), "%s has no handshakes to make up", c.Scenario)
+	p.add(c.SpoofRate > 0 && !c.Spoof, "a rate of made-up handshakes, and none are made up")
 	p.add(c.Dialers > c.Conns, "%d dialling processes for %d connections", c.Dialers, c.Conns)
 	p.add(c.Poisson && !planned, "Poisson arrivals need a rate")
 	p.add(c.Inflight > 1 && (is(OneWay, FanOut, Connect, Churn, Hold) || c.Scenario == Stream && c.Direction == Up),

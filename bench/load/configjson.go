@@ -11,6 +11,7 @@ type configJSON struct {
 	Conns           int         `json:"conns"`
 	Dialers         int         `json:"dialers,omitempty"`
 	Spoof           bool        `json:"spoof,omitempty"`
+	SpoofRate       float64     `json:"spoof_rate,omitempty"`
 	Inflight        int         `json:"inflight"`
 	Size            int         `json:"size"`
 	Sizes           []SizeShare `json:"sizes,omitempty"`
@@ -33,7 +34,7 @@ type stageJSON struct {
 // MarshalJSON implements json.Marshaler. The scenario is not part of it: it stands in the Result.
 func (c Config) MarshalJSON() ([]byte, error) {
 	j := configJSON{
-		c.Conns, c.Dialers, c.Spoof, c.Inflight, c.Size, c.Sizes, c.AnswerSize, c.BulkSize, c.Direction,
+		c.Conns, c.Dialers, c.Spoof, c.SpoofRate, c.Inflight, c.Size, c.Sizes, c.AnswerSize, c.BulkSize, c.Direction,
 		c.Duration.Seconds(), max(c.Warmup, 0).Seconds(), c.Rate, nil, c.Poisson,
 	}
 	for _, s := range c.Stages {
@@ -50,7 +51,7 @@ func (c *Config) UnmarshalJSON(b []byte) error {
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 	*c = Config{
-		Conns: j.Conns, Dialers: j.Dialers, Spoof: j.Spoof, Inflight: j.Inflight, Size: j.Size, Sizes: j.Sizes, AnswerSize: j.AnswerSize, BulkSize: j.BulkSize,
+		Conns: j.Conns, Dialers: j.Dialers, Spoof: j.Spoof, SpoofRate: j.SpoofRate, Inflight: j.Inflight, Size: j.Size, Sizes: j.Sizes, AnswerSize: j.AnswerSize, BulkSize: j.BulkSize,
 		Direction: j.Direction, Duration: seconds(j.DurationSeconds), Warmup: seconds(j.WarmupSeconds), Rate: j.Rate, Poisson: j.Poisson,
 	}
 	if c.Warmup == 0 {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 )
 
@@ -83,9 +84,19 @@ type Versioned interface {
 
 // A Spoofer is a Dialer that can begin handshakes from addresses that are not its own. For others a storm of them is n/a.
 type Spoofer interface {
-	// Spoof begins handshakes with the server as fast as it can, each from another address, and tells how many now and then.
-	// It returns nil when ctx ends.
-	Spoof(ctx context.Context, addr string, begun func(n int)) error
+	// Spoof begins handshakes with the server, each from another address: as many as due says, which waits until there are
+	// some, again and again until it says 0. It tells what came of them so far, each time.
+	Spoof(addr string, due func() int, tell func(Spoofed)) error
+
+	// Nobody returns an address of this machine where Spoof may go and nothing is read, until closed.
+	Nobody() (addr string, nobody io.Closer, err error)
+}
+
+// Spoofed is what came of handshakes from made-up addresses.
+type Spoofed struct {
+	Begun    uint64
+	Sent     uint64 // bytes, without the headers of IP and UDP
+	Answered uint64 // bytes that came back
 }
 
 // A Sparing is a Dialer that may need no file descriptor for each connection.

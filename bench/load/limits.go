@@ -62,6 +62,21 @@ const (
 	stagesLimit = 100
 	stageLimit  = 7 * 24 * time.Hour
 
+	// dripEvery is how often made-up handshakes are begun at a rate, and dripBatch the most at once. 400 us: eight at 20,000 a second,
+	// which is less than a receiver takes in one system call, for 2,500 short wake-ups.
+	dripEvery = 400 * time.Microsecond
+	dripBatch = 64
+
+	// dripBehind is how many batches late they may be before what was missed is forgiven. 8: 3 ms, a slice of another's processor time.
+	dripBehind = 8
+
+	// spoofTurn is how long made-up handshakes come, or do not, before it is another's turn. 2 s: as long as other parts are unless
+	// told otherwise, and short against what neighbours of a machine do.
+	spoofTurn = 2 * time.Second
+
+	// spoofTurns is how many turns there are at least: of five, two may be disturbed and the median is not.
+	spoofTurns = 5
+
 	// lateAfter is when a planned sending counts as late. 1 ms: ten times what a timer of the system is off by.
 	lateAfter = time.Millisecond
 )

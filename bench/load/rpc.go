@@ -119,6 +119,21 @@ type requested struct {
 	service  *hdrhistogram.Histogram // empty in a closed loop
 }
 
+// add adds another part of the same kind.
+func (r *requested) add(one requested) {
+	if r.latency != nil {
+		one.latency.Merge(r.latency)
+		one.service.Merge(r.service)
+	}
+	one.seconds += r.seconds
+	one.answered += r.answered
+	one.bytes += r.bytes
+	one.planned += r.planned
+	one.late += r.late
+	one.unsent += r.unsent
+	*r = one
+}
+
 // request runs the callers for d and adds what went wrong to the result.
 func (b *Bench) request(ctx context.Context, name string, d time.Duration, table timetable, callers []*caller) (out requested, err error) {
 	clocks := newClocks(len(callers))

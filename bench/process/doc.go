@@ -18,7 +18,8 @@
 //	                                    serves, and speaks the control lines of package load: first where it is, then answers
 //	PROGRAM SCENARIO --driver NAME --config JSON --json - --follow [--target ADDR] [...]
 //	                                    measures once, with a serving child of its own unless there is a target, and prints
-//	                                    one load.Result as JSON; at the end of its input it prints what it has until then
+//	                                    one load.Result as JSON; at the end of its input it prints what it has until then;
+//	                                    handshakes from made-up addresses print an empty line when they begin
 //
 // Whoever measures may be written in another language, as long as it speaks this. A Run and what it starts belong to the goroutine
 // that calls Do. Errors name the program's first argument.

@@ -114,7 +114,8 @@ func run(scenario string, args []string, drivers []load.Driver, in io.Reader, ou
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
-	result, err := (&Run{Driver: d, Config: c, Addr: *target, Self: OfThisProgram}).Do(ctx)
+	began := func() { fmt.Fprintln(out) }
+	result, err := (&Run{Driver: d, Config: c, Addr: *target, Self: OfThisProgram, Began: began}).Do(ctx)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return errInterrupted
 	}

@@ -22,7 +22,7 @@ const asProgram = "PROCESS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		Main(driver.TCP())
+		Main(driver.TCP(), driver.CarrierUDP())
 	}
 	os.Exit(m.Run())
 }
@@ -46,6 +46,29 @@ func TestRun(t *testing.T) {
 	there, err := Result(t.Context(), start(append(Arguments(c, "tcp", "a label"), "--quiet=true", "--no-table")...))
 	if err != nil || there.Messages == 0 || there.Failed() || there.Server == nil || there.Driver != "tcp" || there.Config.Duration != c.Duration {
 		t.Errorf("%+v, %v", there, err)
+	}
+}
+
+// Made-up handshakes come from a process of their own, begin before anything is measured, are answered with less than they send, and
+// nobody is let in.
+func TestSpoofedRun(t *testing.T) {
+	c, err := load.Config{Scenario: load.Storm, Spoof: true, SpoofRate: 2000, Rate: 100, Duration: 500 * time.Millisecond, Warmup: -1}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := (&Run{Driver: driver.CarrierUDP(), Config: c, Self: program(t)}).Do(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Cannot != "" {
+		t.Skip(r.Cannot)
+	}
+	f := r.Figures
+	if r.Failed() || f["initiations"] == 0 || f["control_initiations"] == 0 || f["control_p99_us"] == 0 {
+		t.Errorf("errors %v, figures %v", r.Errors, f)
+	}
+	if share := f["answered_share"]; share <= 0 || share > 0.1 {
+		t.Errorf("%.3f of what came was answered, want a cookie for a Knock", share)
 	}
 }
 
@@ -77,7 +100,7 @@ func TestResultRefuses(t *testing.T) {
 
 // A program names its drivers.
 func TestDrivers(t *testing.T) {
-	if names, err := Drivers(program(t)("drivers")); err != nil || !slices.Equal(names, []string{"tcp"}) {
+	if names, err := Drivers(program(t)("drivers")); err != nil || !slices.Equal(names, []string{"tcp", "carrier-udp"}) {
 		t.Errorf("%q, %v", names, err)
 	}
 	if _, err := Drivers(exec.Command("true")); err == nil {

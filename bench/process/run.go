@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,11 @@ const stopLimit = 45 * time.Second
 // Result runs a command of Arguments and reads the result it prints. When ctx ends it is told to end, and its result is what it
 // had until then; if it does not end it is killed.
 func Result(ctx context.Context, cmd *exec.Cmd) (*load.Result, error) {
+	return result(ctx, cmd, func() {})
+}
+
+// result calls began when there is anything on the child's output, if only the empty line of a storm that has begun.
+func result(ctx context.Context, cmd *exec.Cmd, began func()) (*load.Result, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -70,8 +76,12 @@ func Result(ctx context.Context, cmd *exec.Cmd) (*load.Result, error) {
 		}
 	})
 	defer stop()
+	out := bufio.NewReader(stdout)
+	if _, err := out.Peek(1); err == nil {
+		began()
+	}
 	result := new(load.Result)
-	decodeErr := json.NewDecoder(stdout).Decode(result)
+	decodeErr := json.NewDecoder(out).Decode(result)
 	err = cmd.Wait()
 	if decodeErr == nil {
 		return result, nil // how it ended is in the result
@@ -91,6 +101,8 @@ type Run struct {
 
 	Addr   string       // where somebody serves already; "": a child does
 	Server load.Control // of that somebody; nil: it cannot be asked
+
+	Began func() // see load.Bench; nil: nobody wants to know
 
 	Watch      func(load.Tick)
 	WatchEvery time.Duration
@@ -117,7 +129,7 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 	defer dialer.Close()
 	bench := load.Bench{
 		Config: r.Config, Driver: r.Driver.Name(), Dialer: dialer, Addr: r.Addr, Server: r.Server,
-		Beside: r.storm, Fleet: r.fleet, Watch: r.Watch, WatchEvery: r.WatchEvery,
+		Beside: r.storm, Began: r.Began, Fleet: r.fleet, Watch: r.Watch, WatchEvery: r.WatchEvery,
 	}
 	result, err := bench.Run(ctx)
 	if v, ok := r.Driver.(load.Versioned); ok && err == nil {
@@ -129,13 +141,20 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 // stormLimit ends a storm that nobody ends.
 const stormLimit = time.Minute
 
-// storm shakes hands with the serving side, from another process, until ctx ends.
-func (r *Run) storm(ctx context.Context) (*load.Result, error) {
-	storm, err := load.Config{Scenario: load.Connect, Conns: r.Config.Conns, Spoof: r.Config.Spoof, Duration: r.Config.Duration + stormLimit, Warmup: load.NoWarmup}.WithDefaults()
+// storm shakes hands with who serves at addr, from another process, until ctx ends.
+func (r *Run) storm(ctx context.Context, addr string, began func()) (*load.Result, error) {
+	storm := load.Config{
+		Scenario: load.Connect, Conns: r.Config.Conns, Spoof: r.Config.Spoof, SpoofRate: r.Config.SpoofRate,
+		Duration: r.Config.Duration + stormLimit, Warmup: load.NoWarmup,
+	}
+	if storm.Spoof {
+		storm.Conns = 1 // who hears no answer needs no nodes
+	}
+	storm, err := storm.WithDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return Result(ctx, r.Self(append(Arguments(storm, r.Driver.Name(), ""), "--quiet", "--target", r.Addr)...))
+	return result(ctx, r.Self(append(Arguments(storm, r.Driver.Name(), ""), "--quiet", "--target", addr)...), began)
 }
 
 // fleetLimit ends a dialling process that nobody ends.

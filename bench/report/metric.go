@@ -90,6 +90,11 @@ func Metrics(scenario string) []Metric {
 		return concat(latencies, disturbed, []Metric{
 			{Name: "handshakes/s", Unit: "handshakes/s", Better: Higher, Show: Short, Get: handshakes},
 			{Name: "begun", Unit: "begun", Better: Higher, Show: Short, Get: figure("initiations")},
+			{Name: "storm p99 us", Unit: "storm-p99-us", Better: Lower, Show: Plain, Get: figure("storm_p99_us")},
+			{Name: "control p99 us", Unit: "control-p99-us", Better: Lower, Show: Plain, Get: figure("control_p99_us")},
+			{Name: "control ratio", Unit: "control-p99-ratio", Better: Lower, Show: Plain, Get: figure("control_p99_ratio")},
+			{Name: "CPU-s/M begun", Unit: "cpu-s/M-begun", Better: Lower, Show: Plain, Get: figure("server_cpu_seconds_per_million_initiations")},
+			{Name: "answered share", Unit: "answered-share", Better: Lower, Show: Plain, Get: figure("answered_share")},
 		}, growth)
 	case load.Slow:
 		return concat(latencies, disturbed, growth)

@@ -137,6 +137,7 @@ func (a *app) measure(f *loadFlags, c load.Config) (*load.Result, error) {
 	ctx := a.ctx
 	if f.Follow {
 		ctx = a.follow()
+		run.Began = func() { fmt.Fprintln(a.stdout) }
 	}
 	return run.Do(ctx)
 }

@@ -185,21 +185,28 @@ type stormCommand struct {
 	Conns     int      `help:"Dials under way at once in the storm, which comes from a process of its own." default:"64"`
 	Inflight  int      `help:"Requests under way on the one established connection." default:"1"`
 	Size      byteSize `help:"Bytes of a request." default:"64"`
-	Spoof     bool     `help:"The strangers begin handshakes from made-up addresses, as many as they can, and hear no answer: over udp."`
+	Spoof     bool     `help:"The strangers begin handshakes from made-up addresses and hear no answer: over udp."`
+	SpoofRate float64  `help:"With --spoof: handshakes a second, evenly; 0: as many as one processor can." default:"20000"`
 }
 
 func (stormCommand) Help() string {
-	return `First the requests run alone, then while strangers dial, shake hands and close. With --spoof they come from everywhere
-and nowhere: what the serving side keeps of them is printed.
+	return `First the requests run alone, then while strangers dial, shake hands and close.
+
+With --spoof they come from everywhere and nowhere. Three things take short turns until each has had --duration: the requests
+alone; as many datagrams to where nobody reads; and to the serving side. So three p99s are printed, each the median of its turns',
+and the median of the last one's ratios to the others; also what was begun, the serving side's processor time for each million of
+it, what share of its bytes was answered, and what the serving side keeps of it.
 
   p2pbench storm --conns 64 --rate 2000
-  p2pbench storm --transport udp --spoof --rate 2000 --duration 30s`
+  p2pbench storm --transport udp --spoof --rate 1000 --duration 50s   a million`
 }
 
 func (c *stormCommand) Run(a *app) error {
-	return a.scenario(&c.loadFlags, c.paceFlags.set(load.Config{
-		Scenario: load.Storm, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), Spoof: c.Spoof,
-	}))
+	config := load.Config{Scenario: load.Storm, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), Spoof: c.Spoof}
+	if c.Spoof {
+		config.SpoofRate = c.SpoofRate
+	}
+	return a.scenario(&c.loadFlags, c.paceFlags.set(config))
 }
 
 type slowCommand struct {
