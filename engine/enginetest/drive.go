@@ -110,6 +110,15 @@ func (w *World) Crash(n *engine.Network) {
 	w.hosts[n].Crash()
 }
 
+// Kill ends a simulated node as its system does: without a word of its own, but its sockets are closed, which its peers hear of.
+func (w *World) Kill(n *engine.Network) {
+	w.Helper()
+	w.lose(n)
+	if err := w.hosts[n].Stop(); err != nil {
+		w.Errorf("kill: %v", err)
+	}
+}
+
 // Vanish takes a simulated node and its host off the network: nobody hears of it again.
 func (w *World) Vanish(n *engine.Network) {
 	w.Helper()
@@ -124,6 +133,9 @@ func (w *World) Stop(n *engine.Network) {
 	w.Do(func() { w.shutdown(n) })
 }
 
+// Alive reports whether n has been started and not ended since.
+func (w *World) Alive(n *engine.Network) bool { return slices.Contains(w.nodes, n) }
+
 func (w *World) shutdown(n *engine.Network) {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
@@ -135,7 +147,7 @@ func (w *World) shutdown(n *engine.Network) {
 func (w *World) lose(n *engine.Network) {
 	w.Helper()
 	if w.hosts[n] == nil {
-		w.Fatal("only simulated nodes crash and vanish")
+		w.Fatal("only simulated nodes are killed, crash and vanish")
 	}
 	w.forget(n)
 }

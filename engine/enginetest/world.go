@@ -53,12 +53,14 @@ type World struct {
 	lives  uint64            // configurations of all kinds, and so what the next one's randomness follows from
 	nodes  []*engine.Network // those that are shut down at the end, in the order of their start
 	hosts  map[*engine.Network]*simnet.Host
+	number map[identity.ID]int // of who has been configured
 }
 
 // Sim is a simulated world. All that happens in it follows from seed and weather, as long as the test itself asks no clock and
 // starts no goroutine.
 func Sim(t testing.TB, seed uint64, weather simnet.Weather) *World {
-	w := &World{TB: t, Patience: patience, sim: simnet.New(seed, weather), seed: seed, hosts: map[*engine.Network]*simnet.Host{}}
+	w := newWorld(t)
+	w.sim, w.seed = simnet.New(seed, weather), seed
 	t.Cleanup(func() {
 		w.End()
 		if t.Failed() {
@@ -85,9 +87,14 @@ func Live(t testing.TB) *World { return Over(t, transport.TCP) }
 // Over is a live world whose nodes know one transport alone: TCP, QUIC or UDP, on 127.0.0.1. Loopback loses no datagram that is
 // read in time.
 func Over(t testing.TB, proto transport.Proto) *World {
-	w := &World{TB: t, Patience: patience, proto: proto}
+	w := newWorld(t)
+	w.proto = proto
 	t.Cleanup(w.End)
 	return w
+}
+
+func newWorld(t testing.TB) *World {
+	return &World{TB: t, Patience: patience, hosts: map[*engine.Network]*simnet.Host{}, number: map[identity.ID]int{}}
 }
 
 // Both runs a scenario simulated, in fair weather, and live. It is t of w that a scenario asks for a Context: that of the test
@@ -122,11 +129,22 @@ func (w *World) Config(opts ...simnet.HostOption) engine.Config {
 	return w.ConfigOf(w.made, opts...)
 }
 
-// ConfigOf is the configuration of node number n, from 1: of one that comes back under the address and the identity that it had.
+// Again is the configuration of the next life of n, which has ended: with the identity that it had, and the same simulated address.
+func (w *World) Again(n *engine.Network, opts ...simnet.HostOption) engine.Config {
+	w.Helper()
+	number, known := w.number[n.ID()]
+	if !known {
+		w.Fatal("another life of a node that never lived here")
+	}
+	return w.ConfigOf(number, opts...)
+}
+
+// ConfigOf is the configuration of node number n, from 1, for a test that counts its nodes itself.
 func (w *World) ConfigOf(n int, opts ...simnet.HostOption) engine.Config {
 	w.Helper()
 	w.lives++
 	cfg := engine.Config{Identity: w.Key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
+	w.number[cfg.Identity.ID()] = n
 	if w.sim == nil {
 		cfg.Transport = w.transport(n)
 		cfg.HandshakeWorkers = 1

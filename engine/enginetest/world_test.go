@@ -2,6 +2,7 @@ package enginetest_test
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
 func TestMain(m *testing.M) { enginetest.VerifyMain(m) }
@@ -53,22 +55,28 @@ func TestSimulatedTime(t *testing.T) {
 	w := enginetest.Sim(t, 7, simnet.Weather{Latency: 50 * time.Millisecond})
 	seen := &tally{}
 	alive := func() engine.ComponentInterface { return &keepalive.Component{} }
-	a, b, c := w.Node(alive(), seen), w.Node(alive()), w.Node(alive())
-	w.Dial(a, b)
-	w.Dial(a, c)
+	a, b, c, d := w.Node(alive(), seen), w.Node(alive()), w.Node(alive()), w.Node(alive())
+	for _, x := range []*engine.Network{b, c, d} {
+		w.Dial(a, x)
+	}
 	w.Pass(time.Hour)
-	if seen.ups != 2 || seen.downs != 0 || w.Net().Now() < time.Hour {
+	if seen.ups != 3 || seen.downs != 0 || w.Net().Now() < time.Hour {
 		t.Fatalf("after %v: %+v", w.Net().Now(), *seen)
 	}
 	w.Vanish(b)
 	w.Pass(5 * time.Minute)
-	if seen.downs != 1 || count(a) != 1 {
+	if seen.downs != 1 || count(a) != 2 {
 		t.Errorf("one has vanished: %+v, %d peers", *seen, count(a))
 	}
 	w.Crash(c)
 	w.Pass(5 * time.Minute)
 	if seen.downs != 2 {
 		t.Errorf("one has crashed: %+v", *seen)
+	}
+	w.Kill(d)
+	w.Pass(time.Second)
+	if seen.downs != 3 || w.Alive(d) {
+		t.Errorf("one was killed: %+v", *seen)
 	}
 }
 
@@ -78,7 +86,10 @@ func TestSecondLife(t *testing.T) {
 	a, b := w.Node(), w.Node()
 	first := w.Dial(a, b)
 	w.Crash(b)
-	again := w.Start(w.New(w.ConfigOf(2)))
+	if w.Alive(b) || !w.Alive(a) {
+		t.Errorf("b has crashed and is alive: %v; a is: %v", w.Alive(b), w.Alive(a))
+	}
+	again := w.Start(w.New(w.Again(b)))
 	if again.ID() != b.ID() || again.Addrs()[0] != b.Addrs()[0] {
 		t.Fatalf("came back as %v at %v", again.ID(), again.Addrs())
 	}
@@ -153,6 +164,9 @@ func TestFailures(t *testing.T) {
 	}{
 		{"in vain", "in vain", func(w *enginetest.World) { w.Until("never", func() bool { return false }) }},
 		{"crash of the living", "only simulated", func(w *enginetest.World) { w.Crash(w.Node()) }},
+		{"another life of a stranger", "never lived", func(w *enginetest.World) {
+			w.Again(w.New(engine.Config{Identity: w.Key(7), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Transport: simnet.New(1, simnet.Weather{}).Host(netip.MustParseAddr("10.0.0.1"))}))
+		}},
 		{"dial nobody", "dial", func(w *enginetest.World) {
 			a, b := w.Node(), w.Node()
 			w.Stop(b)

@@ -23,22 +23,18 @@ func TestSteadyStateAllocs(t *testing.T) {
 		c.Overlay.RefreshLeast, c.Overlay.RefreshMost, c.Overlay.BucketIdle = 24*time.Hour, 24*time.Hour, 24*time.Hour
 	}
 	w.swarm(20, setting{disc: quiet})
-	w.sim.Run(5 * time.Minute) // what follows a join is over
+	w.Pass(5 * time.Minute) // what follows a join is over
 
 	var e echo
-	asker := w.plain(&e)
-	var p *engine.PeerClient
-	w.do(func() { p, _ = asker.Dial(t.Context(), target(w.nodes[5])) })
-	if p == nil {
-		t.Fatal("not connected")
-	}
+	asker := w.Node(&e)
+	p := w.Dial(asker, w.nodes[5].Network)
 	m := skad.Message{Op: opcode.LookupNodeRequestCode, Nonce: 7, Key: randomKey(1), Count: 16, Payload: []byte{1, 0, 2, 0}} // of known records
 	request := m.Append(nil)
 	ask := func() {
 		if err := p.TrySendRaw(opcode.LookupNodeRequestCode, request); err != nil {
 			t.Fatal(err)
 		}
-		w.sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 	}
 	for range 50 {
 		ask()
@@ -89,7 +85,7 @@ func pingAllocs(t *testing.T, every time.Duration) (allocs float64, pings uint64
 		c.Overlay.PingLeast, c.Overlay.PingMost = every, every
 		c.Overlay.RefreshLeast, c.Overlay.RefreshMost, c.Overlay.BucketIdle = 24*time.Hour, 24*time.Hour, 24*time.Hour
 	}})
-	w.sim.Run(10 * time.Minute) // what follows a join is over
+	w.Pass(10 * time.Minute) // what follows a join is over
 	answered := func() (n uint64) {
 		for _, x := range w.nodes {
 			n += x.Stats().Core.Answered
@@ -98,7 +94,7 @@ func pingAllocs(t *testing.T, every time.Duration) (allocs float64, pings uint64
 	}
 	const times = 10
 	before := answered()
-	allocs = testing.AllocsPerRun(times, func() { w.sim.Run(3 * time.Second) })
+	allocs = testing.AllocsPerRun(times, func() { w.Pass(3 * time.Second) })
 	return allocs, (answered() - before) / (times + 1) // the first is not counted
 }
 
@@ -113,7 +109,7 @@ func TestLookAroundAllocs(t *testing.T) {
 		c.Overlay.PingLeast, c.Overlay.PingMost = time.Hour, time.Hour
 		c.Overlay.RefreshLeast, c.Overlay.RefreshMost, c.Overlay.BucketIdle = 24*time.Hour, 24*time.Hour, 24*time.Hour
 	}})
-	w.sim.Run(10 * time.Minute)
+	w.Pass(10 * time.Minute)
 	n := w.nodes[7]
 	before := n.Stats().Core.Answered
 	const times, most = 100, 40
@@ -121,7 +117,7 @@ func TestLookAroundAllocs(t *testing.T) {
 		if err := n.Do(func(now time.Duration, core *skad.Core) { _ = core.LookAround(now) }); err != nil {
 			t.Fatal(err)
 		}
-		w.sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 	})
 	questions := n.Stats().Core.Answered - before
 	t.Logf("%v allocations", allocs)

@@ -15,12 +15,6 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// worlds runs a scenario simulated and live.
-func worlds(t *testing.T, scenario func(w *world, count int)) {
-	t.Run("simnet", func(t *testing.T) { scenario(simWorld(t, 1), 40) })
-	t.Run("live", func(t *testing.T) { scenario(liveWorld(t), 20) })
-}
-
 // Nodes that know one of them find each other: every table leads every lookup to exactly the nodes closest to its key,
 // and every node is found and connected to by its ID.
 func TestSwarm(t *testing.T) {
@@ -37,7 +31,7 @@ func TestSwarm(t *testing.T) {
 			other := w.nodes[(i+count/2)%count]
 			var p *engine.PeerClient
 			var err error
-			w.do(func() { p, err = n.FindPeer(context.Background(), other.ID()) })
+			w.Do(func() { p, err = n.FindPeer(context.Background(), other.ID()) })
 			if err != nil || p.ID() != other.ID() {
 				t.Errorf("node %d looking for %v: %v", i, other.ID(), err)
 			}
@@ -74,12 +68,10 @@ func TestAddressMap(t *testing.T) {
 	n := w.node(setting{more: []engine.ComponentInterface{asker}, disc: func(c *discovery.Config) {
 		c.Bootstrap, c.Client = nil, true // a client is not dialled by the others, as a new server is
 	}})
-	w.do(func() { // it cannot join by itself: the map refuses
-		_, _ = n.Dial(context.Background(), target(w.nodes[0]))
-	})
-	w.until("it knows whom it has dialled", func() bool { return n.View().Len() > 0 })
+	w.Dial(n.Network, w.nodes[0].Network) // it cannot join by itself: the map refuses
+	w.Until("it knows whom it has dialled", func() bool { return n.View().Len() > 0 })
 	var err error
-	w.do(func() { _, err = n.FindPeer(context.Background(), good.ID()) })
+	w.Do(func() { _, err = n.FindPeer(context.Background(), good.ID()) })
 	if err == nil || errors.Is(err, discovery.ErrNotFound) {
 		t.Fatalf("no address was worth a try: %v", err)
 	}
@@ -87,7 +79,7 @@ func TestAddressMap(t *testing.T) {
 	asker.only = good.Addrs()
 	asker.mu.Unlock()
 	var p *engine.PeerClient
-	w.do(func() { p, err = n.FindPeer(context.Background(), good.ID()) })
+	w.Do(func() { p, err = n.FindPeer(context.Background(), good.ID()) })
 	asker.mu.Lock()
 	defer asker.mu.Unlock()
 	if err != nil || p.ID() != good.ID() || !slices.Contains(asker.asked, good.Addrs()[0]) {
@@ -101,7 +93,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	w := simWorld(t, 8)
 	const most = 6
 	w.swarm(30, setting{disc: func(c *discovery.Config) { c.Connections = most }})
-	w.sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	closed := int64(0)
 	for i, n := range w.nodes {
 		s := n.Stats()
@@ -145,11 +137,11 @@ func TestDo(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if !ran || !slices.Contains(got, skad.ActionDeliver) {
 		t.Errorf("ran %v, actions %v", ran, got)
 	}
-	w.end(n)
+	w.Stop(n.Network)
 	if err := n.Do(func(time.Duration, *skad.Core) {}); !errors.Is(err, discovery.ErrClosed) {
 		t.Errorf("after the end: %v", err)
 	}
@@ -182,7 +174,7 @@ func TestBadConfig(t *testing.T) {
 func TestKilledAreForgotten(t *testing.T) {
 	w := simWorld(t, 7)
 	w.swarm(24, setting{})
-	w.sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	killed := w.nodes[5:9]
 	connected := func(n, x *node) bool { _, ok := n.ConnMgr().Peer(x.ID()); return ok }
 	var pairs [][2]*node
@@ -192,12 +184,11 @@ func TestKilledAreForgotten(t *testing.T) {
 				pairs = append(pairs, [2]*node{n, x})
 			}
 		}
-		x.dead = true
 	}
 	for _, x := range killed {
-		w.do(func() { _ = x.host.Stop() })
+		w.Kill(x.Network)
 	}
-	w.sim.Run(10 * time.Second) // most within one; longer where the witness was killed as well
+	w.Pass(10 * time.Second) // most within one; longer where the witness was killed as well
 	for _, p := range pairs {
 		n, x := p[0], p[1]
 		if n.View().Closest(skad.IDOf(x.ID()), 1, nil)[0].ID == skad.IDOf(x.ID()) {
@@ -216,7 +207,7 @@ func TestKilledAreForgotten(t *testing.T) {
 func TestGoodbyeIsNoDeath(t *testing.T) {
 	w := simWorld(t, 8)
 	w.swarm(8, setting{})
-	w.sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	a, b := w.nodes[2], w.nodes[3]
 	p, ok := a.ConnMgr().Peer(b.ID())
 	if !ok {
@@ -224,7 +215,7 @@ func TestGoodbyeIsNoDeath(t *testing.T) {
 	}
 	dials := a.Stats().Dials + b.Stats().Dials
 	p.Disconnect(engine.CodeNone, "")
-	w.sim.Run(2 * time.Second)
+	w.Pass(2 * time.Second)
 	if _, ok := a.ConnMgr().Peer(b.ID()); ok || a.Stats().Dials+b.Stats().Dials != dials {
 		t.Error("dialled again")
 	}

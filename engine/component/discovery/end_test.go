@@ -16,10 +16,10 @@ import (
 func TestEndDoesWhatWasAccepted(t *testing.T) {
 	w := simWorld(t, 1)
 	n := w.node(setting{})
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	silence := errors.New("nothing was told")
 	looked := silence
-	w.do(func() { // Cleanup itself: what a network does before would wake the loop once more
+	w.Do(func() { // Cleanup itself: what a network does before would wake the loop once more
 		if err := n.DoUnwoken(func(time.Duration, *skad.Core) {
 			then := func(_ *skad.Result, err error) { looked = err }
 			if err := n.Lookup(randomKey(1), skad.LookupOptions{}, then); err != nil {
@@ -45,7 +45,7 @@ func TestEndOfConnect(t *testing.T) {
 	}}, skad.Private)
 	silence := errors.New("nothing was told")
 	told := silence
-	w.do(func() {
+	w.Do(func() {
 		if err := n.Connect(nobody, func(_ *engine.PeerClient, err error) { told = err }); err != nil {
 			t.Error(err)
 		}
@@ -69,8 +69,8 @@ func TestRemovedProtectsNobody(t *testing.T) {
 		}
 		return count
 	}
-	w.until("members to be protected", func() bool { return protected() > 0 })
-	w.do(func() {
+	w.Until("members to be protected", func() bool { return protected() > 0 })
+	w.Do(func() {
 		if err := n.RemoveComponent(n.Component); err != nil {
 			t.Error(err)
 		}

@@ -1,13 +1,13 @@
 package discovery_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -48,9 +48,9 @@ func (w *world) besiege(count int, answer func(p *engine.PeerClient, m *skad.Mes
 	w.Helper()
 	for range count {
 		l := &liar{answer: answer}
-		e := w.plain(l)
+		e := w.Node(l)
 		for _, n := range w.nodes {
-			w.do(func() { _, _ = e.Dial(context.Background(), target(n)) })
+			_, _ = w.TryDial(e, enginetest.Target(n.Network))
 		}
 		liars, nets = append(liars, l), append(nets, e)
 	}
@@ -108,8 +108,8 @@ func TestLookupsAmongLiars(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			w := simWorld(t, 9)
 			w.swarm(24, setting{})
-			liars, _ := w.besiege(6, x.answer(w))
-			w.sim.Run(10 * time.Second)
+			liars, nets := w.besiege(6, x.answer(w))
+			w.Pass(10 * time.Second)
 			exact, among := 0, 0
 			const lookups = 48
 			for i := range lookups {
@@ -121,6 +121,9 @@ func TestLookupsAmongLiars(t *testing.T) {
 				}
 			}
 			for _, n := range w.nodes {
+				for _, e := range nets { // so that each has been asked something by everybody
+					w.lookup(n, skad.IDOf(e.ID()), skad.LookupOptions{})
+				}
 				for _, c := range n.View().Closest(n.View().Self(), skad.CountLimit, nil) {
 					if len(w.honest([]*skad.Contact{c})) == 0 {
 						among++
@@ -173,7 +176,7 @@ func TestFloods(t *testing.T) {
 	served := victim.Stats().Core.Served
 	for i := range 50 {
 		flood()
-		w.sim.Run(20 * time.Millisecond)
+		w.Pass(20 * time.Millisecond)
 		if i%10 == 0 {
 			k := randomKey(uint64(i))
 			if r := w.lookup(victim, k, skad.LookupOptions{}); !slices.Equal(w.honest(r.Closest), w.nearest(k, victim, len(w.honest(r.Closest)))) || len(w.honest(r.Closest)) < 11 {
@@ -215,13 +218,13 @@ func TestMalformed(t *testing.T) {
 			if !ok {
 				t.Fatal("not connected")
 			}
-			w.until("the liar to be in the table", func() bool { return n.View().Len() == 1 })
-			w.do(func() { _ = n.Lookup(randomKey(1), skad.LookupOptions{}, func(*skad.Result, error) {}) })
-			w.sim.Run(200 * time.Millisecond)
+			w.Until("the liar to be in the table", func() bool { return n.View().Len() == 1 })
+			_ = n.Lookup(randomKey(1), skad.LookupOptions{}, func(*skad.Result, error) {})
+			w.Pass(200 * time.Millisecond)
 			if err := p.TrySendRaw(x.op, x.payload); err != nil && !errors.Is(err, engine.ErrReserved) {
 				t.Fatal(err)
 			}
-			w.sim.Run(time.Second)
+			w.Pass(time.Second)
 			if p.Connected() == x.closed {
 				t.Errorf("connected %v, want closed %v", p.Connected(), x.closed)
 			}
@@ -237,8 +240,8 @@ func TestMalformed(t *testing.T) {
 func TestNobodyThere(t *testing.T) {
 	w := simWorld(t, 12)
 	w.swarm(6, setting{})
-	w.end(w.nodes[0])
-	id := key(t, 999)
+	w.Stop(w.nodes[0].Network)
+	id := w.Key(999)
 	rec, err := id.NewRecord(w.nodes[1].Record().Addrs, 1, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -249,9 +252,9 @@ func TestNobodyThere(t *testing.T) {
 		if err := w.nodes[2].Connect(skad.NewContact(*r, skad.Private), func(_ *engine.PeerClient, err error) { failed = err }); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the dial to fail", func() bool { return failed != nil })
+		w.Until("the dial to fail", func() bool { return failed != nil })
 	}
-	w.sim.Run(time.Minute)
+	w.Pass(time.Minute)
 	k := randomKey(3)
 	if r := w.lookup(w.nodes[2], k, skad.LookupOptions{}); len(r.Closest) != 4 {
 		t.Errorf("found %d of 4", len(r.Closest))

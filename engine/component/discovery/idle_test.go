@@ -26,7 +26,7 @@ func TestIdleTraffic(t *testing.T) {
 		until time.Duration
 		most  float64 // bytes a second
 	}{{30 * time.Second, 200}, {time.Minute, 125}, {2 * time.Minute, 75}, {5 * time.Minute, 35}, {20 * time.Minute, 15}} {
-		w.sim.Run(x.until - began)
+		w.Pass(x.until - began)
 		now := w.sent()
 		got := (now - last) / (x.until - began).Seconds()
 		t.Logf("%v to %v: %.0f B/s", began, x.until, got)
@@ -45,7 +45,7 @@ func TestFewConnectionsAreNotShared(t *testing.T) {
 		c.Connections = 8
 		c.Overlay.PingLeast, c.Overlay.PingMost = 20*time.Second, 20*time.Second
 	}})
-	w.sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	count := func() (dials int64, pings uint64) {
 		for _, n := range w.nodes {
 			s := n.Stats()
@@ -54,7 +54,7 @@ func TestFewConnectionsAreNotShared(t *testing.T) {
 		return dials, pings
 	}
 	d0, p0 := count()
-	w.sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	d1, p1 := count()
 	if share := float64(d1-d0) / float64(p1-p0); share > .25 {
 		t.Errorf("%d dials for %d pings", d1-d0, p1-p0)

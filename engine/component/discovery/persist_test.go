@@ -64,9 +64,9 @@ func (w *world) written(cond func() bool) {
 	}
 }
 
-// alone makes a node that knows nobody but what its store says.
-func alone(s discovery.Store, number int) setting {
-	return setting{number: number, disc: func(c *discovery.Config) { c.Bootstrap, c.Store = nil, s }}
+// alone is another life of a node, in which it knows nobody but whom its store has.
+func alone(s discovery.Store, was *node) setting {
+	return setting{again: was, disc: func(c *discovery.Config) { c.Bootstrap, c.Store = nil, s }}
 }
 
 // A node that is killed comes back from what its store had, with no bootstrap node left.
@@ -75,14 +75,14 @@ func TestComesBackFromStore(t *testing.T) {
 	w.swarm(20, setting{})
 	var m memory
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
-	w.until("the node to join", n.Joined)
-	w.sim.Run(2 * time.Minute)
+	w.Until("the node to join", n.Joined)
+	w.Pass(2 * time.Minute)
 	w.written(func() bool { return m.count() > 10 && n.Stats().Saved > 0 })
-	w.crash(n)
-	w.end(w.nodes[0]) // the bootstrap node
+	w.Stop(w.nodes[0].Network) // the bootstrap node
+	w.Vanish(n.Network)
 
-	back := w.node(alone(&m, 20))
-	w.until("the node to join again", back.Joined)
+	back := w.node(alone(&m, n))
+	w.Until("the node to join again", back.Joined)
 	r := w.lookup(back, randomKey(1), skad.LookupOptions{})
 	if len(r.Closest) != 16 || back.Stats().Restored == 0 {
 		t.Errorf("found %d, %v", len(r.Closest), describe(back))
@@ -94,18 +94,18 @@ func TestComesBackElsewhere(t *testing.T) {
 	w := simWorld(t, 2)
 	w.swarm(12, setting{})
 	was := w.nodes[5]
-	w.sim.Run(10 * time.Second)
-	w.crash(was)
-	back := w.node(setting{number: 5, engine: func(c *engine.Config) {
+	w.Pass(10 * time.Second)
+	w.Vanish(was.Network)
+	back := w.node(setting{again: was, engine: func(c *engine.Config) {
 		c.Listen[0].AddrPort = netip.AddrPortFrom(c.Listen[0].AddrPort.Addr(), 4002)
 	}})
-	w.until("the node to join again", back.Joined)
+	w.Until("the node to join again", back.Joined)
 	id := skad.IDOf(back.ID())
 	for i, n := range w.nodes[:12] {
 		if n == was {
 			continue
 		}
-		w.until("the node to be known at its new address", func() bool {
+		w.Until("the node to be known at its new address", func() bool {
 			var room [1]*skad.Contact
 			near := n.View().Closest(id, 1, room[:0])
 			return len(near) == 1 && near[0].ID == id && near[0].Addrs[0] == back.Addrs()[0]
@@ -122,10 +122,10 @@ func TestSaveEvery(t *testing.T) {
 	w.swarm(8, setting{})
 	var m memory
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store, c.SaveEvery = &m, 2*time.Second }})
-	w.until("the node to join", n.Joined)
-	w.sim.Run(10 * time.Second) // a minute would not have passed
+	w.Until("the node to join", n.Joined)
+	w.Pass(10 * time.Second) // a minute would not have passed
 	w.written(func() bool { return m.count() > 4 })
-	w.crash(n)
+	w.Vanish(n.Network)
 }
 
 // Whatever the clock has done between, the node comes back: entries of years ago and of the future are asked all the same.
@@ -136,13 +136,13 @@ func TestClockJumps(t *testing.T) {
 			w.swarm(8, setting{})
 			var m memory
 			n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
-			w.until("the node to join", n.Joined)
-			w.end(n) // Cleanup writes the last batch
+			w.Until("the node to join", n.Joined)
+			w.Stop(n.Network) // Cleanup writes the last batch
 			for i := range m.list {
 				m.list[i].FirstSeen, m.list[i].LastSeen = m.list[i].FirstSeen.Add(jump), m.list[i].LastSeen.Add(jump)
 			}
-			back := w.node(alone(&m, 8))
-			w.until("the node to join again", back.Joined)
+			back := w.node(alone(&m, n))
+			w.Until("the node to join again", back.Joined)
 		})
 	}
 }
@@ -153,16 +153,16 @@ func TestStoreIsNotTrusted(t *testing.T) {
 	w.swarm(8, setting{})
 	var m memory
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
-	w.until("the node to join", n.Joined)
-	w.end(n)
+	w.Until("the node to join", n.Joined)
+	w.Stop(n.Network)
 	good := len(m.list)
 	for i := range 5 {
 		e := m.list[i]
 		e.Record.Addrs = m.list[i+1].Record.Addrs
 		m.list = append(m.list, e)
 	}
-	back := w.node(alone(&m, 8))
-	w.until("the node to join again", back.Joined)
+	back := w.node(alone(&m, n))
+	w.Until("the node to join again", back.Joined)
 	if got := back.Stats().Restored; got != int64(good) {
 		t.Errorf("%d restored, %d are genuine", got, good)
 	}
@@ -175,13 +175,13 @@ func TestFullDisk(t *testing.T) {
 	m := memory{full: errors.New("no space left on device")}
 	var log bytes.Buffer
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Store, c.Logger = &m, slog.New(slog.NewTextHandler(&log, nil)) }})
-	w.until("the node to join", n.Joined)
-	w.sim.Run(2 * time.Minute)
+	w.Until("the node to join", n.Joined)
+	w.Pass(2 * time.Minute)
 	w.written(func() bool { return n.Stats().SaveErrors > 0 })
 	if r := w.lookup(n, randomKey(1), skad.LookupOptions{}); len(r.Closest) != 4 {
 		t.Errorf("found %d of 4", len(r.Closest))
 	}
-	w.end(n)
+	w.Stop(n.Network)
 	if !strings.Contains(log.String(), "no space left") {
 		t.Errorf("nobody was told: %s", log.String())
 	}
@@ -194,16 +194,16 @@ func TestStoreFile(t *testing.T) {
 	w := simWorld(t, 6)
 	w.swarm(6, setting{})
 	var log bytes.Buffer
+	var n *node
 	run := func(bootstrap bool) discovery.Stats {
-		n := w.node(setting{number: 6, disc: func(c *discovery.Config) {
+		n = w.node(setting{again: n, disc: func(c *discovery.Config) {
 			c.StoreFile, c.Logger = path, slog.New(slog.NewTextHandler(&log, nil))
 			if !bootstrap {
 				c.Bootstrap = nil
 			}
 		}})
-		w.until("the node to join", n.Joined)
-		w.end(n)
-		w.nodes = w.nodes[:len(w.nodes)-1]
+		w.Until("the node to join", n.Joined)
+		w.Stop(n.Network)
 		return n.Stats()
 	}
 	run(true)
@@ -234,7 +234,7 @@ func TestClient(t *testing.T) {
 	w := simWorld(t, 7)
 	w.swarm(12, setting{})
 	n := w.node(setting{disc: func(c *discovery.Config) { c.Client = true }})
-	w.until("the client to join", n.Joined)
+	w.Until("the client to join", n.Joined)
 	if r := w.lookup(n, randomKey(1), skad.LookupOptions{}); len(r.Closest) != 12 {
 		t.Errorf("the client found %d of 12", len(r.Closest))
 	}
@@ -247,7 +247,7 @@ func TestClient(t *testing.T) {
 		}
 	}
 	var err error
-	w.do(func() { _, err = w.nodes[3].Find(t.Context(), n.ID()) })
+	w.Do(func() { _, err = w.nodes[3].Find(t.Context(), n.ID()) })
 	if !errors.Is(err, discovery.ErrNotFound) {
 		t.Errorf("looking for the client: %v", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -44,9 +43,9 @@ func TestRoleChanges(t *testing.T) {
 		const siblings = 4 // these the core tells by itself
 		w.swarm(count, setting{disc: func(c *discovery.Config) { c.Overlay.Siblings, c.Overlay.Eta = siblings, 1 }})
 		n := w.nodes[count/2]
-		w.until("everybody to know the node", func() bool { return w.having(n) == count-1 })
+		w.Until("everybody to know the node", func() bool { return w.having(n) == count-1 })
 		w.become(n, true)
-		w.until("nobody to have it in its table", func() bool { return w.having(n) == 0 })
+		w.Until("nobody to have it in its table", func() bool { return w.having(n) == 0 })
 		k := randomKey(7)
 		if r := w.lookup(n, k, skad.LookupOptions{}); !slices.Equal(ids(r.Closest), w.nearest(k, n, siblings)) {
 			t.Errorf("as a client it found %v", ids(r.Closest))
@@ -55,7 +54,7 @@ func TestRoleChanges(t *testing.T) {
 			t.Error("a client was handed out")
 		}
 		w.become(n, false)
-		w.until("everybody to have it again", func() bool { return w.having(n) == count-1 })
+		w.Until("everybody to have it again", func() bool { return w.having(n) == count-1 })
 		for _, n := range w.nodes {
 			if s := n.Stats(); s.Core.Bans != 0 || s.Malformed+s.Unasked+s.Flood+s.Overrun != 0 {
 				t.Errorf("honest nodes were blamed: %v", describe(n))
@@ -69,8 +68,8 @@ func TestRoleChanges(t *testing.T) {
 func TestNewerRecord(t *testing.T) {
 	w := simWorld(t, 3)
 	n := w.node(setting{})
-	id := key(t, 2001) // the plain node's own
-	p := w.plain()
+	p := w.Node()
+	id := w.Key(2)
 	if id.ID() != p.ID() {
 		t.Fatal("another identity")
 	}
@@ -78,18 +77,14 @@ func TestNewerRecord(t *testing.T) {
 	if err := p.Advertise(nil, identity.FlagClient); err != nil {
 		t.Fatal(err)
 	}
-	var peer *engine.PeerClient
-	if err := p.DialAsync(engine.Target{Addr: n.Addrs()[0], ID: n.ID()}, func(got *engine.PeerClient, _ error) { peer = got }); err != nil {
-		t.Fatal(err)
-	}
-	w.until("a connection", func() bool { return peer != nil })
+	peer := w.Dial(p, n.Network)
 	push := func(r identity.Record) {
 		t.Helper()
 		m := skad.Message{Op: opcode.RecordCode, Contacts: []*skad.Contact{skad.NewContact(r, skad.Private)}}
 		if err := peer.TrySendRaw(m.Op, m.Append(nil)); err != nil {
 			t.Fatal(err)
 		}
-		w.sim.Run(5 * time.Second)
+		w.Pass(5 * time.Second)
 	}
 	sign := func(by *identity.Identity, later uint64) identity.Record {
 		r, err := by.NewRecord(p.Addrs(), p.Record().Seq+later, 0)
@@ -100,7 +95,7 @@ func TestNewerRecord(t *testing.T) {
 	}
 	forged := sign(id, 1)
 	forged.Signature[3] ^= 1
-	for name, r := range map[string]identity.Record{"old": old, "another's": sign(key(t, 77), 1), "forged": forged} {
+	for name, r := range map[string]identity.Record{"old": old, "another's": sign(w.Key(77), 1), "forged": forged} {
 		if push(r); n.View().Len() != 0 {
 			t.Fatalf("%s: it is in the table", name)
 		}
