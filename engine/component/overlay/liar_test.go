@@ -36,7 +36,7 @@ func (w *world) inject(n *node, key skad.ID, payload []byte) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.rest(3 * time.Second)
+	w.Pass(3 * time.Second)
 }
 
 // What nobody has signed, what somebody has signed for another key or network, and what is no envelope at all is dropped
@@ -45,7 +45,7 @@ func TestForgedEnvelopes(t *testing.T) {
 	w := simWorld(t, 5)
 	w.swarm(20, 0)
 	liar, to := w.nodes[4], w.nodes[9]
-	id, key := key(t, 4), to.name()
+	id, key := w.key(4), to.name()
 	count := func() overlay.Stats { return to.over.Stats() }
 	for _, x := range []struct {
 		name    string
@@ -91,7 +91,7 @@ func TestReplayedEnvelopes(t *testing.T) {
 	w := simWorld(t, 6)
 	w.swarm(20, 0)
 	liar, to, victim := w.nodes[4], w.nodes[9], w.nodes[12]
-	old := seal(key(t, 12), domain, 2, 77, to.name(), "pay me")
+	old := seal(w.key(12), domain, 2, 77, to.name(), "pay me")
 	for range 5 {
 		w.inject(liar, to.name(), old)
 	}
@@ -104,7 +104,7 @@ func TestReplayedEnvelopes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for number := range uint64(5) {
-		w.inject(liar, victim.name(), seal(key(t, 4), domain, 3, number+1, victim.name(), ""))
+		w.inject(liar, victim.name(), seal(w.key(4), domain, 3, number+1, victim.name(), ""))
 	}
 	if done {
 		t.Error("a stranger's receipt was believed")
@@ -116,12 +116,12 @@ func TestReplayedEnvelopes(t *testing.T) {
 func TestUndeliverable(t *testing.T) {
 	w := simWorld(t, 7)
 	w.swarm(20, 0)
-	a, nobody := w.nodes[3], key(t, 999).ID()
+	a, nobody := w.nodes[3], w.Key(999).ID()
 	done := make(chan error, 1)
 	if err := a.over.SendToAsync(nobody, []byte("hello?"), func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	w.until("it to be given up", func() bool { return len(done) == 1 })
+	w.Until("it to be given up", func() bool { return len(done) == 1 })
 	if err := <-done; err == nil {
 		t.Error("acknowledged by nobody")
 	}

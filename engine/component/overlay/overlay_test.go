@@ -31,14 +31,14 @@ func TestRoute(t *testing.T) {
 			to := w.closest(k)
 			want[to] = append(want[to], text)
 		}
-		w.until("everything to be delivered", func() bool {
+		w.Until("everything to be delivered", func() bool {
 			n := 0
 			for _, x := range w.nodes {
 				n += len(x.messages())
 			}
 			return n == count
 		})
-		w.rest(5 * time.Second)
+		w.Pass(5 * time.Second)
 		for i, n := range w.nodes {
 			got := n.messages()
 			if len(got) != len(want[n]) {
@@ -72,7 +72,7 @@ func TestSendTo(t *testing.T) {
 				t.Errorf("from %d to %d: acknowledged, and delivered is %+v", pair[0], pair[1], got)
 			}
 		}
-		w.rest(20 * time.Second)
+		w.Pass(20 * time.Second)
 		total := 0
 		for _, x := range w.nodes {
 			total += len(x.messages())
@@ -100,17 +100,16 @@ func TestReceiverAway(t *testing.T) {
 	if err := a.over.SendToAsync(b.ID(), []byte("later"), func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	w.rest(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if len(done) != 0 || len(b.messages()) != 0 {
 		t.Fatal("acknowledged without being delivered")
 	}
 	b.full = false
-	w.until("the message to be received", func() bool { return len(done) == 1 })
+	w.Until("the message to be received", func() bool { return len(done) == 1 })
 	if err := <-done; err != nil || len(b.messages()) != 1 {
 		t.Errorf("%v, %d messages", err, len(b.messages()))
 	}
-	c.dead = true
-	c.host.Vanish()
+	w.Vanish(c.Network)
 	if err := w.send(a, c, "anybody there?"); !errors.Is(err, overlay.ErrUnreachable) {
 		t.Errorf("to a node that is gone: %v", err)
 	}
@@ -125,8 +124,7 @@ func TestKilledAtOnce(t *testing.T) {
 	w := simWorld(t, 3)
 	w.swarm(40, 2)
 	for _, n := range w.nodes[30:38] {
-		n.dead = true
-		n.host.Vanish()
+		w.Vanish(n.Network)
 	}
 	arrived := 0
 	for i := range 20 {
@@ -134,7 +132,7 @@ func TestKilledAtOnce(t *testing.T) {
 		if err := w.route(from, k, "after"); err != nil {
 			t.Errorf("message %d: %v", i, err)
 		}
-		w.rest(10 * time.Second)
+		w.Pass(10 * time.Second)
 		for _, m := range w.closest(k).messages() {
 			if m.To == k {
 				arrived++
@@ -144,13 +142,13 @@ func TestKilledAtOnce(t *testing.T) {
 	if arrived < 19 {
 		t.Errorf("%d of 20 arrived at the closest node that lives", arrived)
 	}
-	w.rest(2 * time.Minute)
+	w.Pass(2 * time.Minute)
 	hidden := w.nodes[40]
 	if err := w.send(w.nodes[0], hidden, "still there?"); err != nil {
 		t.Errorf("to a hidden node: %v", err)
 	}
 	for i, n := range w.nodes {
-		if n.dead {
+		if !w.Alive(n.Network) {
 			continue
 		}
 		living := 0
@@ -174,8 +172,8 @@ func TestNeighbours(t *testing.T) {
 	for p := range n.ConnMgr().Peers() {
 		p.Disconnect(engine.CodeNone, "")
 	}
-	w.until("all to have gone", func() bool { all, _ := n.ConnMgr().Count(); return all == 0 })
-	w.rest(5 * time.Second)
+	w.Until("all to have gone", func() bool { all, _ := n.ConnMgr().Count(); return all == 0 })
+	w.Pass(5 * time.Second)
 	neighbours := n.disc.View().Siblings()[:overlay.NeighboursDefault]
 	for k, d := range neighbours {
 		id := d.ID.Identity()
@@ -186,7 +184,7 @@ func TestNeighbours(t *testing.T) {
 	if s := n.over.Stats(); s.Neighbours != len(neighbours) {
 		t.Errorf("counted %+v", s)
 	}
-	w.do(func() {
+	w.Do(func() {
 		if err := n.RemoveComponent(n.over); err != nil {
 			t.Error(err)
 		}
@@ -216,9 +214,9 @@ func TestBanned(t *testing.T) {
 		if err := n.disc.Do(blame(skad.NewContact(*liar.Record(), skad.Private))); err != nil {
 			t.Fatal(err)
 		}
-		w.rest(10 * time.Millisecond)
+		w.Pass(10 * time.Millisecond)
 	}
-	w.rest(time.Second)
+	w.Pass(time.Second)
 	if _, connected := n.ConnMgr().Peer(liar.ID()); connected || n.disc.Stats().Core.Bans != 1 {
 		t.Errorf("connected %t, %d bans", connected, n.disc.Stats().Core.Bans)
 	}
@@ -237,7 +235,7 @@ func TestRecord(t *testing.T) {
 	ask := func(timeout time.Duration) (rec *identity.Record, err error) {
 		ctx, cancel := context.WithCancel(t.Context())
 		a.HomeLoop().After(timeout, cancel)
-		w.do(func() { rec, err = a.over.Record(ctx, b.ID()) })
+		w.Do(func() { rec, err = a.over.Record(ctx, b.ID()) })
 		return rec, err
 	}
 	rec, err := ask(time.Minute)
@@ -250,7 +248,7 @@ func TestRecord(t *testing.T) {
 	if rec, err = ask(time.Minute); err != nil || rec.Seq != b.Record().Seq {
 		t.Errorf("after a change: number %d, want %d: %v", rec.Seq, b.Record().Seq, err)
 	}
-	if _, err := a.over.Record(cancelled(), key(t, 999).ID()); err == nil {
+	if _, err := a.over.Record(cancelled(), w.Key(999).ID()); err == nil {
 		t.Error("the record of nobody")
 	}
 }
@@ -260,14 +258,13 @@ func TestRecordOfTheDead(t *testing.T) {
 	w := simWorld(t, 4)
 	w.swarm(20, 0)
 	a, b := w.nodes[3], w.nodes[11]
-	b.dead = true
-	b.host.Vanish()
+	w.Vanish(b.Network)
 	var err error
-	w.do(func() { _, err = a.over.Record(cancelled(), b.ID()) })
+	w.Do(func() { _, err = a.over.Record(cancelled(), b.ID()) })
 	if err == nil {
 		t.Error("the record of a dead node")
 	}
-	w.rest(10 * time.Second)
+	w.Pass(10 * time.Second)
 	if n := a.over.Asked(); n != 0 {
 		t.Errorf("%d nodes are still asked", n)
 	}
@@ -309,11 +306,8 @@ func TestStops(t *testing.T) {
 	b.full = true // it never acknowledges
 	waiting := make(chan error, 2)
 	go func() { waiting <- a.over.SendTo(t.Context(), b.ID(), []byte("for ever")) }()
-	w.until("it to be sent", func() bool { return a.over.Stats().Sent == 1 })
-	if err := a.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	a.dead = true
+	w.Until("it to be sent", func() bool { return a.over.Stats().Sent == 1 })
+	w.Stop(a.Network)
 	if err := <-waiting; !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
