@@ -23,7 +23,7 @@ func perMessage(t *testing.T, nodes int) float64 {
 			if err := w.nodes[0].cast.BroadcastAsync(payload, nil); err != nil {
 				t.Fatal(err)
 			}
-			w.sim.Run(5 * time.Millisecond) // nobody's ciphers are given back meanwhile
+			w.Pass(5 * time.Millisecond) // nobody's ciphers are given back meanwhile
 		}
 	}
 	stream(warm)

@@ -12,14 +12,14 @@ import (
 func TestReachesEverybody(t *testing.T) {
 	w := mesh(t, 1, 40, nil)
 	id := w.say(w.nodes[0], "hello")
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if got := w.reached(w.nodes[0], "hello"); got != 39 {
 		t.Fatalf("reached %d of 39", got)
 	}
-	if m := w.nodes[7].got[0]; m.ID != id || m.Seq != 1 || m.Key != key(t, 0).PublicKey() || m.From.IsZero() {
+	if m := w.nodes[7].got[0]; m.ID != id || m.Seq != 1 || m.Key != w.Key(1).PublicKey() || m.From.IsZero() {
 		t.Errorf("delivered as %+v", m)
 	}
-	w.sim.Run(5 * time.Second) // repair has nothing to do
+	w.Pass(5 * time.Second) // repair has nothing to do
 	if got := w.reached(w.nodes[0], "hello"); got != 39 {
 		t.Errorf("after the rounds of repair %d of 39 have it exactly once", got)
 	}
@@ -43,13 +43,12 @@ func TestReachesEverybody(t *testing.T) {
 func TestKilledAtOnce(t *testing.T) {
 	w := mesh(t, 2, 50, nil)
 	w.say(w.nodes[0], "before")
-	w.sim.Run(3 * time.Second)
+	w.Pass(3 * time.Second)
 	for _, n := range w.nodes[40:] {
-		n.host.Vanish()
-		n.dead = true
+		w.Vanish(n.Network)
 	}
 	w.say(w.nodes[0], "after")
-	w.sim.Run(6 * time.Second)
+	w.Pass(6 * time.Second)
 	if got, want := w.reached(w.nodes[0], "before", "after"), w.living()-1; got != want {
 		t.Fatalf("reached %d of %d", got, want)
 	}

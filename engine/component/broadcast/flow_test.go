@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
@@ -23,7 +23,7 @@ func TestApplicationWithoutRoom(t *testing.T) {
 	for i := range 20 {
 		want = append(want, fmt.Sprint("line ", i))
 		w.say(w.nodes[0], want[i])
-		w.sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 	}
 	if got := w.reached(w.nodes[0], want...); got != 6 || len(slow.got) != 0 {
 		t.Fatalf("%d of the 6 others have everything, the slow one %d", got, len(slow.got))
@@ -32,7 +32,7 @@ func TestApplicationWithoutRoom(t *testing.T) {
 		t.Errorf("%d wait, refused %d times", s.Waiting, s.Refused)
 	}
 	slow.full = false
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if got := w.reached(w.nodes[0], want...); got != 7 {
 		t.Errorf("%d of 7 have everything", got)
 	}
@@ -56,9 +56,9 @@ func TestApplicationStopped(t *testing.T) {
 	payload := string(make([]byte, spread.PayloadLimit))
 	for range messages {
 		w.say(w.nodes[0], payload)
-		w.sim.Run(50 * time.Millisecond)
+		w.Pass(50 * time.Millisecond)
 	}
-	w.sim.Run(10 * time.Second)
+	w.Pass(10 * time.Second)
 	s := slow.cast.Stats()
 	if s.Overrun == 0 || s.Waiting*spread.PayloadLimit > 9<<20 || s.Waiting*spread.PayloadLimit < 7<<20 {
 		t.Errorf("overrun %d, %d wait, want 8 MiB of them", s.Overrun, s.Waiting)
@@ -81,7 +81,7 @@ func TestDeliverPanics(t *testing.T) {
 	for _, text := range []string{"one", "poison", "two"} {
 		w.say(w.nodes[0], text)
 	}
-	w.sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if got := w.reached(w.nodes[0], "one", "two"); got != 2 || w.nodes[1].Network.Stats().Panics != 1 {
 		t.Errorf("%d of 2 have the others; %d panics", got, w.nodes[1].Network.Stats().Panics)
 	}
@@ -103,9 +103,9 @@ func TestNotStarted(t *testing.T) {
 
 // Broadcast waits for its rate, BroadcastAsync says so, and the end of ctx ends the wait.
 func TestRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := mesh(t, 7, 3, nil)
-		w.sim.Settle(synctest.Wait)
+	enginetest.Simulate(t, 7, weather, func(sim *enginetest.World) {
+		w := &world{World: sim}
+		w.mesh(3, nil)
 		a := w.nodes[0]
 		var errs []error
 		for i := range 33 {
@@ -113,24 +113,24 @@ func TestRate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.sim.Run(time.Millisecond)
+		w.Pass(time.Millisecond)
 		for i, err := range errs { // half of the burst of 64
 			if (i < 32) != (err == nil) || (i == 32) != errors.Is(err, broadcast.ErrRate) {
 				t.Errorf("message %d: %v", i, err)
 			}
 		}
 		began := a.Now()
-		w.do(func() {
-			if _, err := a.cast.Broadcast(t.Context(), []byte("patient")); err != nil {
+		w.Do(func() {
+			if _, err := a.cast.Broadcast(w.Context(), []byte("patient")); err != nil {
 				t.Error(err)
 			}
 		})
 		if waited := a.Now() - began; waited < 50*time.Millisecond || waited > 80*time.Millisecond {
 			t.Errorf("waited %v, a token comes every 62 ms", waited)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(w.Context())
 		a.HomeLoop().After(100*time.Millisecond, cancel)
-		w.do(func() {
+		w.Do(func() {
 			if _, err := a.cast.Broadcast(ctx, make([]byte, spread.PayloadLimit)); !errors.Is(err, context.Canceled) {
 				t.Errorf("ctx ends the wait: %v", err)
 			}
@@ -138,7 +138,7 @@ func TestRate(t *testing.T) {
 				t.Errorf("after ctx: %v", err)
 			}
 		})
-		w.sim.Run(10 * time.Second)
+		w.Pass(10 * time.Second)
 		if got := len(w.nodes[1].got); got != 33 {
 			t.Errorf("%d messages arrived, want 33", got)
 		}
@@ -153,7 +153,7 @@ func TestRefusals(t *testing.T) {
 	if err := a.cast.BroadcastAsync(make([]byte, spread.PayloadLimit+1), func(_ spread.MessageID, err error) { got = err }); err != nil {
 		t.Fatal(err)
 	}
-	w.sim.Run(time.Millisecond)
+	w.Pass(time.Millisecond)
 	if !errors.Is(got, broadcast.ErrTooLarge) {
 		t.Errorf("too large: %v", got)
 	}
@@ -165,7 +165,7 @@ func TestRefusals(t *testing.T) {
 	if err := a.cast.BroadcastAsync(nil, nil); !errors.Is(err, broadcast.ErrBusy) {
 		t.Errorf("too many: %v", err)
 	}
-	w.sim.Run(time.Millisecond)
+	w.Pass(time.Millisecond)
 	if err := a.cast.BroadcastAsync(nil, nil); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
@@ -222,11 +222,10 @@ func TestDialsContacts(t *testing.T) {
 		}
 	}
 	for _, n := range w.nodes[18:] {
-		n.host.Crash()
-		n.dead = true
+		w.Crash(n.Network)
 	}
 	w.say(w.nodes[0], "dial")
-	w.sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if got, want := w.reached(w.nodes[0], "dial"), w.living()-1; got != want {
 		t.Errorf("reached %d of %d", got, want)
 	}
@@ -239,30 +238,20 @@ func TestDialsContacts(t *testing.T) {
 // A node that restarts with a higher first number is heard; with an old one its messages are replays.
 func TestRestart(t *testing.T) {
 	w := mesh(t, 10, 4, nil)
-	a := w.nodes[0]
+	a, others := w.nodes[0], w.nodes[1:4:4]
 	w.say(a, "first life")
-	w.sim.Run(3 * time.Minute) // the others have forgotten the message, and know its number
+	w.Pass(3 * time.Minute) // the others have forgotten the message, and know its number
 	for i, life := range []struct {
 		seq  uint64
 		text string
 	}{{1, "replay"}, {2, "second life"}} {
-		a.host.Crash()
-		w.sim.Run(time.Minute)
+		w.Crash(a.Network)
+		w.Pass(time.Minute)
 		again := &node{}
-		c, err := broadcast.New(broadcast.Config{Scope: skad.Private, FirstSeq: life.seq, Deliver: again.deliver})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.nodes[0].dead = true
-		nodes := w.nodes
-		w.nodes = nil // it takes the seat, the key and the address of the first
-		again.cast = c
-		w.start(again, c)
-		w.nodes = append(w.nodes, nodes[1:]...)
-		a = again
-		w.connect(append(nodes[1:len(nodes):len(nodes)], a)...) // the others believe it connected
+		a = w.caster(again, w.Again(a.Network), broadcast.Config{FirstSeq: life.seq, Deliver: again.deliver})
+		w.connect(append(others, a)...) // the others believe it connected
 		w.say(a, life.text)
-		w.sim.Run(5 * time.Second)
+		w.Pass(5 * time.Second)
 		want := [][]string{{"first life"}, {"first life", "second life"}}[i]
 		if got := w.reached(a, want...); got != 3 {
 			t.Errorf("after %q: %d of 3 have %q", life.text, got, want)
@@ -278,12 +267,12 @@ func TestRemoved(t *testing.T) {
 	if err := a.cast.BroadcastAsync(nil, func(_ spread.MessageID, err error) { got = err }); err != nil {
 		t.Fatal(err)
 	}
-	w.do(func() {
+	w.Do(func() {
 		if err := a.RemoveComponent(a.cast); err != nil {
 			t.Error(err)
 		}
 	})
-	w.do(func() {
+	w.Do(func() {
 		if _, err := a.cast.Broadcast(t.Context(), nil); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("broadcast after the end: %v", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -97,12 +98,12 @@ func lies(t *testing.T, change func(*node, *broadcast.Config)) (*world, *liar) {
 	w := mesh(t, 3, 10, change)
 	l := w.liar()
 	for _, n := range w.nodes[:10] {
-		if err := l.DialAsync(engine.Target{Addr: n.Addrs()[0], ID: n.ID()}, func(*engine.PeerClient, error) {}); err != nil {
+		if err := l.DialAsync(enginetest.Target(n.Network), func(*engine.PeerClient, error) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.until("the liar to be connected", func() bool { all, _ := l.ConnMgr().Count(); return all == 10 })
-	w.sim.Run(time.Second)
+	w.Until("the liar to be connected", func() bool { all, _ := l.ConnMgr().Count(); return all == 10 })
+	w.Pass(time.Second)
 	return w, l
 }
 
@@ -110,7 +111,7 @@ func lies(t *testing.T, change func(*node, *broadcast.Config)) (*world, *liar) {
 func TestLiarCanBeHonest(t *testing.T) {
 	w, l := lies(t, nil)
 	l.send(t, w.nodes[0], l.compose(t, w.nodes[0], 1, "truth"))
-	w.sim.Run(3 * time.Second)
+	w.Pass(3 * time.Second)
 	if got := w.nodes[0].got; len(got) != 1 || string(got[0].Payload) != "truth" || got[0].Origin != l.ID() || got[0].Hops != 1 {
 		t.Errorf("delivered %+v", got)
 	}
@@ -128,10 +129,10 @@ func TestMalformed(t *testing.T) {
 			if err := p.TrySendRaw(op, []byte("nonsense")); err != nil {
 				t.Fatal(err)
 			}
-			w.until("the liar to be disconnected", func() bool { return !l.connected(w.nodes[0]) })
-			w.until("it to be counted", func() bool { return w.nodes[0].Network.Stats().FaultsPeers == 1 })
+			w.Until("the liar to be disconnected", func() bool { return !l.connected(w.nodes[0]) })
+			w.Until("it to be counted", func() bool { return w.nodes[0].Network.Stats().FaultsPeers == 1 })
 			w.say(w.nodes[1], "still here")
-			w.sim.Run(time.Second)
+			w.Pass(time.Second)
 			if got := w.reached(w.nodes[1], "still here"); got != 9 {
 				t.Errorf("reached %d of 9", got)
 			}
@@ -172,7 +173,7 @@ func TestBrokenRules(t *testing.T) {
 				m := l.compose(t, to, uint64(i+1), fmt.Sprint("lie ", i))
 				x.spoil(&m)
 				l.send(t, to, m)
-				w.sim.Run(time.Second)
+				w.Pass(time.Second)
 			}
 			if s := to.cast.Stats(); s.Dropped[x.why] != uint64(x.times) || s.Delivered != 0 || s.Sent != 0 {
 				t.Errorf("counted %d, delivered %d, sent %d", s.Dropped[x.why], s.Delivered, s.Sent)
@@ -191,10 +192,10 @@ func TestReplays(t *testing.T) {
 	for range 300 {
 		l.send(t, w.nodes[0], m)
 	}
-	w.sim.Run(5 * time.Second)
-	w.sim.Run(3 * time.Minute) // it is forgotten, and its number refused
+	w.Pass(5 * time.Second)
+	w.Pass(3 * time.Minute) // it is forgotten, and its number refused
 	l.send(t, w.nodes[0], m)
-	w.sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if got := w.reached(l.node, "again"); got != 10 {
 		t.Errorf("%d of 10 have it exactly once", got)
 	}
@@ -211,7 +212,7 @@ func TestFloodingOrigin(t *testing.T) {
 		l.send(t, w.nodes[0], l.compose(t, w.nodes[0], uint64(i+1), fmt.Sprint("flood ", i)))
 	}
 	w.say(w.nodes[1], "may I")
-	w.sim.Run(2 * time.Second)
+	w.Pass(2 * time.Second)
 	for i, n := range w.nodes[:10] {
 		heard, flooded := 0, 0
 		for _, m := range n.got {
@@ -241,7 +242,7 @@ func TestEmptyPromises(t *testing.T) {
 	for i := range 40 {
 		l.send(t, to, spread.Message{Op: opcode.BroadcastHaveCode, IDs: []spread.MessageID{{1, byte(i)}}})
 	}
-	w.sim.Run(10 * time.Second)
+	w.Pass(10 * time.Second)
 	if l.heard[heard{to.ID(), opcode.BroadcastWantCode}] != 40 || l.connected(to) {
 		t.Errorf("asked %d times, connected %t", l.heard[heard{to.ID(), opcode.BroadcastWantCode}], l.connected(to))
 	}
@@ -249,11 +250,11 @@ func TestEmptyPromises(t *testing.T) {
 	w, l = lies(t, nil)
 	to = w.nodes[0]
 	id := w.say(to, "mine")
-	w.sim.Run(20 * time.Millisecond)
+	w.Pass(20 * time.Millisecond)
 	for range 8 {
 		l.send(t, to, spread.Message{Op: opcode.BroadcastWantCode, IDs: []spread.MessageID{id, id, id, id}})
 	}
-	w.sim.Run(200 * time.Millisecond)
+	w.Pass(200 * time.Millisecond)
 	if s := to.cast.Stats(); s.Dropped[spread.Unoffered] == 0 || l.heard[heard{to.ID(), opcode.BroadcastCode}] > 1 || l.connected(to) {
 		t.Errorf("%d unoffered, given %d times, connected %t", s.Dropped[spread.Unoffered], l.heard[heard{to.ID(), opcode.BroadcastCode}], l.connected(to))
 	}
@@ -265,7 +266,7 @@ func TestHasty(t *testing.T) {
 	w, l := lies(t, nil)
 	to := w.nodes[0]
 	known := w.say(to, "known")
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	ids := make([]spread.MessageID, spread.IDLimit)
 	for i := range ids {
 		ids[i] = known
@@ -273,11 +274,11 @@ func TestHasty(t *testing.T) {
 	for i := range 2000 {
 		l.send(t, to, spread.Message{Op: opcode.BroadcastHaveCode, IDs: ids})
 		if i%100 == 99 {
-			w.sim.Run(100 * time.Millisecond)
+			w.Pass(100 * time.Millisecond)
 		}
 	}
 	w.say(w.nodes[1], "may I")
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 	if s := to.cast.Stats(); s.Hasty < 1500 || !l.connected(to) {
 		t.Errorf("%d were too many, connected %t", s.Hasty, l.connected(to))
 	}
@@ -286,7 +287,7 @@ func TestHasty(t *testing.T) {
 	}
 	for i := range 600 {
 		w.say(w.nodes[i%10], fmt.Sprint("talk ", i))
-		w.sim.Run(100 * time.Millisecond)
+		w.Pass(100 * time.Millisecond)
 	}
 	for i, n := range w.nodes[1:10] {
 		if s := n.cast.Stats(); s.Hasty+s.Flooded > 0 {
@@ -307,9 +308,9 @@ func TestBlackHoles(t *testing.T) {
 	}
 	w.connect(w.nodes...)
 	w.say(w.nodes[0], "one")
-	w.sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	w.say(w.nodes[0], "two")
-	w.sim.Run(5 * time.Second)
+	w.Pass(5 * time.Second)
 	if got, want := w.reached(w.nodes[0], "one", "two"), w.living()-1; got != want || want != 27 {
 		t.Errorf("reached %d of %d", got, want)
 	}
@@ -332,14 +333,14 @@ func TestValidate(t *testing.T) {
 	for i := range 4 {
 		l.send(t, w.nodes[0], l.compose(t, w.nodes[0], uint64(i+1), fmt.Sprint("odd", i)))
 	}
-	w.sim.Run(3 * time.Second)
+	w.Pass(3 * time.Second)
 	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Ignored] != 4 || s.Delivered+s.Sent != 0 || !l.connected(w.nodes[0]) {
 		t.Errorf("ignored: %+v", s)
 	}
 	for i := range 4 {
 		l.send(t, w.nodes[0], l.compose(t, w.nodes[0], uint64(i+10), fmt.Sprint("bad", i)))
 	}
-	w.sim.Run(3 * time.Second)
+	w.Pass(3 * time.Second)
 	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Rejected] != 4 || s.Delivered+s.Sent != 0 || l.connected(w.nodes[0]) {
 		t.Errorf("rejected: %+v", s)
 	}

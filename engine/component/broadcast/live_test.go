@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
-	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
-	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/skad"
 )
-
-// patience bounds every wait for real sockets.
-const patience = 30 * time.Second
 
 // A liveNode is one on loopback.
 type liveNode struct {
@@ -26,36 +19,20 @@ type liveNode struct {
 	got  chan broadcast.Message
 }
 
-func liveNodes(t *testing.T, count int) (nodes []liveNode) {
-	for i := range count {
-		e, err := engine.New(engine.Config{
-			Transport: gnetio.New(gnetio.Config{Loops: 2}), Identity: key(t, i), Puzzle: &identity.Puzzle{}, WeakPuzzle: true,
-			Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}},
-		})
+// liveNodes are connected, everybody with everybody.
+func liveNodes(w *enginetest.World, count int) (nodes []liveNode) {
+	w.Helper()
+	for range count {
+		got := make(chan broadcast.Message, 256)
+		c, err := broadcast.New(broadcast.Config{Scope: skad.Private, Deliver: broadcast.To(got)})
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		n := liveNode{e, nil, make(chan broadcast.Message, 256)}
-		if n.cast, err = broadcast.New(broadcast.Config{Scope: skad.Private, Deliver: broadcast.To(n.got)}); err != nil {
-			t.Fatal(err)
+		n := liveNode{w.Node(c), c, got}
+		for _, b := range nodes {
+			w.Dial(n.Network, b.Network)
 		}
-		if err := e.AddComponent(n.cast); err != nil {
-			t.Fatal(err)
-		}
-		if err := e.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
 		nodes = append(nodes, n)
-	}
-	for i, a := range nodes {
-		for _, b := range nodes[:i] {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			if _, err := a.Dial(ctx, engine.Target{Addr: b.Addrs()[0], ID: b.ID()}.String()); err != nil {
-				t.Fatal(err)
-			}
-			cancel()
-		}
 	}
 	return nodes
 }
@@ -63,8 +40,9 @@ func liveNodes(t *testing.T, count int) (nodes []liveNode) {
 // Over sockets: everybody gets every message of everybody once, small and large, whichever loop a peer is on; and a call
 // that waits is refused on a loop, and after the end.
 func TestLive(t *testing.T) {
-	nodes := liveNodes(t, 6)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	w := enginetest.Live(t)
+	nodes := liveNodes(w, 6)
+	ctx, cancel := context.WithTimeout(t.Context(), w.Patience)
 	defer cancel()
 	sent := map[string]int{}
 	for i, n := range nodes {
@@ -99,9 +77,7 @@ func TestLive(t *testing.T) {
 	if err := <-onLoop; !errors.Is(err, engine.ErrOnLoop) {
 		t.Errorf("on a loop: %v", err)
 	}
-	if err := nodes[0].Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.Stop(nodes[0].Network)
 	if _, err := nodes[0].cast.Broadcast(ctx, nil); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("after the end: %v", err)
 	}

@@ -1,139 +1,76 @@
 package broadcast_test
 
 import (
-	"context"
-	"encoding/binary"
-	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
-	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
-	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
-// TestMain fails when a goroutine is left behind; those of the reactor's dial pool, which is the process's, do not count.
-func TestMain(m *testing.M) {
-	enginetest.VerifyMain(m)
-}
+func TestMain(m *testing.M) { enginetest.VerifyMain(m) }
 
-// A world is nodes on a simulated network, in virtual time and from one seed.
+// A world is nodes on a simulated network.
 type world struct {
-	testing.TB
-	sim   *simnet.Net
-	nodes []*node
+	*enginetest.World
+	nodes []*node // those that have ended too
 }
 
 // A node is one of them. What it got is written by its home loop, which runs while the test drives the world.
 type node struct {
 	*engine.Network
-	host *simnet.Host
 	cast *broadcast.Component
 	got  []broadcast.Message
 	full bool // the application has no room
-	dead bool
 }
+
+var weather = simnet.Weather{Latency: 20 * time.Millisecond, Jitter: 20 * time.Millisecond}
 
 func newWorld(t testing.TB, seed uint64) *world {
-	w := &world{TB: t, sim: simnet.New(seed, simnet.Weather{Latency: 20 * time.Millisecond, Jitter: 20 * time.Millisecond})}
-	t.Cleanup(func() {
-		for _, n := range w.nodes {
-			if !n.dead {
-				w.do(func() { _ = n.Shutdown(context.Background()) })
-			}
-		}
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	})
-	return w
-}
-
-// do makes a call that waits.
-func (w *world) do(f func()) {
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	for {
-		select {
-		case <-done:
-			return
-		default:
-			w.sim.Run(100 * time.Microsecond)
-		}
-	}
-}
-
-func (w *world) until(what string, cond func() bool) {
-	w.Helper()
-	if !w.sim.RunUntil(cond, time.Minute) {
-		w.Fatalf("waited a minute of virtual time in vain: %s", what)
-	}
-}
-
-func key(t testing.TB, n int) *identity.Identity {
-	var seed [32]byte
-	binary.LittleEndian.PutUint64(seed[:], uint64(n)+1)
-	id, err := identity.FromSeed(t.Context(), seed, identity.Puzzle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return &world{World: enginetest.Sim(t, seed, weather)}
 }
 
 // node starts a node that broadcasts; change may alter its configuration.
 func (w *world) node(change func(*node, *broadcast.Config)) *node {
 	w.Helper()
 	n := &node{}
-	cfg := broadcast.Config{Scope: skad.Private, FirstSeq: 1, Deliver: n.deliver}
+	cfg := broadcast.Config{Deliver: n.deliver}
 	if change != nil {
 		change(n, &cfg)
 	}
+	return w.caster(n, w.Config(), cfg)
+}
+
+// caster starts n with the component.
+func (w *world) caster(n *node, ec engine.Config, cfg broadcast.Config) *node {
+	w.Helper()
+	cfg.Scope, cfg.FirstSeq = skad.Private, max(cfg.FirstSeq, 1)
 	var err error
 	if n.cast, err = broadcast.New(cfg); err != nil {
 		w.Fatal(err)
 	}
-	w.start(n, n.cast)
-	return n
+	return w.start(n, ec, n.cast)
 }
 
 // liar starts a node that speaks for itself: it has no broadcast, but hears what is sent to it.
 func (w *world) liar() *liar {
 	w.Helper()
-	l := &liar{node: &node{}, id: key(w, len(w.nodes))}
-	w.start(l.node, l)
+	cfg := w.Config()
+	l := &liar{node: &node{}, id: cfg.Identity}
+	w.start(l.node, cfg, l)
 	return l
 }
 
 // start starts n with one component.
-func (w *world) start(n *node, c engine.ComponentInterface) {
+func (w *world) start(n *node, cfg engine.Config, c engine.ComponentInterface) *node {
 	w.Helper()
-	i := len(w.nodes)
-	addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-	n.host = w.sim.Host(addr)
-	var seed [32]byte
-	seed[0], seed[1] = byte(i), byte(i>>8)
-	binary.LittleEndian.PutUint64(seed[8:], uint64(w.sim.Now())) // a node that starts again draws other numbers
-	e, err := engine.New(engine.Config{
-		Transport: n.host, Identity: key(w, i), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8(seed),
-		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
-	n.Network = e
-	if err := e.AddComponent(c); err != nil {
-		w.Fatal(err)
-	}
-	if err := e.Start(context.Background()); err != nil {
-		w.Fatal(err)
-	}
+	n.Network = w.Start(w.New(cfg, c))
 	w.nodes = append(w.nodes, n)
+	return n
 }
 
 func (n *node) deliver(m broadcast.Message) bool {
@@ -146,26 +83,32 @@ func (n *node) deliver(m broadcast.Message) bool {
 
 func (n *node) record() *skad.Contact { return skad.NewContact(*n.Record(), skad.Private) }
 
-// mesh starts n nodes and connects everybody with everybody.
+// mesh is a world of n nodes that are all connected.
 func mesh(t testing.TB, seed uint64, n int, change func(*node, *broadcast.Config)) *world {
 	w := newWorld(t, seed)
+	w.mesh(n, change)
+	return w
+}
+
+// mesh starts n nodes and connects everybody with everybody.
+func (w *world) mesh(n int, change func(*node, *broadcast.Config)) {
+	w.Helper()
 	for range n {
 		w.node(change)
 	}
 	w.connect(w.nodes...)
-	return w
 }
 
 func (w *world) connect(nodes ...*node) {
 	w.Helper()
 	for i, a := range nodes {
 		for _, b := range nodes[:i] {
-			if err := a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {}); err != nil {
+			if err := a.DialAsync(enginetest.Target(b.Network), func(*engine.PeerClient, error) {}); err != nil {
 				w.Fatal(err)
 			}
 		}
 	}
-	w.until("everybody to be connected", func() bool {
+	w.Until("everybody to be connected", func() bool {
 		for _, a := range nodes {
 			if all, _ := a.ConnMgr().Count(); all < len(nodes)-1 {
 				return false
@@ -173,7 +116,7 @@ func (w *world) connect(nodes ...*node) {
 		}
 		return true
 	})
-	w.sim.Run(time.Second)
+	w.Pass(time.Second)
 }
 
 // say broadcasts from a.
@@ -185,7 +128,7 @@ func (w *world) say(a *node, text string) spread.MessageID {
 	if e := a.cast.BroadcastAsync([]byte(text), func(i spread.MessageID, e error) { id, err, done = i, e, true }); e != nil {
 		w.Fatal(e)
 	}
-	w.until("the broadcast to be on its way", func() bool { return done })
+	w.Until("the broadcast to be on its way", func() bool { return done })
 	if err != nil {
 		w.Fatalf("broadcast: %v", err)
 	}
@@ -195,7 +138,7 @@ func (w *world) say(a *node, text string) spread.MessageID {
 // reached counts the living nodes, the origin aside, that have got exactly want.
 func (w *world) reached(origin *node, want ...string) (n int) {
 	for _, x := range w.nodes {
-		if x == origin || x.dead || x.cast == nil || len(x.got) != len(want) {
+		if x == origin || !w.Alive(x.Network) || x.cast == nil || len(x.got) != len(want) {
 			continue
 		}
 		same := true
@@ -211,7 +154,7 @@ func (w *world) reached(origin *node, want ...string) (n int) {
 
 func (w *world) living() (n int) {
 	for _, x := range w.nodes {
-		if !x.dead && x.cast != nil {
+		if w.Alive(x.Network) && x.cast != nil {
 			n++
 		}
 	}
