@@ -1,13 +1,10 @@
 package backoff_test
 
 import (
-	"context"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -18,122 +15,85 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-func TestMain(m *testing.M) {
-	enginetest.VerifyMain(m)
-}
+func TestMain(m *testing.M) { enginetest.VerifyMain(m) }
 
-// A seat is one life of an identity at 10.0.0.n, in virtual time.
+// A seat is one life of a simulated node.
 type seat struct {
 	*engine.Network
-	t    testing.TB
-	sim  *simnet.Net
-	host *simnet.Host
-	back *backoff.Component
-	dead bool
+	w    *enginetest.World
+	back *backoff.Component // nil: it has none
 }
 
 func config() *backoff.Config { return &backoff.Config{Watch: -1} }
 
-func start(t testing.TB, sim *simnet.Net, n, life byte, cfg *backoff.Config) *seat {
-	t.Helper()
-	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	x := &seat{t: t, sim: sim, host: sim.Host(addr)}
-	x.Network, err = engine.New(engine.Config{
-		Transport: x.host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n, life}),
-		Listen: []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(addr, 4001)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+func newWorld(t testing.TB) *enginetest.World { return enginetest.Sim(t, 1, simnet.Weather{}) }
+
+// start starts the world's next node. cfg nil: without the component.
+func start(w *enginetest.World, cfg *backoff.Config) *seat {
+	w.Helper()
+	x := &seat{w: w}
+	var components []engine.ComponentInterface
 	if cfg != nil {
+		var err error
 		if x.back, err = backoff.New(*cfg); err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
-		if err := x.AddComponent(x.back); err != nil {
-			t.Fatal(err)
-		}
+		components = append(components, x.back)
 	}
-	if err := x.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(x.stop)
+	x.Network = w.Node(components...)
 	return x
 }
 
-// stop shuts the node down, while virtual time goes on.
-func (x *seat) stop() {
-	if x.dead {
-		return
-	}
-	x.dead = true
-	done := make(chan struct{})
-	go func() { defer close(done); _ = x.Shutdown(context.Background()) }()
-	for {
-		select {
-		case <-done:
-			return
-		default:
-			x.sim.Run(time.Millisecond)
-		}
-	}
+// again is the next life of a node, without the component.
+func (x *seat) again() *seat {
+	x.w.Helper()
+	return &seat{w: x.w, Network: x.w.Start(x.w.New(x.w.Again(x.Network)))}
 }
+
+func (x *seat) stop() { x.w.Stop(x.Network) }
 
 // crash ends the node's life without a word; its host answers with a reset. a notices, since it sends something.
 func (x *seat) crash(a *seat) {
-	x.host.Crash()
-	x.dead = true
+	x.w.Crash(x.Network)
 	if p, ok := a.ConnMgr().Peer(x.ID()); ok {
 		_ = p.TrySendRaw(1000, nil)
 	}
 }
 
-func (x *seat) target() engine.Target { return engine.Target{Addr: x.Addrs()[0], ID: x.ID()} }
+func (x *seat) target() engine.Target { return enginetest.Target(x.Network) }
 
 func (x *seat) connected(y *seat) bool { _, ok := x.ConnMgr().Peer(y.ID()); return ok }
 
+// until lets at most limit of virtual time pass.
 func (x *seat) until(what string, limit time.Duration, cond func() bool) {
-	x.t.Helper()
-	if !x.sim.RunUntil(cond, limit) {
-		x.t.Fatalf("waited %v of virtual time in vain: %s; %+v", limit, what, x.back.Stats())
+	x.w.Helper()
+	if !x.w.Net().RunUntil(cond, limit) {
+		x.w.Fatalf("waited %v of virtual time in vain: %s; %+v", limit, what, x.back.Stats())
 	}
 }
 
-func (x *seat) dial(y *seat) *engine.PeerClient {
-	x.t.Helper()
-	if err := x.DialAsync(y.target(), func(*engine.PeerClient, error) {}); err != nil {
-		x.t.Fatal(err)
-	}
-	if !x.sim.RunUntil(func() bool { return x.connected(y) && y.connected(x) }, time.Minute) {
-		x.t.Fatal("not connected")
-	}
-	p, _ := x.ConnMgr().Peer(y.ID())
-	return p
-}
+func (x *seat) dial(y *seat) { x.w.Dial(x.Network, y.Network) }
 
 // pair is a, which has the component and has dialled b, for longer than Stable.
-func pair(t testing.TB, cfg *backoff.Config) (sim *simnet.Net, a, b *seat) {
-	sim = simnet.New(1, simnet.Weather{})
-	a, b = start(t, sim, 1, 1, cfg), start(t, sim, 2, 1, nil)
+func pair(t testing.TB, cfg *backoff.Config) (w *enginetest.World, a, b *seat) {
+	w = newWorld(t)
+	a, b = start(w, cfg), start(w, nil)
 	a.dial(b)
-	sim.Run(time.Minute)
-	return sim, a, b
+	w.Pass(time.Minute)
+	return w, a, b
 }
 
 // A peer that crashes and starts again is connected again, within the first wait after it is there.
 func TestComesBack(t *testing.T) {
-	sim, a, b := pair(t, config())
+	w, a, b := pair(t, config())
 	b.crash(a)
 	a.until("the loss", time.Second, func() bool { return !a.connected(b) })
-	b = start(t, sim, 2, 2, nil)
+	b = b.again()
 	a.until("the peer to be back", 2*backoff.FirstDefault, func() bool { return a.connected(b) })
 	if s := a.back.Stats(); s.Lost != 1 || s.Reconnected != 1 || s.Dials != 1 || s.Waiting != 0 {
 		t.Errorf("%+v", s)
 	}
-	sim.Run(2 * backoff.StableDefault)
+	w.Pass(2 * backoff.StableDefault)
 	if all := a.back.Peers(); len(all) != 0 {
 		t.Errorf("after the connection has lasted, still known: %+v", all)
 	}
@@ -143,15 +103,15 @@ func TestComesBack(t *testing.T) {
 func TestWaits(t *testing.T) {
 	cfg := config()
 	cfg.Max, cfg.Attempts = 10*time.Second, 8
-	sim, a, b := pair(t, cfg)
+	w, a, b := pair(t, cfg)
 	b.crash(a)
 	var waits []time.Duration
-	last, dials := sim.Now(), int64(0)
-	sim.RunUntil(func() bool {
+	last, dials := w.Net().Now(), int64(0)
+	w.Net().RunUntil(func() bool {
 		if s := a.back.Stats(); s.Dials > dials {
 			dials = s.Dials
-			waits = append(waits, sim.Now()-last)
-			last = sim.Now()
+			waits = append(waits, w.Net().Now()-last)
+			last = w.Net().Now()
 		}
 		return a.back.Stats().GivenUp == 1
 	}, time.Hour)
@@ -159,13 +119,13 @@ func TestWaits(t *testing.T) {
 		t.Fatalf("%d dials, want one for each attempt: %v", len(waits), waits)
 	}
 	full := time.Second
-	for i, w := range waits {
-		if w < full/2-time.Millisecond || w > full+50*time.Millisecond {
-			t.Errorf("wait %d is %v, want %v to %v", i, w, full/2, full)
+	for i, wait := range waits {
+		if wait < full/2-time.Millisecond || wait > full+50*time.Millisecond {
+			t.Errorf("wait %d is %v, want %v to %v", i, wait, full/2, full)
 		}
 		full = min(2*full, 10*time.Second)
 	}
-	sim.Run(time.Hour)
+	w.Pass(time.Hour)
 	if s := a.back.Stats(); s.Dials != 8 || s.Failed != 8 || s.Waiting != 0 || len(a.back.Peers()) != 0 {
 		t.Errorf("after it was given up: %+v", s)
 	}
@@ -203,7 +163,7 @@ func TestParted(t *testing.T) {
 		{"enabled: this node hangs up", func(_, _ *seat, p *engine.PeerClient) { p.Close() }, true, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			sim, a, b := pair(t, config())
+			w, a, b := pair(t, config())
 			if x.enabled {
 				if err := a.back.Enable(b.target()); err != nil {
 					t.Fatal(err)
@@ -211,7 +171,7 @@ func TestParted(t *testing.T) {
 			}
 			p, _ := a.ConnMgr().Peer(b.ID())
 			x.end(a, b, p)
-			sim.Run(10 * time.Second)
+			w.Pass(10 * time.Second)
 			if s := a.back.Stats(); (s.Dials > 0) != x.again || (s.Lost > 0) != x.again {
 				t.Errorf("dialled again: %+v, want %v", s, x.again)
 			}
@@ -249,17 +209,17 @@ func TestWhoIsDialled(t *testing.T) {
 		{"enabled, then forgotten", backoff.Config{}, func(b, a *seat) error { err := b.back.Enable(a.target()); b.back.Forget(a.ID()); return err }, false},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			sim := simnet.New(1, simnet.Weather{})
+			w := newWorld(t)
 			x.cfg.Watch = -1
-			a, b := start(t, sim, 1, 1, nil), start(t, sim, 2, 1, &x.cfg)
+			a, b := start(w, nil), start(w, &x.cfg)
 			a.dial(b)
 			if err := x.setup(b, a); err != nil {
 				t.Fatal(err)
 			}
-			sim.Partition([]netip.Addr{a.host.Addr()})
+			w.Net().Partition([]netip.Addr{w.Host(a.Network).Addr()})
 			p, _ := b.ConnMgr().Peer(a.ID())
 			p.Disconnect(engine.CodeTimeout, "")
-			sim.Run(10 * time.Second)
+			w.Pass(10 * time.Second)
 			if s := b.back.Stats(); (s.Dials > 0) != x.again {
 				t.Errorf("dialled again: %+v, want %v", s, x.again)
 			}
@@ -268,20 +228,20 @@ func TestWhoIsDialled(t *testing.T) {
 	t.Run("only those enabled", func(t *testing.T) {
 		cfg := config()
 		cfg.OnlyEnabled = true
-		sim, a, b := pair(t, cfg)
+		w, a, b := pair(t, cfg)
 		b.crash(a)
-		sim.Run(time.Minute)
+		w.Pass(time.Minute)
 		if s := a.back.Stats(); s.Dials != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
 	t.Run("dialled and disabled", func(t *testing.T) {
-		sim, a, b := pair(t, config())
+		w, a, b := pair(t, config())
 		if err := a.back.Disable(b.ID()); err != nil {
 			t.Fatal(err)
 		}
 		b.crash(a)
-		sim.Run(time.Minute)
+		w.Pass(time.Minute)
 		if s := a.back.Stats(); s.Dials != 0 || s.Lost != 0 {
 			t.Errorf("%+v", s)
 		}
@@ -290,20 +250,20 @@ func TestWhoIsDialled(t *testing.T) {
 
 // An enabled peer is dialled at once, though there never was a connection, and again for as long as it takes.
 func TestEnable(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
+	w := newWorld(t)
 	cfg := config()
 	cfg.Attempts, cfg.Max = 3, 10*time.Second
-	a, b := start(t, sim, 1, 1, cfg), start(t, sim, 2, 1, nil)
+	a, b := start(w, cfg), start(w, nil)
 	target := b.target()
 	b.crash(a)
 	if err := a.back.Enable(target); err != nil {
 		t.Fatal(err)
 	}
-	sim.Run(5 * time.Minute)
+	w.Pass(5 * time.Minute)
 	if s := a.back.Stats(); s.GivenUp != 0 || s.Dials < 20 || s.Waiting != 1 {
 		t.Errorf("%+v", s)
 	}
-	b = start(t, sim, 2, 2, nil)
+	b = b.again()
 	a.until("the peer", 11*time.Second, func() bool { return a.connected(b) })
 	for _, bad := range []engine.Target{{}, {Addr: target.Addr}, {ID: target.ID}} {
 		if a.back.Enable(bad) == nil {
@@ -314,12 +274,12 @@ func TestEnable(t *testing.T) {
 
 // A peer that accepts and hangs up at once does not get its waits shortened by that.
 func TestFlapping(t *testing.T) {
-	sim, a, b := pair(t, config())
+	w, a, b := pair(t, config())
 	for range 1000 {
 		if q, ok := b.ConnMgr().Peer(a.ID()); ok {
 			q.Disconnect(engine.CodeTimeout, "")
 		}
-		sim.Run(time.Second)
+		w.Pass(time.Second)
 	}
 	if s := a.back.Stats(); s.Lost < 5 || s.Lost > 20 {
 		t.Errorf("in 1000 s of hanging up it was dialled %d times", s.Lost)
@@ -328,28 +288,28 @@ func TestFlapping(t *testing.T) {
 
 // After Wake everybody is tried at once, Dials at a time.
 func TestWake(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{DialTimeout: 2 * time.Second})
+	w := enginetest.Sim(t, 1, simnet.Weather{DialTimeout: 2 * time.Second})
 	cfg := config()
 	cfg.Dials = 3
-	a := start(t, sim, 1, 1, cfg)
+	a := start(w, cfg)
 	const peers = 10
 	most := 0
 	for i := range byte(peers) {
-		sim.Host(netip.AddrFrom4([4]byte{10, 9, 9, i})).Vanish()
+		w.Net().Host(netip.AddrFrom4([4]byte{10, 9, 9, i})).Vanish()
 		if err := a.back.Enable(engine.Target{ID: identity.ID{i + 1}, Addr: transport.Addr{Proto: transport.TCP,
 			AddrPort: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 9, i}), 1)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	watch := func() bool { most = max(most, a.back.Stats().Dialling); return false }
-	sim.RunUntil(watch, 20*time.Minute) // nobody answers: the waits are at their longest
+	w.Net().RunUntil(watch, 20*time.Minute) // nobody answers: the waits are at their longest
 	before := a.back.Stats()
 	a.back.Wake()
-	sim.RunUntil(watch, time.Second)
+	w.Net().RunUntil(watch, time.Second)
 	if s := a.back.Stats(); s.Dialling != 3 || most != 3 {
 		t.Errorf("%d dials are under way, at most %d were, want 3", s.Dialling, most)
 	}
-	sim.RunUntil(watch, 10*time.Second)
+	w.Net().RunUntil(watch, 10*time.Second)
 	if s := a.back.Stats(); s.Dials < before.Dials+peers || s.Woken != 1 || most != 3 {
 		t.Errorf("%d dials after Wake, want %d: %+v", s.Dials-before.Dials, peers, s)
 	}
@@ -357,24 +317,22 @@ func TestWake(t *testing.T) {
 
 // A change of the machine's addresses is a Wake, while anybody is waited for.
 func TestNetworkChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sim := simnet.New(1, simnet.Weather{})
-		sim.Settle(synctest.Wait)
+	enginetest.Simulate(t, 1, simnet.Weather{}, func(w *enginetest.World) {
 		var here atomic.Pointer[string]
 		var looks atomic.Int64
 		one, other := "192.0.2.1", "198.51.100.1"
 		here.Store(&one)
-		a := start(t, sim, 1, 1, &backoff.Config{First: time.Hour, Max: time.Hour, LocalAddrs: func() string { looks.Add(1); return *here.Load() }})
-		b := start(t, sim, 2, 1, nil)
+		a := start(w, &backoff.Config{First: time.Hour, Max: time.Hour, LocalAddrs: func() string { looks.Add(1); return *here.Load() }})
+		b := start(w, nil)
 		a.dial(b)
-		sim.Run(time.Minute)
+		w.Pass(time.Minute)
 		if looks.Load() != 0 {
 			t.Error("it looks though nobody is waited for")
 		}
 		b.crash(a)
-		sim.Run(time.Minute)
-		b = start(t, sim, 2, 2, nil)
-		sim.Run(time.Minute)
+		w.Pass(time.Minute)
+		b = b.again()
+		w.Pass(time.Minute)
 		if s := a.back.Stats(); s.Dials != 0 || looks.Load() < 100 || looks.Load() > 125 {
 			t.Errorf("%d looks in two minutes: %+v", looks.Load(), s)
 		}
@@ -383,9 +341,6 @@ func TestNetworkChange(t *testing.T) {
 		if s := a.back.Stats(); s.Woken != 1 || s.Dials != 1 {
 			t.Errorf("%+v", s)
 		}
-		a.stop()
-		b.stop()
-		synctest.Wait()
 	})
 }
 
@@ -393,18 +348,18 @@ func TestNetworkChange(t *testing.T) {
 func TestFull(t *testing.T) {
 	cfg := config()
 	cfg.Peers = 3
-	sim := simnet.New(1, simnet.Weather{})
-	a := start(t, sim, 1, 1, cfg)
+	w := newWorld(t)
+	a := start(w, cfg)
 	var others []*seat
-	for i := range byte(5) {
-		b := start(t, sim, 10+i, 1, nil)
+	for range 5 {
+		b := start(w, nil)
 		a.dial(b)
 		others = append(others, b)
 	}
 	for _, b := range others {
 		b.crash(a)
 	}
-	sim.Run(10 * time.Second)
+	w.Pass(10 * time.Second)
 	if s := a.back.Stats(); s.Waiting != 3 || s.Dropped != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -415,9 +370,9 @@ func TestFull(t *testing.T) {
 
 // What is to be enabled can be said before Start; a component that is taken out dials nobody.
 func TestLife(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	b := start(t, sim, 2, 1, nil)
-	a := start(t, sim, 1, 1, nil)
+	w := newWorld(t)
+	b := start(w, nil)
+	a := start(w, nil)
 	back, err := backoff.New(*config())
 	if err != nil {
 		t.Fatal(err)
@@ -427,26 +382,18 @@ func TestLife(t *testing.T) {
 	}
 	do := func(f func() error) {
 		t.Helper()
-		done := make(chan error, 1)
-		go func() { done <- f() }()
-		for {
-			select {
-			case err := <-done:
-				if err != nil {
-					t.Fatal(err)
-				}
-				return
-			default:
-				sim.Run(time.Millisecond)
+		w.Do(func() {
+			if err := f(); err != nil {
+				t.Error(err)
 			}
-		}
+		})
 	}
 	a.back = back
 	do(func() error { return a.AddComponent(back) })
 	a.until("the peer", time.Second, func() bool { return a.connected(b) })
 	do(func() error { return a.RemoveComponent(back) })
 	b.crash(a)
-	sim.Run(time.Minute)
+	w.Pass(time.Minute)
 	if s := back.Stats(); s.Dials != 1 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -465,11 +412,10 @@ func TestConfig(t *testing.T) {
 
 // An address that does not answer does not keep the peer from being dialled at the next one.
 func TestDeadAddressFirst(t *testing.T) {
-	sim := simnet.New(1, simnet.Weather{})
-	a, b, gone := start(t, sim, 1, 1, config()), start(t, sim, 2, 1, nil), start(t, sim, 3, 1, nil)
+	w := newWorld(t)
+	a, b, gone := start(w, config()), start(w, nil), start(w, nil)
 	hole := gone.Addrs()[0]
-	gone.host.Vanish()
-	gone.dead = true
+	w.Vanish(gone.Network)
 	for _, at := range []transport.Addr{hole, b.Addrs()[0]} {
 		if err := a.back.Enable(engine.Target{ID: b.ID(), Addr: at}); err != nil {
 			t.Fatal(err)
