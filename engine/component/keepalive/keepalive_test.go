@@ -1,19 +1,16 @@
 package keepalive_test
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
-	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
-	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -23,11 +20,11 @@ const look = 5 * time.Second
 // A spy sees what keepalives a node gets, and its peers come and go.
 type spy struct {
 	engine.Component
-	net              *simnet.Net
+	node             *engine.Network
+	world            *simnet.Net
 	asked, told      int
 	up               *engine.PeerClient
 	lastHeard, endAt time.Duration
-	dead             bool // its host has vanished: nothing runs there any more
 }
 
 func (s *spy) Opcodes() []opcode.Opcode {
@@ -41,130 +38,92 @@ func (s *spy) Receive(ctx *engine.ComponentContext) error {
 	case opcode.KeepaliveResponseCode:
 		s.told++
 	}
-	s.lastHeard = s.net.Now()
+	s.lastHeard = s.world.Now()
 	return nil
 }
 
-func (s *spy) PeerConnect(p *engine.PeerClient)    { s.up, s.lastHeard = p, s.net.Now() }
-func (s *spy) PeerDisconnect(p *engine.PeerClient) { s.endAt = s.net.Now() }
+func (s *spy) PeerConnect(p *engine.PeerClient)    { s.up, s.lastHeard = p, s.world.Now() }
+func (s *spy) PeerDisconnect(p *engine.PeerClient) { s.endAt = s.world.Now() }
 
 const opNote opcode.Opcode = 1000
 
-// node starts a node at 10.0.0.n; k nil: without keepalive.
-func node(t *testing.T, net *simnet.Net, n byte, k *keepalive.Component, over ...simnet.HostOption) (*engine.Network, *simnet.Host, *spy) {
-	t.Helper()
-	proto := transport.TCP
-	if len(over) > 0 {
-		proto = transport.UDP
-	}
-	id, err := identity.FromSeed(t.Context(), [32]byte{n}, identity.Puzzle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, 0, n})
-	host := net.Host(addr, over...)
-	e, err := engine.New(engine.Config{
-		Transport: host, Identity: id, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Rand: rand.NewChaCha8([32]byte{n}),
-		Listen: []transport.Addr{{Proto: proto, AddrPort: netip.AddrPortFrom(addr, 4001)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &spy{net: net}
-	if err := e.AddComponent(s, engine.Priority(-1)); err != nil {
-		t.Fatal(err)
+var weather = simnet.Weather{Latency: 10 * time.Millisecond}
+
+// start starts the world's next node and returns its spy; k nil: without keepalive.
+func start(w *enginetest.World, k *keepalive.Component, over ...simnet.HostOption) *spy {
+	w.Helper()
+	s := &spy{world: w.Net(), node: w.New(w.Config(over...))}
+	if err := s.node.AddComponent(s, engine.Priority(-1)); err != nil {
+		w.Fatal(err)
 	}
 	if k != nil {
-		if err := e.AddComponent(k); err != nil {
-			t.Fatal(err)
+		if err := s.node.AddComponent(k); err != nil {
+			w.Fatal(err)
 		}
 	}
-	if err := e.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if s.dead {
-			return
-		}
-		done := make(chan struct{})
-		go func() { defer close(done); e.Shutdown(context.Background()) }()
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				net.Run(time.Millisecond)
-			}
-		}
-	})
-	return e, host, s
+	w.Start(s.node)
+	return s
 }
 
 // pair is two connected nodes; a has dialled b.
-func pair(t *testing.T, ka, kb *keepalive.Component, over ...simnet.HostOption) (net *simnet.Net, ha, hb *simnet.Host, sa, sb *spy) {
+func pair(t *testing.T, ka, kb *keepalive.Component, over ...simnet.HostOption) (w *enginetest.World, a, b *spy) {
 	t.Helper()
-	net = simnet.New(1, simnet.Weather{Latency: 10 * time.Millisecond})
-	a, ha, sa := node(t, net, 1, ka, over...)
-	b, hb, sb := node(t, net, 2, kb, over...)
-	if err := a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {}); err != nil {
-		t.Fatal(err)
-	}
-	if !net.RunUntil(func() bool { return sa.up != nil && sb.up != nil }, time.Minute) {
-		t.Fatal("not connected")
-	}
-	return net, ha, hb, sa, sb
+	w = enginetest.Sim(t, 1, weather)
+	a, b = start(w, ka, over...), start(w, kb, over...)
+	w.Dial(a.node, b.node)
+	return w, a, b
 }
 
 // Idle peers exchange one question for each silence, asked by the side that dialled, who measures with it.
 func TestIdle(t *testing.T) {
-	net, _, _, sa, sb := pair(t, &keepalive.Component{}, &keepalive.Component{})
+	w, a, b := pair(t, &keepalive.Component{}, &keepalive.Component{})
 	const span = time.Hour
-	net.Run(span)
-	if sa.asked != 0 || sb.told != 0 {
-		t.Errorf("the side that was dialled has asked %d times", sa.asked)
+	w.Pass(span)
+	if a.asked != 0 || b.told != 0 {
+		t.Errorf("the side that was dialled has asked %d times", a.asked)
 	}
 	most, least := int(span/keepalive.EveryDefault), int(span/(keepalive.EveryDefault+look))-1
-	if sb.asked < least || sb.asked > most || sa.told != sb.asked {
-		t.Errorf("%d questions and %d answers in %v, want %d to %d of each", sb.asked, sa.told, span, least, most)
+	if b.asked < least || b.asked > most || a.told != b.asked {
+		t.Errorf("%d questions and %d answers in %v, want %d to %d of each", b.asked, a.told, span, least, most)
 	}
-	for code, want := range map[opcode.Opcode]int{opcode.KeepaliveCode: sb.asked, opcode.KeepaliveResponseCode: 0} {
-		if got := sb.up.Network().Stats().Opcodes[code].MessagesIn; got != int64(want) {
+	for code, want := range map[opcode.Opcode]int{opcode.KeepaliveCode: b.asked, opcode.KeepaliveResponseCode: 0} {
+		if got := b.up.Network().Stats().Opcodes[code].MessagesIn; got != int64(want) {
 			t.Errorf("%d messages of %v are counted, want %d", got, code, want)
 		}
 	}
-	if rtt := sa.up.RTT(); rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
+	if rtt := a.up.RTT(); rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
 		t.Errorf("the round trip is measured as %v, it is 20 ms", rtt)
 	}
-	if !sa.up.Connected() || !sb.up.Connected() {
+	if !a.up.Connected() || !b.up.Connected() {
 		t.Error("an idle connection has ended")
 	}
 }
 
 // Who talks is not asked.
 func TestBusy(t *testing.T) {
-	net, _, _, sa, sb := pair(t, &keepalive.Component{}, &keepalive.Component{})
+	w, a, b := pair(t, &keepalive.Component{}, &keepalive.Component{})
 	for range 360 {
-		net.Run(10 * time.Second)
-		for _, s := range []*spy{sa, sb} {
+		w.Pass(10 * time.Second)
+		for _, s := range []*spy{a, b} {
 			if err := s.up.TrySendRaw(opNote, []byte("busy")); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if sa.asked+sb.asked+sa.told+sb.told != 0 {
-		t.Errorf("keepalives between busy peers: %d %d %d %d", sa.asked, sb.asked, sa.told, sb.told)
+	if a.asked+b.asked+a.told+b.told != 0 {
+		t.Errorf("keepalives between busy peers: %d %d %d %d", a.asked, b.asked, a.told, b.told)
 	}
 }
 
 // A dialler without the component says nothing by itself: then the other side asks, later.
 func TestOtherSideAsks(t *testing.T) {
-	net, _, _, sa, _ := pair(t, nil, &keepalive.Component{})
-	net.Run(keepalive.EveryDefault*5/3 - time.Second)
-	if sa.asked != 0 {
+	w, a, _ := pair(t, nil, &keepalive.Component{})
+	w.Pass(keepalive.EveryDefault*5/3 - time.Second)
+	if a.asked != 0 {
 		t.Error("it has asked too early")
 	}
-	net.Run(look + 2*time.Second)
-	if sa.asked == 0 {
+	w.Pass(look + 2*time.Second)
+	if a.asked == 0 {
 		t.Error("it has not asked")
 	}
 }
@@ -172,35 +131,33 @@ func TestOtherSideAsks(t *testing.T) {
 // A peer that dies without a word (vanished, or cut off) is disconnected when its time is up, not before, whoever had
 // dialled; so is one that lives but never answers.
 func TestSilentPeerIsClosed(t *testing.T) {
-	dialledVanishes := func(_ *simnet.Net, _, hb *simnet.Host, sa, sb *spy) *spy {
-		hb.Vanish()
-		sb.dead = true
-		return sa
+	dialledVanishes := func(w *enginetest.World, a, b *spy) *spy {
+		w.Vanish(b.node)
+		return a
 	}
 	for _, x := range []struct {
 		name    string
 		every   time.Duration
 		timeout time.Duration
-		kills   func(net *simnet.Net, ha, hb *simnet.Host, sa, sb *spy) (left *spy) // who notices
+		kills   func(w *enginetest.World, a, b *spy) (left *spy) // who notices
 	}{
 		{"the dialled vanishes", 0, 0, dialledVanishes},
-		{"the dialler vanishes", 0, 0, func(_ *simnet.Net, ha, _ *simnet.Host, sa, sb *spy) *spy {
-			ha.Vanish()
-			sa.dead = true
-			return sb
+		{"the dialler vanishes", 0, 0, func(w *enginetest.World, a, b *spy) *spy {
+			w.Vanish(a.node)
+			return b
 		}},
-		{"cut off", 0, 0, func(net *simnet.Net, ha, _ *simnet.Host, sa, _ *spy) *spy {
-			net.Partition([]netip.Addr{ha.Addr()})
-			return sa
+		{"cut off", 0, 0, func(w *enginetest.World, a, _ *spy) *spy {
+			w.Net().Partition([]netip.Addr{w.Host(a.node).Addr()})
+			return a
 		}},
 		{"other times", 2 * time.Second, 8 * time.Second, dialledVanishes},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			k := func() *keepalive.Component { return &keepalive.Component{Every: x.every, Timeout: x.timeout} }
-			net, ha, hb, sa, sb := pair(t, k(), k())
-			net.Run(time.Minute)
-			s := x.kills(net, ha, hb, sa, sb)
-			if !net.RunUntil(func() bool { return s.endAt != 0 }, 10*time.Minute) {
+			w, a, b := pair(t, k(), k())
+			w.Pass(time.Minute)
+			s := x.kills(w, a, b)
+			if !w.Net().RunUntil(func() bool { return s.endAt != 0 }, 10*time.Minute) {
 				t.Fatal("never noticed")
 			}
 			timeout := x.timeout
@@ -217,12 +174,12 @@ func TestSilentPeerIsClosed(t *testing.T) {
 		})
 	}
 	t.Run("alive without an answer", func(t *testing.T) {
-		net, _, _, sa, sb := pair(t, nil, &keepalive.Component{})
-		if !net.RunUntil(func() bool { return sb.endAt != 0 && sa.endAt != 0 }, time.Minute) {
+		w, a, b := pair(t, nil, &keepalive.Component{})
+		if !w.Net().RunUntil(func() bool { return b.endAt != 0 && a.endAt != 0 }, time.Minute) {
 			t.Fatal("never given up")
 		}
 		var why *engine.CloseError
-		if err := sa.up.CloseReason(); !errors.As(err, &why) || why.Code != engine.CodeTimeout || !why.Remote {
+		if err := a.up.CloseReason(); !errors.As(err, &why) || why.Code != engine.CodeTimeout || !why.Remote {
 			t.Errorf("the silent one's reason is %v", err)
 		}
 	})
@@ -230,36 +187,36 @@ func TestSilentPeerIsClosed(t *testing.T) {
 
 // What is in an answer is the peer's word: nothing in it does harm, and a time it cannot know is not measured with.
 func TestHostileAnswers(t *testing.T) {
-	net, _, _, sa, sb := pair(t, &keepalive.Component{}, nil)
-	net.Run(time.Second)
+	w, a, b := pair(t, &keepalive.Component{}, nil)
+	w.Pass(time.Second)
 	u64 := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
-	for _, b := range [][]byte{nil, {1}, make([]byte, 7), make([]byte, 8), make([]byte, 9), u64(1 << 63), u64(1<<64 - 1), u64(uint64(time.Hour))} {
-		if err := sb.up.TrySendRaw(opcode.KeepaliveResponseCode, b); err != nil {
-			t.Fatalf("%x: %v", b, err)
+	for _, answer := range [][]byte{nil, {1}, make([]byte, 7), make([]byte, 8), make([]byte, 9), u64(1 << 63), u64(1<<64 - 1), u64(uint64(time.Hour))} {
+		if err := b.up.TrySendRaw(opcode.KeepaliveResponseCode, answer); err != nil {
+			t.Fatalf("%x: %v", answer, err)
 		}
 	}
-	net.Run(time.Second)
-	if sa.told != 8 || !sa.up.Connected() {
-		t.Errorf("%d answers have come, connected %v", sa.told, sa.up.Connected())
+	w.Pass(time.Second)
+	if a.told != 8 || !a.up.Connected() {
+		t.Errorf("%d answers have come, connected %v", a.told, a.up.Connected())
 	}
-	if rtt := sa.up.RTT(); rtt != 0 {
+	if rtt := a.up.RTT(); rtt != 0 {
 		t.Errorf("nothing could be measured, but the round trip is %v", rtt)
 	}
-	if err := sb.up.TrySendRaw(opcode.KeepaliveResponseCode, u64(uint64(500*time.Millisecond))); err != nil {
+	if err := b.up.TrySendRaw(opcode.KeepaliveResponseCode, u64(uint64(500*time.Millisecond))); err != nil {
 		t.Fatal(err)
 	}
-	net.Run(time.Second)
-	if rtt := sa.up.RTT(); rtt <= 0 || rtt > 3*time.Second {
+	w.Pass(time.Second)
+	if rtt := a.up.RTT(); rtt <= 0 || rtt > 3*time.Second {
 		t.Errorf("a lie within what is possible gives %v", rtt)
 	}
 	// A flood of questions is answered, or its sender closed: never more is held than for a control lane.
 	for range 10_000 {
-		if sb.up.TrySendRaw(opcode.KeepaliveCode, make([]byte, 8)) != nil {
-			net.Run(time.Millisecond)
+		if b.up.TrySendRaw(opcode.KeepaliveCode, make([]byte, 8)) != nil {
+			w.Pass(time.Millisecond)
 		}
 	}
-	net.Run(time.Second)
-	if held := sa.up.Network().Stats().BufferBytes; held > 256<<10 {
+	w.Pass(time.Second)
+	if held := a.up.Network().Stats().BufferBytes; held > 256<<10 {
 		t.Errorf("%d bytes are held for a flood of questions", held)
 	}
 }

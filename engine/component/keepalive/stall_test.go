@@ -6,6 +6,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
+	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport/datagram"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 )
@@ -19,17 +20,17 @@ func TestStalledNodeClosesNobody(t *testing.T) {
 		for _, stall := range []time.Duration{30 * time.Second, time.Minute, time.Hour} {
 			t.Run(name+"/"+stall.String(), func(t *testing.T) {
 				patient := &keepalive.Component{Timeout: 24 * time.Hour}
-				net, _, hb, sa, sb := pair(t, patient, &keepalive.Component{}, over...)
-				net.Run(time.Minute)
+				w, a, b := pair(t, patient, &keepalive.Component{}, over...)
+				w.Pass(time.Minute)
 				for range 3 { // at different times between two questions
-					hb.Stall(stall)
-					net.Run(stall + 7*time.Second)
+					w.Host(b.node).Stall(stall)
+					w.Pass(stall + 7*time.Second)
 				}
-				net.Run(time.Minute)
-				if !sa.up.Connected() || !sb.up.Connected() {
-					t.Fatalf("closed: %v, %v", sa.up.CloseReason(), sb.up.CloseReason())
+				w.Pass(time.Minute)
+				if !a.up.Connected() || !b.up.Connected() {
+					t.Fatalf("closed: %v, %v", a.up.CloseReason(), b.up.CloseReason())
 				}
-				if silent := sb.up.SilentFor(); silent > 25*time.Second {
+				if silent := b.up.SilentFor(); silent > 25*time.Second {
 					t.Errorf("and has heard nothing for %v", silent)
 				}
 			})
@@ -42,30 +43,28 @@ func TestStalledNodeClosesNobody(t *testing.T) {
 func TestStallsAreNoSignOfLife(t *testing.T) {
 	for name, over := range transports {
 		t.Run(name+"/one", func(t *testing.T) {
-			net, ha, hb, sa, sb := pair(t, &keepalive.Component{}, &keepalive.Component{}, over...)
-			net.Run(time.Minute)
+			w, a, b := pair(t, &keepalive.Component{}, &keepalive.Component{}, over...)
+			w.Pass(time.Minute)
 			const stall = 10 * time.Minute
-			hb.Stall(stall)
-			net.Run(time.Second)
-			ha.Vanish()
-			sa.dead = true
-			net.Run(stall - time.Second + keepalive.TimeoutDefault + 2*look + time.Second)
-			if sb.up.Connected() {
-				t.Errorf("the dead peer is connected after %v of silence", sb.up.SilentFor())
+			w.Host(b.node).Stall(stall)
+			w.Pass(time.Second)
+			w.Vanish(a.node)
+			w.Pass(stall - time.Second + keepalive.TimeoutDefault + 2*look + time.Second)
+			if b.up.Connected() {
+				t.Errorf("the dead peer is connected after %v of silence", b.up.SilentFor())
 			}
 		})
 		t.Run(name+"/many", func(t *testing.T) {
-			net, ha, hb, sa, sb := pair(t, &keepalive.Component{}, &keepalive.Component{}, over...)
-			net.Run(time.Minute)
-			ha.Vanish()
-			sa.dead = true
-			died := net.Now()
-			for sb.up.Connected() && net.Now() < died+10*time.Minute {
-				hb.Stall(3 * time.Second)
-				net.Run(6 * time.Second)
+			w, a, b := pair(t, &keepalive.Component{}, &keepalive.Component{}, over...)
+			w.Pass(time.Minute)
+			w.Vanish(a.node)
+			died := w.Net().Now()
+			for b.up.Connected() && w.Net().Now() < died+10*time.Minute {
+				w.Host(b.node).Stall(3 * time.Second)
+				w.Pass(6 * time.Second)
 			}
-			if sb.up.Connected() {
-				t.Errorf("the dead peer is connected after %v of silence", sb.up.SilentFor())
+			if b.up.Connected() {
+				t.Errorf("the dead peer is connected after %v of silence", b.up.SilentFor())
 			}
 		})
 	}
@@ -75,29 +74,27 @@ func TestStallsAreNoSignOfLife(t *testing.T) {
 func TestQuestionsAreSpread(t *testing.T) {
 	for name, over := range transports {
 		t.Run(name, func(t *testing.T) {
-			net := simnet.New(1, simnet.Weather{Latency: 10 * time.Millisecond})
-			server, host, seen := node(t, net, 1, &keepalive.Component{}, over...)
+			w := enginetest.Sim(t, 1, weather)
+			server := start(w, &keepalive.Component{}, over...)
 			const count = 200
-			for i := range count {
-				n, _, _ := node(t, net, byte(2+i), &keepalive.Component{}, over...)
-				if err := n.DialAsync(engine.Target{Addr: server.Addrs()[0], ID: server.ID()}, func(*engine.PeerClient, error) {}); err != nil {
+			for range count {
+				n := start(w, &keepalive.Component{}, over...).node
+				if err := n.DialAsync(enginetest.Target(server.node), func(*engine.PeerClient, error) {}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if !net.RunUntil(func() bool { return server.Stats().Peers == count }, time.Minute) {
-				t.Fatalf("%d peers", server.Stats().Peers)
-			}
-			net.Run(10 * time.Second)
-			host.Stall(20 * time.Second) // all of them ask, and are answered in one moment
-			net.Run(21 * time.Second)
+			w.Until("everybody to be connected", func() bool { return server.node.Stats().Peers == count })
+			w.Pass(10 * time.Second)
+			w.Host(server.node).Stall(20 * time.Second) // all of them ask, and are answered in one moment
+			w.Pass(21 * time.Second)
 			most := 0
 			for range 250 { // five rounds
-				before := seen.asked
-				net.Run(200 * time.Millisecond)
-				most = max(most, seen.asked-before)
+				before := server.asked
+				w.Pass(200 * time.Millisecond)
+				most = max(most, server.asked-before)
 			}
-			if mean := count / 25; seen.asked < 3*count || most > 4*mean {
-				t.Errorf("%d questions, and %d of them within 200 ms; each asks within 5 s, so that %d are the mean", seen.asked, most, mean)
+			if mean := count / 25; server.asked < 3*count || most > 4*mean {
+				t.Errorf("%d questions, and %d of them within 200 ms; each asks within 5 s, so that %d are the mean", server.asked, most, mean)
 			}
 		})
 	}
