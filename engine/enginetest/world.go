@@ -53,7 +53,13 @@ type World struct {
 	lives  uint64            // configurations of all kinds, and so what the next one's randomness follows from
 	nodes  []*engine.Network // those that are shut down at the end, in the order of their start
 	hosts  map[*engine.Network]*simnet.Host
-	number map[identity.ID]int // of who has been configured
+	seats  map[identity.ID]seat // of who has been configured
+}
+
+// A seat is what a node has in each of its lives.
+type seat struct {
+	number int
+	addr   netip.Addr // simulated
 }
 
 // Sim is a simulated world. All that happens in it follows from seed and weather, as long as the test itself asks no clock and
@@ -94,7 +100,7 @@ func Over(t testing.TB, proto transport.Proto) *World {
 }
 
 func newWorld(t testing.TB) *World {
-	return &World{TB: t, Patience: patience, hosts: map[*engine.Network]*simnet.Host{}, number: map[identity.ID]int{}}
+	return &World{TB: t, Patience: patience, hosts: map[*engine.Network]*simnet.Host{}, seats: map[identity.ID]seat{}}
 }
 
 // Both runs a scenario simulated, in fair weather, and live. It is t of w that a scenario asks for a Context: that of the test
@@ -129,35 +135,49 @@ func (w *World) Config(opts ...simnet.HostOption) engine.Config {
 	return w.ConfigOf(w.made, opts...)
 }
 
+// ConfigAt is the configuration of the next node of a simulated world, at an address of the test's choice.
+func (w *World) ConfigAt(addr netip.Addr, opts ...simnet.HostOption) engine.Config {
+	w.Helper()
+	if w.sim == nil {
+		w.Fatal("only simulated nodes are where they like")
+	}
+	w.made++
+	return w.config(seat{w.made, addr}, opts...)
+}
+
 // Again is the configuration of the next life of n, which has ended: with the identity that it had, and the same simulated address.
 func (w *World) Again(n *engine.Network, opts ...simnet.HostOption) engine.Config {
 	w.Helper()
-	number, known := w.number[n.ID()]
+	was, known := w.seats[n.ID()]
 	if !known {
 		w.Fatal("another life of a node that never lived here")
 	}
-	return w.ConfigOf(number, opts...)
+	return w.config(was, opts...)
 }
 
 // ConfigOf is the configuration of node number n, from 1, for a test that counts its nodes itself.
 func (w *World) ConfigOf(n int, opts ...simnet.HostOption) engine.Config {
 	w.Helper()
+	if n > maxSimulated && w.sim != nil {
+		w.Fatalf("node %d: a world has room for %d", n, maxSimulated)
+	}
+	return w.config(seat{n, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})}, opts...)
+}
+
+func (w *World) config(x seat, opts ...simnet.HostOption) engine.Config {
+	w.Helper()
 	w.lives++
-	cfg := engine.Config{Identity: w.Key(n), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", n)}
-	w.number[cfg.Identity.ID()] = n
+	cfg := engine.Config{Identity: w.Key(x.number), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Agent: fmt.Sprintf("node-%d", x.number)}
+	w.seats[cfg.Identity.ID()] = x
 	if w.sim == nil {
-		cfg.Transport = w.transport(n)
+		cfg.Transport = w.transport(x.number)
 		cfg.HandshakeWorkers = 1
 		cfg.Listen = []transport.Addr{{Proto: w.proto, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}}
 		return cfg
 	}
-	if n > maxSimulated {
-		w.Fatalf("node %d: a world has room for %d", n, maxSimulated)
-	}
-	addr := netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
-	host := w.sim.Host(addr, opts...)
+	host := w.sim.Host(x.addr, opts...)
 	cfg.Transport = host
-	cfg.Listen = []transport.Addr{{Proto: host.Protos()[0], AddrPort: netip.AddrPortFrom(addr, port)}}
+	cfg.Listen = []transport.Addr{{Proto: host.Protos()[0], AddrPort: netip.AddrPortFrom(x.addr, port)}}
 	cfg.Rand = newDice(w.seed, w.lives)
 	return cfg
 }

@@ -109,6 +109,19 @@ func draw(t *testing.T, cfg engine.Config) (b [16]byte) {
 	return b
 }
 
+// A node is where the test wants it, in all its lives.
+func TestElsewhere(t *testing.T) {
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	at := netip.MustParseAddr("192.0.2.7")
+	a, b := w.Start(w.New(w.ConfigAt(at))), w.Node()
+	w.Dial(b, a)
+	w.Crash(a)
+	again := w.Start(w.New(w.Again(a)))
+	if a.Addrs()[0].Addr() != at || again.Addrs()[0].Addr() != at || a.ID() != w.Key(1).ID() || b.ID() != w.Key(2).ID() {
+		t.Errorf("at %v, and then at %v", a.Addrs(), again.Addrs())
+	}
+}
+
 // One seed is one run.
 func TestReplay(t *testing.T) {
 	run := func(seed uint64) any {
@@ -167,6 +180,7 @@ func TestFailures(t *testing.T) {
 		{"another life of a stranger", "never lived", func(w *enginetest.World) {
 			w.Again(w.New(engine.Config{Identity: w.Key(7), Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Transport: simnet.New(1, simnet.Weather{}).Host(netip.MustParseAddr("10.0.0.1"))}))
 		}},
+		{"a live node somewhere else", "only simulated", func(w *enginetest.World) { w.ConfigAt(netip.MustParseAddr("10.0.0.1")) }},
 		{"dial nobody", "dial", func(w *enginetest.World) {
 			a, b := w.Node(), w.Node()
 			w.Stop(b)

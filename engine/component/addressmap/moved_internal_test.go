@@ -1,14 +1,12 @@
 package addressmap
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
-	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/datagram"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 )
@@ -17,21 +15,16 @@ import (
 func TestVotesOfTheMoved(t *testing.T) {
 	enginetest.Simulate(t, 3, simnet.Weather{Latency: 10 * time.Millisecond}, func(w *enginetest.World) {
 		c := New(Config{})
-		node := func(n byte, ip string, components ...engine.ComponentInterface) (*simnet.Host, *engine.Network) {
-			addr := netip.MustParseAddr(ip)
-			host := w.Net().Host(addr, simnet.Datagrams(datagram.Config{}))
-			cfg := w.ConfigOf(int(n))
-			cfg.Transport, cfg.Rand = host, rand.NewChaCha8([32]byte{n})
-			cfg.Listen = []transport.Addr{{Proto: transport.UDP, AddrPort: netip.AddrPortFrom(addr, 4001)}}
-			return host, w.Start(w.New(cfg, components...))
+		node := func(ip string, components ...engine.ComponentInterface) *engine.Network {
+			return w.Start(w.New(w.ConfigAt(netip.MustParseAddr(ip), simnet.Datagrams(datagram.Config{})), components...))
 		}
-		_, n := node(1, "25.64.0.10", c)
+		n := node("25.64.0.10", c)
 		for i, ip := range []string{"30.1.0.1", "30.2.0.1", "30.3.0.1"} {
-			host, p := node(byte(10+i), ip)
+			p := node(ip)
 			there := w.Dial(p, n)
 			var here *engine.PeerClient
 			w.Until("open", func() (ok bool) { here, ok = n.ConnMgr().Peer(p.ID()); return ok })
-			host.Move(netip.AddrFrom4([4]byte{40, byte(i), 0, 1}))
+			w.Host(p).Move(netip.AddrFrom4([4]byte{40, byte(i), 0, 1}))
 			if err := there.PingAsync(time.Second, func(time.Duration, error) {}); err != nil {
 				t.Fatal(err)
 			}

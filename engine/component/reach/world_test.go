@@ -50,9 +50,7 @@ func at(ip string) transport.Addr {
 // bare starts a node without the component, with others in its place.
 func (w *world) bare(ip string, components ...engine.ComponentInterface) *node {
 	w.Helper()
-	cfg := w.Config()
-	cfg.Transport, cfg.Listen = w.Net().Host(at(ip).Addr()), []transport.Addr{at(ip)}
-	n := w.New(cfg, components...)
+	n := w.New(w.ConfigAt(at(ip).Addr()), components...)
 	out := &node{Network: n, events: n.Events(w.Context())}
 	w.Start(n)
 	return out
