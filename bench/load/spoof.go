@@ -166,7 +166,7 @@ func (b *Bench) turn(ctx context.Context, of *phase, callers []*caller, d time.D
 	var storm *storming
 	if of.addr != "" {
 		storm = b.startStorm(ctx, of.addr)
-		defer storm.end()
+		defer func() { _, _ = storm.end() }()
 		select {
 		case <-storm.began:
 		case <-storm.over:

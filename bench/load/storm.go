@@ -19,7 +19,7 @@ func (b *Bench) storm(ctx context.Context) error {
 		return err
 	}
 	storm := b.startStorm(ctx, b.Addr)
-	defer storm.end()
+	defer func() { _, _ = storm.end() }()
 	if b.Server != nil {
 		if _, err := b.eventually(func(c Counts) bool { return c.Opened > 0 || storm.ended() }); err != nil {
 			return err

@@ -5,44 +5,56 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"hash"
 	"net/netip"
 	"time"
 )
 
-// A Secret makes and checks the cookies of one transport: all its loops share one, as a cookie may come back to another.
+// A Secret is behind the cookies of one transport: all its loops share one, as a cookie may come back to another.
 type Secret [32]byte
 
 // A cookie is u32 second of its making | the first 16 bytes of HMAC-SHA256(secret, second | ip 16 | port 2 | id 8). It says
 // that whoever has it received something at that address not long ago, and had chosen that id.
 type cookie [cookieSize]byte
 
-func (s *Secret) cookie(now time.Duration, from netip.AddrPort, id ID) (c cookie) {
+// A baker makes and checks cookies, without an allocation: strangers have many made. It belongs to the loop.
+type baker struct {
+	mac   hash.Hash // keyed with the Secret
+	in    [4 + 16 + 2 + idSize]byte
+	sum   [sha256.Size]byte
+	fresh cookie
+}
+
+func newBaker(s *Secret) *baker { return &baker{mac: hmac.New(sha256.New, s[:])} }
+
+// bake returns a cookie, good until the next one.
+func (k *baker) bake(now time.Duration, from netip.AddrPort, id ID) []byte {
 	second := uint32(now / time.Second)
-	binary.LittleEndian.PutUint32(c[:], second)
-	copy(c[4:], s.mac(second, from, id))
-	return c
+	binary.LittleEndian.PutUint32(k.fresh[:], second)
+	copy(k.fresh[4:], k.over(second, from, id))
+	return k.fresh[:]
 }
 
 // check reports whether c was made for that address and id within CookieLife.
-func (s *Secret) check(now time.Duration, from netip.AddrPort, id ID, c cookie) bool {
+func (k *baker) check(now time.Duration, from netip.AddrPort, id ID, c cookie) bool {
 	second := binary.LittleEndian.Uint32(c[:])
 	age := uint32(now/time.Second) - second
 	if age > uint32(CookieLife/time.Second) {
 		return false
 	}
-	return subtle.ConstantTimeCompare(c[4:], s.mac(second, from, id)) == 1
+	return subtle.ConstantTimeCompare(c[4:], k.over(second, from, id)) == 1
 }
 
-func (s *Secret) mac(second uint32, from netip.AddrPort, id ID) []byte {
-	var in [4 + 16 + 2 + idSize]byte
-	binary.LittleEndian.PutUint32(in[:], second)
+// over returns the code over what a cookie is made of, good until the next call.
+func (k *baker) over(second uint32, from netip.AddrPort, id ID) []byte {
+	binary.LittleEndian.PutUint32(k.in[:], second)
 	ip := from.Addr().As16()
-	copy(in[4:], ip[:])
-	binary.LittleEndian.PutUint16(in[20:], from.Port())
-	binary.LittleEndian.PutUint64(in[22:], uint64(id))
-	h := hmac.New(sha256.New, s[:])
-	h.Write(in[:])
-	return h.Sum(nil)[:cookieSize-4]
+	copy(k.in[4:], ip[:])
+	binary.LittleEndian.PutUint16(k.in[20:], from.Port())
+	binary.LittleEndian.PutUint64(k.in[22:], uint64(id))
+	k.mac.Reset()
+	k.mac.Write(k.in[:])
+	return k.mac.Sum(k.sum[:0])[:cookieSize-4]
 }
 
 // usedCookies remembers the cookies that have opened a link, for as long as they are good and there is room. It belongs to the

@@ -73,7 +73,7 @@ func TestAmplificationByMove(t *testing.T) {
 func TestCookies(t *testing.T) {
 	w := newTown(t)
 	b := w.house(atB, Config{})
-	c := b.mux.secret.cookie(0, atC, 7)
+	c := cookie(b.mux.baker.bake(0, atC, 7))
 	for name, m := range map[string]struct {
 		at   time.Duration
 		from netip.AddrPort
@@ -87,10 +87,10 @@ func TestCookies(t *testing.T) {
 		"changed":         {0, atC, openWith(7, cookie{4: 1}, "hello"), false},
 		"old":             {CookieLife + 2*time.Second, atC, openWith(7, c, "hello"), false},
 		"still good":      {CookieLife, atC, openWith(7, c, "hello"), true},
-		"from the future": {0, atC, openWith(7, b.mux.secret.cookie(time.Hour, atC, 7), "hello"), false},
+		"from the future": {0, atC, openWith(7, cookie(b.mux.baker.bake(time.Hour, atC, 7)), "hello"), false},
 	} {
 		h := w.house(atB, Config{})
-		h.mux.secret = b.mux.secret
+		h.mux.baker = b.mux.baker
 		h.mux.Receive(m.at, 0, m.from, m.b)
 		if opened := h.mux.Links() == 1; opened != m.good || opened == (h.mux.Counts.BadCookie.Load() == 1) {
 			t.Errorf("%s: opened %v, want %v; bad cookies: %d", name, opened, m.good, h.mux.Counts.BadCookie.Load())
@@ -102,7 +102,7 @@ func TestCookies(t *testing.T) {
 func TestCookieReplay(t *testing.T) {
 	w := newTown(t)
 	b := w.house(atB, Config{})
-	m := openWith(7, b.mux.secret.cookie(0, atC, 7), "hello")
+	m := openWith(7, cookie(b.mux.baker.bake(0, atC, 7)), "hello")
 	for range 3 {
 		b.mux.Receive(0, 0, atC, m)
 	}
@@ -130,7 +130,7 @@ func TestUsedLimit(t *testing.T) {
 	if n := len(b.mux.used.halves[0]) + len(b.mux.used.halves[1]); n > 2*usedLimit {
 		t.Errorf("%d cookies are remembered", n)
 	}
-	m := openWith(7, b.mux.secret.cookie(0, atC, 7), "hello")
+	m := openWith(7, cookie(b.mux.baker.bake(0, atC, 7)), "hello")
 	for range 3 {
 		b.mux.Receive(0, 0, atC, m)
 	}
@@ -232,32 +232,87 @@ func TestForgedAnswer(t *testing.T) {
 	}
 }
 
-// A million Knocks, and as many Opens with made-up cookies, from addresses anybody can write, leave nothing behind.
+// A million Knocks, and as many Opens with made-up cookies of which half might be right, from addresses anybody can write, 100,000 of
+// each a second, leave nothing behind and allocate nothing; a loop answers no more of them than it may.
 func TestFlood(t *testing.T) {
+	const every = 10 * time.Microsecond
 	count := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceBuild {
 		count = 50_000
 	}
 	w := newTown(t)
 	b := w.house(atB, Config{})
-	w.post = func(*letter) bool { return false } // what goes out is counted, not kept
+	void := &void{house: b}
+	b.mux.carrier = void
 	dice := rand.New(rand.NewPCG(1, 1))
-	before := heapBytes()
-	k := knock(0)
-	o := openWith(0, cookie{}, "hello")
-	for range count {
+	k, o := knock(0), openWith(0, cookie{}, "hello")
+	before, allocated := heapBytes(), mallocs()
+	for i := range count {
+		now := 20*time.Second + time.Duration(i)*every
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(dice.Uint32()), byte(dice.Uint32()), 1}), 5)
 		binary.LittleEndian.PutUint64(k[HeaderSize:], dice.Uint64())
-		binary.LittleEndian.PutUint64(o[HeaderSize+idSize:], dice.Uint64())
-		b.mux.Receive(0, 0, from, k)
-		b.mux.Receive(0, 0, from, o)
-		clear(w.spent)
+		binary.LittleEndian.PutUint64(o[HeaderSize:], dice.Uint64())
+		binary.LittleEndian.PutUint32(o[HeaderSize+idSize:], uint32(now/time.Second)-uint32(i)%32) // every third is of an age that a cookie may have
+		binary.LittleEndian.PutUint64(o[HeaderSize+idSize+4:], dice.Uint64())
+		b.mux.Receive(now, 0, from, k)
+		b.mux.Receive(now, 0, from, o)
 	}
+	allocated = mallocs() - allocated
 	grown := heapBytes() - before
-	t.Logf("%d initiations: %d bytes of heap", count, grown)
-	if grown > 64<<10 || b.mux.Links() != 0 || len(b.events) != 0 || b.mux.Counts.Cookies.Load() != int64(count) {
-		t.Errorf("%d bytes, %d links, events %v, %d cookies", grown, b.mux.Links(), b.events, b.mux.Counts.Cookies.Load())
+	t.Logf("%d initiations: %d bytes of heap, %d allocations", 2*count, grown, allocated)
+	if grown > 64<<10 || allocated > 100 && !raceBuild || b.mux.Links() != 0 || len(b.events) != 0 {
+		t.Errorf("%d bytes, %d allocations, %d links, events %v", grown, allocated, b.mux.Links(), b.events)
 	}
+	c := b.mux.Counts
+	if bad := c.BadCookie.Load(); bad != int64(count) {
+		t.Errorf("%d cookies were bad, want %d", bad, count)
+	}
+	most := int64(cookieBurst + count*int(every)/int(cookieEvery))
+	if got := c.Cookies.Load(); got < most-1 || got > most || got != void.sent || got+c.Overrun.Load() != int64(count) {
+		t.Errorf("%d cookies, %d datagrams sent, %d not answered; want %d cookies", got, void.sent, c.Overrun.Load(), most)
+	}
+}
+
+// A void is a carrier that counts and sends nothing.
+type void struct {
+	*house
+	sent int64
+}
+
+func (v *void) Send(int, netip.AddrPort, Kind, ID, []byte) bool {
+	v.sent++
+	return true
+}
+
+// A crowd that knocks all at once gets its cookies: as many as a burst at once, the others when they knock again.
+func TestCrowdGetsCookies(t *testing.T) {
+	const crowd = 5000
+	w := newTown(t)
+	b := w.house(atB, Config{})
+	waits := map[uint16]bool{}
+	for i := range uint16(crowd) {
+		waits[1000+i] = true
+	}
+	w.post = func(l *letter) bool {
+		delete(waits, l.to.Port())
+		return false
+	}
+	tries := 0
+	for now := time.Duration(0); len(waits) > 0; now += knockEvery {
+		if tries++; tries == 1+crowd*int(cookieEvery)/int(knockEvery)+1 {
+			t.Fatalf("after %d tries %d have no cookie", tries, len(waits))
+		}
+		for number := range waits {
+			b.mux.Receive(now, 0, netip.AddrPortFrom(atC.Addr(), number), knock(7))
+		}
+	}
+}
+
+// mallocs is how many objects have been allocated so far.
+func mallocs() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Mallocs)
 }
 
 func heapBytes() int64 {

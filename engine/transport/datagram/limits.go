@@ -23,6 +23,13 @@ const (
 	// bytes are 4 MB. It is 6,500 handshakes a second, more than a core computes; past it the oldest are forgotten.
 	usedLimit = 1 << 16
 
+	// cookieEvery and cookieBurst bound the cookies that a loop hands out: 10,000 a second, more than the handshakes that a core
+	// computes, and at once what comes together until who was not answered knocks again. To whoever knocks beyond that nothing is
+	// owed, as nothing is kept of it: it knocks again after knockEvery. In a flood of 100,000 knocks a second an honest one is answered with
+	// one chance in ten each time, half of them within 1.4 s; to answer all would take what the peers need.
+	cookieEvery = 100 * time.Microsecond
+	cookieBurst = int(knockEvery / cookieEvery)
+
 	// LinkLimit is how many links a loop can number: 24 bits of the id.
 	LinkLimit = 1 << 24
 

@@ -77,7 +77,7 @@ func (c Config) WithDefaults() (Config, error) {
 
 // Counts count what a Mux has dropped and done. They may be read by any goroutine.
 type Counts struct {
-	Overrun   atomic.Int64 // strangers' first words, not answered since the loop was behind
+	Overrun   atomic.Int64 // strangers' first words, not answered since the loop was behind, or had handed out as many cookies as it may
 	Malformed atomic.Int64 // too short, of an unknown kind, or empty
 	Unknown   atomic.Int64 // for an id nobody has
 	Strangers atomic.Int64 // from an address that had not been heard of, before anything authentic came
@@ -94,16 +94,17 @@ type Mux struct {
 	sink    transport.Sink
 	carrier Carrier
 	cfg     Config
-	secret  *Secret
 	Counts  *Counts
 
 	// The loop's.
 	dice    *bufio.Reader
+	baker   *baker
 	slots   []*Link
 	free    []uint32
 	used    usedCookies
 	alarms  alarms
 	overrun bool           // see Overrun
+	cookies time.Duration  // until when cookies have been handed out, at one every cookieEvery
 	current *Link          // whose datagram is being handed over
 	from    netip.AddrPort // where it came from
 	kind    Kind           // Open, Answer or Data
@@ -119,7 +120,7 @@ type Mux struct {
 // New makes a Mux for one loop. cfg is complete (Config.WithDefaults); secret and counts are shared by the loops of a
 // transport; random is read on the loop only.
 func New(loop transport.Loop, sink transport.Sink, carrier Carrier, cfg Config, secret *Secret, counts *Counts, random io.Reader) *Mux {
-	return &Mux{loop: loop, sink: sink, carrier: carrier, cfg: cfg, secret: secret, Counts: counts, dice: bufio.NewReaderSize(random, 512)}
+	return &Mux{loop: loop, sink: sink, carrier: carrier, cfg: cfg, baker: newBaker(secret), Counts: counts, dice: bufio.NewReaderSize(random, 512)}
 }
 
 // random draws 64 bits.
@@ -176,18 +177,27 @@ func (m *Mux) Overrun(is bool) { m.overrun = is }
 
 // knocked answers a stranger and forgets it.
 func (m *Mux) knocked(now time.Duration, socket int, from netip.AddrPort, b []byte) {
-	if m.overrun {
-		m.Counts.Overrun.Add(1)
-		return
-	}
 	if b[HeaderSize+idSize] != version {
 		m.Counts.Malformed.Add(1)
 		return
 	}
+	if m.overrun || !m.affords(now) {
+		m.Counts.Overrun.Add(1)
+		return
+	}
 	id := ID(binary.LittleEndian.Uint64(b[HeaderSize:]))
-	c := m.secret.cookie(now, from, id)
 	m.Counts.Cookies.Add(1)
-	m.carrier.Send(socket, from, Cookie, id, c[:])
+	m.carrier.Send(socket, from, Cookie, id, m.baker.bake(now, from, id))
+}
+
+// affords reports whether there is a cookie left to hand out, and takes it.
+func (m *Mux) affords(now time.Duration) bool {
+	m.cookies = max(m.cookies, now)
+	if m.cookies-now >= time.Duration(cookieBurst)*cookieEvery {
+		return false
+	}
+	m.cookies += cookieEvery
+	return true
 }
 
 // asked makes a link of a stranger that has shown its cookie, or finds the one made before.
@@ -203,7 +213,7 @@ func (m *Mux) asked(now time.Duration, socket int, from netip.AddrPort, b []byte
 		m.deliver(l, from, Open, theirs, b[openHead:])
 		return
 	}
-	if !m.secret.check(now, from, theirs, c) {
+	if !m.baker.check(now, from, theirs, c) {
 		m.Counts.BadCookie.Add(1)
 		return
 	}

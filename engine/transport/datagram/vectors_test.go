@@ -134,6 +134,7 @@ func TestPage(t *testing.T) {
 		"HeaderSize": HeaderSize, "BaseSize": BaseSize, "DefaultSize": DefaultSize, "SizeLimit": SizeLimit, "CookieLife": int(CookieLife / time.Second),
 		"knockEvery": int(knockEvery / time.Millisecond), "knockTries": knockTries, "probeEvery": int(probeEvery / time.Millisecond), "probeTries": probeTries,
 		"sizeEvery": int(sizeEvery / time.Second), "sizeTries": sizeTries, "sizeAfter": sizeAfter, "usedLimit": usedLimit, "LinkLimit": LinkLimit,
+		"cookieEvery": int(cookieEvery / time.Microsecond), "cookieBurst": cookieBurst,
 	} {
 		if rows[name] != strconv.Itoa(want) {
 			t.Errorf("%s is %d, the page says %q", name, want, rows[name])

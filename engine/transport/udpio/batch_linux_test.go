@@ -46,6 +46,25 @@ func TestSendToOtherFamily(t *testing.T) {
 	}
 }
 
+// While the kernel has no room a stranger's answer does not wait in front of what peers are sent.
+func TestCookiesDoNotWait(t *testing.T) {
+	p := boundPort(t)
+	defer p.close()
+	p.begin()
+	defer p.end()
+	for _, test := range []struct {
+		blocked bool
+		kind    datagram.Kind
+		waits   int
+	}{{false, datagram.Cookie, 1}, {true, datagram.Cookie, 0}, {true, datagram.Data, 1}, {true, datagram.Answer, 1}} {
+		p.out.buf, p.out.runs, p.out.blocked = p.out.buf[:0], p.out.runs[:0], test.blocked
+		if !p.send(0, p.local(0), test.kind, 7, []byte("x")) || len(p.out.runs) != test.waits {
+			t.Errorf("blocked %v: %d of kind %d wait, want %d", test.blocked, len(p.out.runs), test.kind, test.waits)
+		}
+	}
+	p.out.buf, p.out.runs, p.out.blocked = p.out.buf[:0], p.out.runs[:0], false
+}
+
 // A port that is closed is woken without harm: the number of its eventfd may be another file's by then.
 func TestWakeAfterClose(t *testing.T) {
 	p := boundPort(t)

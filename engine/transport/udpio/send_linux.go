@@ -97,6 +97,9 @@ func (p *batchPort) send(socket int, to netip.AddrPort, k datagram.Kind, id data
 	if o.closed || size > datagram.SizeLimit || (*p.socks.Load())[socket].six != to.Addr().Is6() {
 		return true // lost
 	}
+	if o.blocked && k == datagram.Cookie {
+		return true // lost: the room that will be is for those who are let in, and a stranger knocks again
+	}
 	if len(o.buf)+size > cap(o.buf) || len(o.runs) >= 4*sendBatch {
 		if !o.blocked {
 			p.flushLocked()
