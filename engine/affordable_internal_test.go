@@ -2,28 +2,72 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// What a peer over datagrams, which nothing makes wait for credit, has held back behind a gate is bounded.
-func TestAffordableBehindAGate(t *testing.T) {
-	n, tr := onBench(t)
-	p, _ := openOnBench(n, tr)
-	p.inbound().shut = true
-	sent := 0
-	for sent < 4*n.cfg.ReceiveWindow {
-		record := append(frameOf(1000, 0, 0, make([]byte, 1000)), frameOf(opcode.PingCode, 0, 1, nil)...)
-		sent += len(record)
-		p.frames(p.affordable(record))
+// What a peer over datagrams, which nothing makes wait for credit, has held back is bounded: before it is open, when nothing of
+// it is looked at, and behind a gate, which its Pings pass.
+func TestAffordableHeldBack(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		hold  func(*inbound)
+		pongs bool
+	}{
+		{"not open yet", func(in *inbound) { in.shut = true }, false},
+		{"behind a gate", func(in *inbound) { in.gate = &Gate{locked: true} }, true},
+	} {
+		n, tr := onBench(t)
+		p, _ := openOnBench(n, tr)
+		p.receipt.granted = uint64(n.cfg.ReceiveWindow)
+		c.hold(p.inbound())
+		records := 0
+		for sent := 0; sent < 4*n.cfg.ReceiveWindow; records++ {
+			record := append(frameOf(1000, 0, 0, make([]byte, 1000)), frameOf(opcode.PingCode, 0, 1, nil)...)
+			sent += len(record)
+			p.frames(p.affordable(record))
+		}
+		if held := len(p.in.plain); held > n.cfg.ReceiveWindow || held < n.cfg.ReceiveWindow/2 {
+			t.Errorf("%s: %d bytes are held, the window is %d", c.name, held, n.cfg.ReceiveWindow)
+		}
+		if n.loops[0].received.dropped == 0 {
+			t.Errorf("%s: nothing is counted as dropped", c.name)
+		}
+		if pings := n.loops[0].opcodes.counts[opcode.PingCode].messages; c.pongs != (int(pings) == records) || !c.pongs && pings != 0 {
+			t.Errorf("%s: %d Pings of %d have been answered", c.name, pings, records)
+		}
+		p.in.gate = nil
 	}
-	if held := len(p.in.plain); held > n.cfg.ReceiveWindow || held < n.cfg.ReceiveWindow/2 {
-		t.Errorf("%d bytes are held of %d, the window is %d", held, sent, n.cfg.ReceiveWindow)
-	}
-	if n.loops[0].received.dropped == 0 {
-		t.Error("nothing is counted as dropped")
+}
+
+// Behind a gate a peer can have no more held than it has credit for, and goodbyes count: then it is closed, and the fault is its
+// own.
+func TestHeldBackLimit(t *testing.T) {
+	for name, record := range map[string][]byte{
+		"messages": frameOf(1000, 0, 0, make([]byte, 1000)),
+		"goodbyes": frameOf(opcode.DisconnectCode, 0, 0, make([]byte, 500)),
+	} {
+		n, tr := onBench(t)
+		p, _ := openOnBench(n, tr)
+		p.receipt.granted = 4096
+		p.receipt.received = 4096 + overdraft/2 // it has overdrawn its account before
+		gate := &Gate{peer: p, inbox: newInbox(), locked: true}
+		p.inbound().gate = gate
+		held := 0
+		for p.state() == stateOpen && held < 1<<20 {
+			p.frames(bytes.Clone(record))
+			held += len(record)
+		}
+		var limit *LimitError
+		if !errors.As(p.CloseReason(), &limit) {
+			t.Fatalf("%s: %v", name, p.CloseReason())
+		}
+		if least := overdraft / 2; held < least || held > least+goodbyeRoom+len(record) {
+			t.Errorf("%s: closed after %d bytes, want about %d", name, held, least)
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (p *PeerClient) dropWaiter(w *waiter) {
 
 // awaited gives a message to the gate or the first waiter that wants it. On the loop.
 func (in *inbound) awaited(p *PeerClient, f *framing.Frame) bool {
-	if g := in.gate; g != nil && slices.Contains(g.ops, f.Op) {
+	if g := in.gate; g != nil && !g.locked && slices.Contains(g.ops, f.Op) {
 		g.lock(p.keep(f))
 		return true
 	}

@@ -178,6 +178,9 @@ func (p *PeerClient) gone(err error) {
 		if errors.Is(err, io.EOF) {
 			why.Remote, why.Text = true, "connection ended"
 		}
+		if said := p.in.lastWord(); said != nil {
+			why = said
+		}
 		p.takeLeave(why)
 	}
 	p.move(stateClosed)

@@ -82,13 +82,15 @@ func (p *PeerClient) datagram(b []byte) {
 	}
 }
 
-// affordable is what there is room for of a record's frames. Behind a gate that holds back as much as a peer may have here:
-// nothing. Where components hold that much: what costs no credit, as a component may be waiting to send, and so for a receipt.
+// affordable is what there is room for of a record's frames. Where components, or a gate, hold as much as a peer may have here:
+// what costs no credit, as a component may be waiting to send, and so for a receipt. Of a peer that is not open yet: nothing.
 func (p *PeerClient) affordable(plain []byte) []byte {
 	window := p.net.cfg.ReceiveWindow
 	switch {
-	case p.in.gated() && len(p.in.plain)+len(plain) > window:
+	case p.in.isShut() && len(p.in.plain)+len(plain) > window:
 		plain = nil
+	case p.in.gated() && len(p.in.plain)+len(plain) > window:
+		plain = uncreditedOf(plain)
 	case p.receipt.received-p.receipt.consumed > uint64(window):
 		plain = uncreditedOf(plain)
 	default:

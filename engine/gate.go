@@ -6,17 +6,21 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // Receive-then-lock: a point at which two peers agree on where in the stream of messages something changes.
 //
-//	frames:   m1   m2   [op]   m4   m5
-//	          │    │     │     └────┴── held back, undecoded, within the peer's credit
-//	          ▼    ▼     ▼
-//	      components   gate.Receive        gate.Unlock ──▶ m4, m5 go on, in order
+//	frames:   m1   m2   [op]   m4   Ping   m5
+//	          │    │     │     │     │     │
+//	          ▼    ▼     ▼     └─────│─────┴── held back, undecoded, within the peer's credit
+//	      components   gate.Receive  ▼              gate.Unlock ──▶ m4, m5 go on, in order
+//	                               engine
 //
-// Nothing of this peer is delivered between the two; other peers of the loop go on. No goroutine waits for it.
+// No message of this peer is delivered between the two; other peers of the loop go on. No goroutine waits for it. What costs
+// no credit is no message: it keeps the connection itself going, is bound to no place among messages by the sender either
+// (the control lane goes first), and is handled at once. Goodbye alone has its place: behind all.
 
 // A Gate holds a peer's messages back behind one message; see LockOnReceive. Its methods may be called from any goroutine
 // except a loop's.
@@ -36,12 +40,11 @@ type Gate struct {
 // sends in answer to what is sent after it cannot slip through. A peer has one gate at a time: ErrBusy;
 // it has none while the pair moves to another connection (MoveTo).
 //
-// Everything of the peer waits behind a locked gate, its Credit, Pongs and replies included. So between Receive and Unlock send
-// no more than the credit that is there (Config.ReceiveWindow of the other side, 1 MiB), and ask nothing: both would wait for
-// Unlock. Two peers that hold each other back do no harm beyond that.
+// All messages of the peer wait behind a locked gate, replies included: what is asked between Receive and Unlock is answered
+// after Unlock. Pings, keepalives and credit do not wait, so both ends know each other alive, and may send as ever.
 //
-// A gate that is locked for longer than Config.GateTimeout disconnects the peer with ErrGateTimeout; the end of the
-// connection ends the gate.
+// A gate that is locked for longer than Config.GateTimeout disconnects the peer with ErrGateTimeout. The end of the
+// connection ends the gate, and what was held back is dropped.
 func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*Gate, error) {
 	if p.net.onLoop() {
 		return nil, ErrOnLoop
@@ -122,31 +125,77 @@ func (g *Gate) ended(err error) {
 	g.inbox.fail(err)
 }
 
-// holdBack keeps bytes that came behind a closed gate, undecoded. A peer cannot make this grow past its credit, and
-// what the records around it weigh: then it is the peer's fault.
-func (p *PeerClient) holdBack(b []byte) {
-	in := p.in
-	limit := 2*int(p.receipt.window) + overdraft
-	if len(in.sealed)+len(b) > limit {
-		p.end(&Fault{Peers, Close, CodeLimit, &LimitError{"bytes behind a gate", limit}})
-		return
+// overtake takes frames behind a locked gate: those that keep the connection going are handled, one at a time, the others
+// held back. It returns what is left.
+func (p *PeerClient) overtake(plain []byte) (rest []byte) {
+	defer p.caught()
+	f := &p.loop.frame
+	for at := 0; at < len(plain); {
+		n, err := f.Next(plain[at:])
+		if err != nil {
+			p.end(&Fault{Peers, Close, CodeProtocol, err})
+			return nil
+		}
+		if !overtakes(f.Op) {
+			at += n
+			continue
+		}
+		rest = plain[at+n:]
+		p.holdFrames(plain[:at])
+		if p.reads() {
+			err = p.deliver(f, n)
+		}
+		if err != nil {
+			p.end(err)
+			return nil
+		}
+		return rest
 	}
-	held, err := p.net.bufs.Grow(in.sealed, len(b))
-	if err != nil {
-		p.end(&Fault{Ours, Close, CodeLimit, err})
-		return
-	}
-	in.sealed = append(held, b...)
+	p.holdFrames(plain)
+	return nil
 }
 
-// holdFrames keeps the rest of an opened record.
+// overtakes reports whether frames of op do not wait behind a gate.
+func overtakes(op opcode.Opcode) bool {
+	return !credited(op) && op != opcode.DisconnectCode && op != opcode.ErrorCode
+}
+
+// holdBack keeps bytes of a peer that waits to be open, unopened. It cannot make this grow past its credit, and what the
+// records around it weigh: then it is the peer's fault.
+func (p *PeerClient) holdBack(b []byte) {
+	if held, ok := p.hold(p.in.sealed, b, 2*int(p.receipt.window)+overdraft); ok {
+		p.in.sealed = held
+	}
+}
+
+// holdFrames keeps frames: messages, which the peer has credit for, and a goodbye. Over datagrams no credit binds it, and what
+// is too much has been dropped, goodbyes aside: see affordable.
 func (p *PeerClient) holdFrames(plain []byte) {
-	held, err := p.net.bufs.Grow(p.in.plain, len(plain))
-	if err != nil {
-		p.end(&Fault{Ours, Close, CodeLimit, err})
+	if len(plain) == 0 {
 		return
 	}
-	p.in.plain = append(held, plain...)
+	limit := p.net.cfg.ReceiveWindow
+	if p.dg == nil {
+		limit = int(p.receipt.granted - p.receipt.received) // below 0 after an overdraft
+	}
+	limit += overdraft + goodbyeRoom
+	if held, ok := p.hold(p.in.plain, plain, limit); ok {
+		p.in.plain = held
+	}
+}
+
+// hold appends b to what is held of the peer; ok is false when that has ended the connection.
+func (p *PeerClient) hold(held, b []byte, limit int) (all []byte, ok bool) {
+	if len(held)+len(b) > limit {
+		p.end(&Fault{Peers, Close, CodeLimit, &LimitError{"bytes behind a gate", limit}})
+		return nil, false
+	}
+	all, err := p.net.bufs.Grow(held, len(b))
+	if err != nil {
+		p.end(&Fault{Ours, Close, CodeLimit, err})
+		return nil, false
+	}
+	return append(all, b...), true
 }
 
 // resume delivers what was held back. It may meet the next gate on the way.
@@ -167,6 +216,25 @@ func (p *PeerClient) resume() {
 	}
 	p.net.bufs.Put(plain)
 	p.net.bufs.Put(sealed)
+}
+
+// lastWord is the goodbye among the frames that are held back, or nil: the reason of a connection that has ended behind a gate.
+func (in *inbound) lastWord() *CloseError {
+	if in == nil {
+		return nil
+	}
+	var f framing.Frame
+	for rest := in.plain; len(rest) > 0; {
+		n, err := f.Next(rest)
+		if err != nil {
+			break
+		}
+		if f.Op == opcode.DisconnectCode || f.Op == opcode.ErrorCode {
+			return goodbye(f.Payload)
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
 func (p *PeerClient) dropHeld(in *inbound) {

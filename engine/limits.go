@@ -202,6 +202,9 @@ const (
 	relieveLeast  = 4 << 10
 	relieveWithin = 8 * time.Second
 
+	// goodbyeRoom is what a goodbye may weigh behind a gate that holds all that a peer has credit for.
+	goodbyeRoom = 1 << 10
+
 	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops to hear of it, and for
 	// what components' code keeps. Each loop closes thousands of peers in a tenth of that; what is not done by then is held.
 	farewellAfter = 500 * time.Millisecond

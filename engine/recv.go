@@ -20,7 +20,7 @@ import (
 func (p *PeerClient) receive(b []byte) {
 	p.touch()
 	for len(b) > 0 && p.reads() {
-		if p.in.gated() {
+		if p.in.isShut() {
 			p.holdBack(b)
 			break
 		}
@@ -50,11 +50,15 @@ func (p *PeerClient) reads() bool {
 // frames delivers the frames of one opened record.
 func (p *PeerClient) frames(plain []byte) {
 	for len(plain) > 0 && p.reads() {
-		if p.in.gated() {
+		switch {
+		case p.in.isShut():
 			p.holdFrames(plain)
 			return
+		case p.in.gated():
+			plain = p.overtake(plain)
+		default:
+			plain = p.deliverAll(plain)
 		}
-		plain = p.deliverAll(plain)
 	}
 }
 
@@ -270,8 +274,8 @@ type inbound struct {
 	waiters   []*waiter
 	gate      *Gate  // set, and perhaps locked
 	shut      bool   // an older connection of the pair is still there: deliver nothing yet
-	plain     []byte // frames of an opened record, held back by the gate
-	sealed    []byte // bytes that came after, held back
+	plain     []byte // frames of opened records, held back
+	sealed    []byte // bytes that came after them while shut, held back
 	stream    *Stream
 	timer     timer.Timer // of the record that has begun
 	begun     uint32      // which record the timer is about
@@ -291,10 +295,13 @@ func (p *PeerClient) inbound() *inbound {
 	return p.in
 }
 
-// gated reports whether nothing may be delivered at the moment.
+// gated reports whether no message may be delivered at the moment.
 func (in *inbound) gated() bool {
 	return in != nil && (in.shut || in.gate != nil && in.gate.locked)
 }
+
+// isShut reports whether nothing at all may be: the peer is not open yet.
+func (in *inbound) isShut() bool { return in != nil && in.shut }
 
 // busy reports whether something is under way that cooling would cut off.
 func (in *inbound) busy() bool {
