@@ -19,7 +19,7 @@ import (
 //	4      1    version   1
 //	5      2    count     contacts, longest acquaintance first
 //	7      4    known     seconds since the first answer        (per contact)
-//	11     4    silent    seconds since the last answer         (per contact)
+//	11     4    silent    seconds since the last sign of life   (per contact)
 //	15     2    length    of the record                         (per contact)
 //	17     n    record    see package identity                  (per contact)
 //	end-4  4    checksum  CRC-32C of all before it
@@ -63,7 +63,7 @@ func (c *Core) Snapshot(now time.Duration, dst []byte) []byte {
 type Saved struct {
 	Contact *Contact
 	Known   time.Duration // since its first answer
-	Silent  time.Duration // since its last one
+	Silent  time.Duration // since its last sign of life
 }
 
 // Members appends the whole table, for RestoreMembers.
@@ -115,7 +115,7 @@ func (c *Core) restore(entries []saved, down time.Duration) (list []*Contact) {
 		if i := c.adopt(r.contact); i != 0 {
 			s := &c.slots[i]
 			s.firstAt, s.verifiedAt = tickOf(c.now-down-min(r.known, knownLimit)), tickOf(c.now-down-r.silent)
-			c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(restoredPingWithin)))))
+			c.wake.set(i, tickOf(c.now+c.within(restoredPingWithin)))
 			list = append(list, r.contact)
 		}
 	}
@@ -128,6 +128,32 @@ func (c *Core) Adopt(now time.Duration, d *Contact) bool {
 	c.begin(now)
 	defer c.end()
 	return c.adopt(d) != 0
+}
+
+// Season makes a table that Adopt has filled one that has been looked after for long: its members have been known for as long as matters, and
+// their pings, the refreshes and the lookups of buckets are due at any moment of their spans. Without it everybody is a new acquaintance who
+// is pinged often, and all of them in step.
+func (c *Core) Season(now time.Duration) {
+	c.begin(now)
+	defer c.end()
+	if len(c.members) == 0 {
+		return
+	}
+	for _, i := range c.members {
+		s := &c.slots[i]
+		until := c.within(c.cfg.PingMost)
+		s.firstAt, s.verifiedAt = tickOf(c.now-2*c.cfg.PingMost), tickOf(c.now+until-c.cfg.PingMost)
+		c.wake.set(i, tickOf(c.now+until))
+	}
+	for i := range c.buckets {
+		c.buckets[i].lookedAt = tickOf(c.now - c.within(c.cfg.BucketIdle))
+	}
+	c.join.refreshAt = c.now + c.within(c.cfg.RefreshMost)
+}
+
+// within returns a random part of a span.
+func (c *Core) within(span time.Duration) time.Duration {
+	return time.Duration(c.rnd.Int64N(int64(span)))
 }
 
 func (c *Core) adopt(d *Contact) uint16 {

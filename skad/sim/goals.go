@@ -346,8 +346,8 @@ func goalRoute(g *goalRun) error {
 	return nil
 }
 
-// allPinged is when every contact of a filled table has been pinged once: skad's PingLeast and what it may be more.
-const allPinged = 40 * time.Second
+// allPinged is when every contact of a filled table has been pinged once: skad's PingMost.
+const allPinged = 10 * time.Minute
 
 func goalTree(g *goalRun) error {
 	tree := BroadcastPlan{Broadcasts: 10, Beta: []int{1}, PushOnly: true}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -170,5 +171,22 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 		if _, err := w.Churn(ctx, p); !errors.Is(err, ErrConfig) {
 			t.Errorf("Churn %+v: %v", p, err)
 		}
+	}
+}
+
+// TestFilledNetworkIsAtRest: upkeep goes on as it always has. A network whose tables were all made in one moment would ping in step, and far more often at first.
+func TestFilledNetworkIsAtRest(t *testing.T) {
+	w := newNetwork(t, Config{Nodes: 300, Seed: 1})
+	w.Fill()
+	var events []uint64
+	for range 6 {
+		before := w.Events()
+		if err := w.run(context.Background(), w.now+5*time.Minute, never); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, w.Events()-before)
+	}
+	if least, most := slices.Min(events), slices.Max(events); least < 10_000 || most > least*4/3 {
+		t.Errorf("events in each five minutes: %d", events)
 	}
 }

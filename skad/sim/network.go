@@ -145,6 +145,9 @@ func (w *Network) Fill() {
 	known := newAtlas(w.nodes, func(n *Node) bool { return !n.contact.Client() && !n.down && !n.late && n.calls == nil })
 	for _, n := range w.nodes {
 		known.fill(n, w.cfg.K, w.cfg.Siblings*w.cfg.Eta, w.rnd)
+		if !w.cfg.Still {
+			n.core.Season(w.now)
+		}
 		w.settle(n)
 	}
 	for _, i := range w.rnd.Perm(len(w.nodes))[:int(w.cfg.Dead*float64(len(w.nodes)))] {
