@@ -41,7 +41,7 @@ const (
 // A slot is what the core remembers about one contact: 24 bytes, beside the Contact itself, which nodes may share.
 type slot struct {
 	contact    *Contact // nil: the slot is free
-	verifiedAt tick     // last answer to a question of ours
+	verifiedAt tick     // last answer to a question of ours; of members, last sign of life
 	firstAt    tick     // first such answer; what lives long will live longer
 	srtt       uint16   // smoothed round trip and its variation (RFC 6298), in rttUnit; 0: not measured
 	rttvar     uint16

@@ -118,7 +118,6 @@ func (c *Core) Connected(now time.Duration, p Peer) {
 	if i := c.find(&p.ID); i != 0 {
 		c.dialled(i)
 		if s := &c.slots[i]; p.Reached && s.has(isMember) && s.misses == 0 {
-			s.verifiedAt = tickOf(c.now)
 			s.marks &^= isBroken
 			c.nextPing(i)
 		}
@@ -142,7 +141,7 @@ func (c *Core) Lost(now time.Duration, to *Contact) {
 	c.failCalls(&to.ID, false)
 	if i := c.find(&to.ID); i != 0 && c.slots[i].has(isMember) {
 		c.slots[i].marks |= isBroken
-		c.wake.set(i, tickOf(c.now+time.Duration(c.rnd.Int64N(int64(lostPingWithin)))))
+		c.wake.set(i, tickOf(c.now+c.within(lostPingWithin)))
 	}
 	c.end()
 }
@@ -292,7 +291,11 @@ func (c *Core) expireNext() bool {
 		return true
 	}
 	if i, at, ok := c.wake.first(); ok && at.duration() <= c.now {
-		c.ping(i)
+		if c.spoken(i) {
+			c.nextPing(i)
+		} else {
+			c.ping(i)
+		}
 		return true
 	}
 	return false

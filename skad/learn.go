@@ -20,7 +20,8 @@ type probe struct {
 	heard   bool
 }
 
-// heard takes note of a peer that has spoken to us.
+// heard takes note of a peer that has spoken to us. A member that does, from where it can be reached, is there: its ping has time. Nothing is
+// planned anew for that, as it happens often; whoever is about to ping looks, see spoken.
 func (c *Core) heard(p Peer) {
 	i := c.find(&p.ID)
 	if i != 0 && p.Record.Seq > c.slots[i].contact.Record.Seq {
@@ -28,6 +29,10 @@ func (c *Core) heard(p Peer) {
 		i = c.find(&p.ID)
 	}
 	switch {
+	case i != 0 && c.slots[i].has(isMember):
+		if s := &c.slots[i]; p.Reached && s.misses == 0 {
+			s.verifiedAt = tickOf(c.now)
+		}
 	case i != 0 && !c.slots[i].has(isLost):
 		// known
 	case !p.Reached:

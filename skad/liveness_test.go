@@ -409,3 +409,83 @@ func TestConnectingIsASignOfLife(t *testing.T) {
 		})
 	}
 }
+
+// TestSpeakingIsASignOfLife: a member that asks us something needs no ping before it has been silent for as long as it may be; one that
+// speaks from elsewhere, owes an answer, or whose session broke, is pinged when planned.
+func TestSpeakingIsASignOfLife(t *testing.T) {
+	for _, x := range []struct {
+		name        string
+		reached     bool
+		prepare     func(c *Core, d *Contact)
+		least, most time.Duration // when it is pinged; it speaks until 100 s
+	}{
+		{"reached", true, func(*Core, *Contact) {}, 100*time.Second + 80*time.Second*7/8, 100*time.Second + 100*time.Second*9/8 + tickLength},
+		{"from elsewhere", false, func(*Core, *Contact) {}, 26 * time.Second, 34 * time.Second},
+		{"owes an answer", true, func(c *Core, d *Contact) { c.slots[c.find(&d.ID)].misses = 1 }, 26 * time.Second, 34 * time.Second},
+		{"its session broke", true, func(c *Core, d *Contact) { c.Lost(0, d) }, 0, lostPingWithin + tickLength},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := newCore(t, 1, nil)
+			d := fakeContact(randomID(newRand(2)), 1)
+			c.Adopt(0, d)
+			x.prepare(c, d)
+			pingedAt := time.Duration(-1)
+			take := func() {
+				for a, ok := c.Next(); ok; a, ok = c.Next() {
+					if a.Message.Op == opcode.PingCode && pingedAt < 0 {
+						pingedAt = c.now
+					}
+				}
+			}
+			for at := time.Duration(0); at <= 100*time.Second; at += 20 * time.Second {
+				for ; c.Deadline() <= at && pingedAt < 0; take() {
+					c.Expire(c.Deadline())
+				}
+				c.Receive(at, Peer{d, x.reached}, &Message{Op: opcode.PingCode, Nonce: 1})
+				take()
+			}
+			for ; pingedAt < 0 && c.Deadline() < time.Hour; take() {
+				c.Expire(c.Deadline())
+			}
+			if pingedAt < x.least || pingedAt > x.most {
+				t.Errorf("pinged at %v, want %v to %v", pingedAt, x.least, x.most)
+			}
+			verify(t, c)
+		})
+	}
+}
+
+// TestSeason: in a seasoned table everybody is pinged once within the span between two pings of an old acquaintance, at any moment of it, and from then
+// on once in each.
+func TestSeason(t *testing.T) {
+	c := newCore(t, 1, func(cfg *Config) { cfg.RefreshLeast = 300 * 24 * time.Hour })
+	rnd := newRand(2)
+	for i := range 100 {
+		c.Adopt(0, fakeContact(randomID(rnd), i))
+	}
+	c.Season(0)
+	verify(t, c)
+	const quarter = 10 * time.Minute / 4
+	var first [4]int
+	times := pinged(c, 29*time.Minute, everybody)
+	for id, p := range times {
+		if len(p) < 2 || p[0] > 4*quarter+time.Second {
+			t.Fatalf("%v was pinged at %v", id, p)
+		}
+		first[min(3, p[0]/quarter)]++
+		for i := 1; i < len(p); i++ {
+			if gap := p[i] - p[i-1]; gap < 10*time.Minute*7/8-time.Second || gap > 10*time.Minute*9/8+time.Second {
+				t.Errorf("pings %v after one another, of an old acquaintance", gap)
+			}
+		}
+	}
+	for _, n := range first {
+		if mean := len(times) / 4; len(times) < 40 || n < mean/3 || n > 2*mean {
+			t.Fatalf("the first pings of %d members, by quarters of the span: %v", len(times), first)
+		}
+	}
+	nobody := newCore(t, 1, nil)
+	if nobody.Season(0); nobody.Deadline() != Never {
+		t.Errorf("an empty table waits for %v", nobody.Deadline())
+	}
+}

@@ -306,11 +306,23 @@ func (c *Core) tidy(i uint16) {
 	}
 }
 
-// nextPing plans the next sign of life of a member: after as long as it is known to live, between PingLeast and
-// PingMost, so that it doubles; give or take an eighth, so that the pings of a node do not march in step.
+// nextPing plans the next ping of a member: when it has been silent for as long as it may be, give or take an eighth, so that the pings of a
+// node do not march in step.
 func (c *Core) nextPing(i uint16) {
 	s := &c.slots[i]
-	after := max(c.cfg.PingLeast, min(c.cfg.PingMost, c.now-s.firstAt.duration()))
+	after := c.silence(s)
 	after += time.Duration(c.rnd.Int64N(int64(after)/4+1)) - after/8
-	c.wake.set(i, tickOf(c.now+after))
+	c.wake.set(i, tickOf(s.verifiedAt.duration()+after))
+}
+
+// silence returns how long a member may be silent: as long as it has been known to live, between PingLeast and PingMost, so that it doubles.
+func (c *Core) silence(s *slot) time.Duration {
+	return max(c.cfg.PingLeast, min(c.cfg.PingMost, (s.verifiedAt-s.firstAt).duration()))
+}
+
+// spoken reports whether a member whose ping is due has made it needless: it has spoken to us since that was planned.
+func (c *Core) spoken(i uint16) bool {
+	s := &c.slots[i]
+	after := c.silence(s)
+	return s.misses == 0 && !s.has(isBroken) && c.now-s.verifiedAt.duration() < after-after/8
 }
