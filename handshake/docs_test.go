@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/carrier-p2p/carrier/framing/vectors"
 )
 
 // docs/handshake.md names every error there is and none that there is not, and its figures are the constants.
@@ -36,11 +38,11 @@ func TestDocument(t *testing.T) {
 			t.Errorf("the page speaks of %s, which does not exist", m[1])
 		}
 	}
-	vectors := readVectors(t, goldenPath)
-	if size := len(vectors[0]["message_2"])/2 - lengthSize; size < 280 || size > 320 {
+	first := vectors.Read(t, goldenPath).Blocks[0].Value
+	if size := len(first["message_2"])/2 - lengthSize; size < 280 || size > 320 {
 		t.Errorf("message 2 has %d bytes, the page says ~300", size)
 	}
-	if size := len(vectors[0]["message_3"])/2 - lengthSize; size < 230 || size > 270 {
+	if size := len(first["message_3"])/2 - lengthSize; size < 230 || size > 270 {
 		t.Errorf("message 3 has %d bytes, the page says ~250", size)
 	}
 	if size := unsafe.Sizeof(Machine{}); size > 160 {

@@ -15,6 +15,7 @@ import (
 	reference "github.com/flynn/noise"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing/vectors"
 	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
@@ -37,7 +38,8 @@ func TestGolden(t *testing.T) {
 		writeGolden(t)
 	}
 	good, bad := 0, 0
-	for _, v := range readVectors(t, goldenPath) {
+	for _, b := range vectors.Read(t, goldenPath).Blocks {
+		v := b.Value
 		t.Run(v["name"], func(t *testing.T) {
 			if v["expect"] == "done" {
 				good++

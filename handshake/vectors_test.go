@@ -3,20 +3,21 @@ package handshake
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
+
+	"github.com/carrier-p2p/carrier/framing/vectors"
 )
 
 // The published vectors of Noise_XX_25519_AESGCM_SHA256, through the code that Machine uses.
 // Transport messages go through RecordKey, so that they prove its nonces as well.
 func TestNoiseVectors(t *testing.T) {
-	vectors := readVectors(t, "testdata/noise_xx.txt")
-	if len(vectors) != 5 {
-		t.Fatalf("%d vectors, want 5", len(vectors))
+	all := vectors.Read(t, "testdata/noise_xx.txt").Blocks
+	if len(all) != 5 {
+		t.Fatalf("%d vectors, want 5", len(all))
 	}
 	transported := 0
-	for i, v := range vectors {
+	for i, b := range all {
+		v := b.Value
 		if v["handshake"] != "Noise_XX_25519_AESGCM_SHA256" {
 			t.Fatalf("vector %d is for %s", i, v["handshake"])
 		}
@@ -75,32 +76,4 @@ func TestNoiseVectors(t *testing.T) {
 	if transported != 11 {
 		t.Errorf("%d transport messages, want 11", transported)
 	}
-}
-
-// readVectors reads blocks of key=value lines, separated by empty lines; # starts a comment.
-func readVectors(t testing.TB, path string) []map[string]string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []map[string]string
-	for block := range strings.SplitSeq(string(b), "\n\n") {
-		v := map[string]string{}
-		for line := range strings.Lines(block) {
-			line = strings.TrimSpace(line)
-			if line == "" || line[0] == '#' {
-				continue
-			}
-			key, value, ok := strings.Cut(line, "=")
-			if _, twice := v[key]; !ok || twice {
-				t.Fatalf("%s: bad line %q", path, line)
-			}
-			v[key] = value
-		}
-		if len(v) > 0 {
-			all = append(all, v)
-		}
-	}
-	return all
 }

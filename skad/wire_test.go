@@ -7,72 +7,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing/vectors"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
 var update = flag.Bool("update", false, "rewrite what the vectors expect")
-
-// A block of testdata/messages.txt: key=value lines.
-type block struct {
-	lines []string
-	value map[string]string
-}
-
-func readBlocks(t *testing.T, file string) (head []string, blocks []*block) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
-		lines := strings.Split(part, "\n")
-		if strings.HasPrefix(lines[0], "#") {
-			head = lines
-			continue
-		}
-		b := &block{lines: lines, value: map[string]string{}}
-		for _, line := range lines {
-			k, v, ok := strings.Cut(line, "=")
-			if !ok {
-				t.Fatalf("%s: %q is not key=value", file, line)
-			}
-			b.value[k] = v
-		}
-		blocks = append(blocks, b)
-	}
-	return head, blocks
-}
-
-func (b *block) set(key, v string) {
-	b.value[key] = v
-	for i, line := range b.lines {
-		if strings.HasPrefix(line, key+"=") {
-			b.lines[i] = key + "=" + v
-			return
-		}
-	}
-	b.lines = append(b.lines, key+"="+v)
-}
-
-// number reads a value, 0 if it is missing.
-func (b *block) number(t *testing.T, key string) uint64 {
-	if b.value[key] == "" {
-		return 0
-	}
-	n, err := strconv.ParseUint(b.value[key], 0, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", b.value["name"], err)
-	}
-	return n
-}
 
 // realRecord returns the record of the identity whose seed is that byte and 31 zeros. No puzzle: the vectors are about
 // form.
@@ -98,14 +44,14 @@ func realRecord(t testing.TB, seed byte, seq uint64, addrs ...string) identity.R
 }
 
 // message makes the message that the inputs of a block describe.
-func (b *block) message(t *testing.T) Message {
-	m := Message{Op: opcode.Opcode(b.number(t, "op")), Nonce: b.number(t, "nonce"), Count: uint8(b.number(t, "count")), Route: b.number(t, "route"),
-		TTL: uint8(b.number(t, "ttl")), Copy: uint8(b.number(t, "copy")), Refused: b.value["refused"] == "yes"}
+func message(t *testing.T, b *vectors.Block) Message {
+	m := Message{Op: opcode.Opcode(b.Number(t, "op")), Nonce: b.Number(t, "nonce"), Count: uint8(b.Number(t, "count")), Route: b.Number(t, "route"),
+		TTL: uint8(b.Number(t, "ttl")), Copy: uint8(b.Number(t, "copy")), Refused: b.Value["refused"] == "yes"}
 	for _, f := range []struct {
 		key string
 		id  *ID
 	}{{"key", &m.Key}, {"origin", &m.Origin}} {
-		if v := b.value[f.key]; v != "" {
+		if v := b.Value[f.key]; v != "" {
 			id, err := identity.ParseID(v)
 			if err != nil {
 				t.Fatal(err)
@@ -113,10 +59,10 @@ func (b *block) message(t *testing.T) Message {
 			*f.id = IDOf(id)
 		}
 	}
-	if v, ok := b.value["payload"]; ok {
-		m.Payload = unhex(t, v)
+	if _, ok := b.Value["payload"]; ok {
+		m.Payload = b.Bytes(t, "payload")
 	}
-	for _, v := range strings.Fields(b.value["contacts"]) { // seed/seq/address/address...
+	for _, v := range strings.Fields(b.Value["contacts"]) { // seed/seq/address/address...
 		part := strings.Split(v, "/")
 		seed, _ := strconv.ParseUint(part[0], 0, 8)
 		seq, _ := strconv.ParseUint(part[1], 0, 64)
@@ -125,52 +71,26 @@ func (b *block) message(t *testing.T) Message {
 	return m
 }
 
-func unhex(t *testing.T, s string) []byte {
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
-
-// spoil changes the bytes of another vector as a block says: at=OFFSET:HEX overwrites, cut=N takes from the end,
-// add=HEX adds.
-func (b *block) spoil(t *testing.T, wire []byte) []byte {
-	wire = bytes.Clone(wire)
-	if v := b.value["at"]; v != "" {
-		off, x, _ := strings.Cut(v, ":")
-		n, err := strconv.Atoi(off)
-		if err != nil {
-			t.Fatal(err)
-		}
-		copy(wire[n:], unhex(t, x))
-	}
-	wire = wire[:len(wire)-int(b.number(t, "cut"))]
-	return append(wire, unhex(t, b.value["add"])...)
-}
-
 // TestVectors: every good message of testdata/messages.txt is written as its bytes and read back; every bad one is
 // refused, by the error it names. -update rewrites the bytes.
 func TestVectors(t *testing.T) {
-	const file = "testdata/messages.txt"
-	head, blocks := readBlocks(t, file)
-	wires, good, bad := map[string][]byte{}, 0, 0
-	for _, b := range blocks {
-		name := b.value["name"]
-		t.Run(name, func(t *testing.T) {
-			op := opcode.Opcode(b.number(t, "op"))
-			if b.value["expect"] == "ok" {
-				good++
-				m := b.message(t)
+	file := vectors.Read(t, "testdata/messages.txt")
+	file.Weigh(t, 8)
+	wires := map[string][]byte{}
+	for _, b := range file.Blocks {
+		t.Run(b.Name(), func(t *testing.T) {
+			op := opcode.Opcode(b.Number(t, "op"))
+			if b.Good() {
+				m := message(t, b)
 				wire := m.Append(nil)
 				if *update {
-					b.set("hex", hex.EncodeToString(wire))
+					b.Set("hex", hex.EncodeToString(wire))
 				}
-				wires[name] = wire
-				if got := hex.EncodeToString(wire); got != b.value["hex"] {
-					t.Errorf("written as\n%s, want\n%s", got, b.value["hex"])
+				wires[b.Name()] = wire
+				if got := hex.EncodeToString(wire); got != b.Value["hex"] {
+					t.Errorf("written as\n%s, want\n%s", got, b.Value["hex"])
 				}
-				back, err := ParseMessage(op, unhex(t, b.value["hex"]), Public)
+				back, err := ParseMessage(op, b.Bytes(t, "hex"), Public)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -182,31 +102,21 @@ func TestVectors(t *testing.T) {
 				}
 				return
 			}
-			bad++
 			if *update {
-				b.set("hex", hex.EncodeToString(b.spoil(t, wires[b.value["like"]])))
+				b.Set("hex", hex.EncodeToString(b.Spoil(t, wires[b.Value["like"]])))
 			}
-			m, err := ParseMessage(op, unhex(t, b.value["hex"]), Public)
-			want := map[string]error{"ErrMessage": ErrMessage, "ErrRecord": identity.ErrRecord, "ErrRecordVersion": identity.ErrRecordVersion, "ErrKey": identity.ErrKey}[b.value["expect"]]
+			m, err := ParseMessage(op, b.Bytes(t, "hex"), Public)
+			want := map[string]error{"ErrMessage": ErrMessage, "ErrRecord": identity.ErrRecord, "ErrRecordVersion": identity.ErrRecordVersion, "ErrKey": identity.ErrKey}[b.Value["expect"]]
 			if want == nil || !errors.Is(err, want) || !errors.Is(err, ErrMessage) {
-				t.Errorf("accepted as %+v, error %v, want %s", m, err, b.value["expect"])
+				t.Errorf("accepted as %+v, error %v, want %s", m, err, b.Value["expect"])
 			}
 			if !reflect.DeepEqual(m, Message{}) {
 				t.Errorf("something came with the error: %+v", m)
 			}
 		})
 	}
-	if good < 8 || bad < good {
-		t.Errorf("%d good vectors and %d bad ones", good, bad)
-	}
 	if *update {
-		text := strings.Join(head, "\n") + "\n"
-		for _, b := range blocks {
-			text += "\n" + strings.Join(b.lines, "\n") + "\n"
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		file.Save(t)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/framing/vectors"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/records.txt")
@@ -29,21 +30,9 @@ func TestGolden(t *testing.T) {
 	if *update {
 		writeGolden(t)
 	}
-	b, err := os.ReadFile(goldenPath)
-	if err != nil {
-		t.Fatal(err)
-	}
 	good, bad := 0, 0
-	for block := range strings.SplitSeq(string(b), "\n\n") {
-		v := map[string]string{}
-		for line := range strings.Lines(block) {
-			if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && line[0] != '#' {
-				v[key] = value
-			}
-		}
-		if v["name"] == "" {
-			continue
-		}
+	for _, b := range vectors.Read(t, goldenPath).Blocks {
+		v := b.Value
 		t.Run(v["name"], func(t *testing.T) {
 			raw, err := hex.DecodeString(v["record"])
 			if err != nil {

@@ -2,45 +2,29 @@ package ack
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
+
+	"github.com/carrier-p2p/carrier/framing/vectors"
 )
 
 // Every vector parses, and is written back to the same bytes, or is refused, as it says.
 func TestVectors(t *testing.T) {
-	text, err := os.ReadFile("testdata/messages.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, bad := 0, 0
-	for block := range strings.SplitSeq(string(text), "\n\n") {
-		value := map[string]string{}
-		for line := range strings.Lines(block) {
-			k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
-			value[k] = v
-		}
-		if value["name"] == "" {
-			continue
-		}
-		b, err := hex.DecodeString(value["hex"])
-		if err != nil {
-			t.Fatal(err)
-		}
+	file := vectors.Read(t, "testdata/messages.txt")
+	file.Weigh(t, 5)
+	for _, v := range file.Blocks {
+		b := v.Bytes(t, "hex")
 		m, err := parse(b)
-		switch {
-		case value["expect"] == "ok" && (err != nil || !bytes.Equal(m.append(nil), b)):
-			t.Errorf("%s: %v, written back as %x", value["name"], err, m.append(nil))
-		case value["expect"] == "malformed" && err != ErrMalformed:
-			t.Errorf("%s: %v", value["name"], err)
-		case value["expect"] == "ok":
-			good++
+		switch v.Value["expect"] {
+		case "ok":
+			if err != nil || !bytes.Equal(m.append(nil), b) {
+				t.Errorf("%s: %v, written back as %x", v.Name(), err, m.append(nil))
+			}
+		case "malformed":
+			if err != ErrMalformed {
+				t.Errorf("%s: %v", v.Name(), err)
+			}
 		default:
-			bad++
+			t.Errorf("%s expects %s", v.Name(), v.Value["expect"])
 		}
-	}
-	if good < 5 || bad < good {
-		t.Errorf("%d good vectors and %d bad ones", good, bad)
 	}
 }
