@@ -3,6 +3,7 @@ package engine
 import (
 	"sync/atomic"
 
+	"github.com/carrier-p2p/carrier/engine/transport/datagram"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -39,6 +40,8 @@ type Stats struct {
 	Panics        int64 // of components
 	SlowTurns     int64 // events that held a loop for more than 10 ms
 	EventsDropped int64 // that subscribers were too slow for
+
+	Datagrams *datagram.Tally // of the transport over datagrams, before any was a peer's; nil: there is none, or it keeps no books
 
 	BufferBytes int64 // lent now
 	BufferLimit int64
@@ -104,6 +107,9 @@ func (t *tally) addTo(c *counts) {
 	*t = tally{}
 }
 
+// A counting transport is one over datagrams that keeps books.
+type counting interface{ Counts() *datagram.Counts }
+
 // Stats returns the counters. Any goroutine; it allocates and is meant for every second, not for every message.
 func (n *Network) Stats() Stats {
 	c := &n.counts
@@ -120,6 +126,12 @@ func (n *Network) Stats() Stats {
 		Tasks: n.tasks.stats(),
 	}
 	s.Peers, s.Inbound = n.connMgr.Count()
+	for _, t := range n.cfg.transports() {
+		if c, ok := t.(counting); ok {
+			tally := c.Counts().Read()
+			s.Datagrams = &tally
+		}
+	}
 	for code := range c.reasons {
 		if v := c.reasons[code].Load(); v > 0 {
 			s.ClosedFor[Code(code)] = v

@@ -83,6 +83,15 @@ var families = []family{
 	counter("messages_dropped_total", "Messages that came to nothing.", func(v *view) []sample {
 		return split("unhandled", v.Unhandled, "unknown", v.Unknown, "undecodable", v.Undecodable, "orphan", v.Orphans)
 	}, "why"),
+	counter("datagrams_dropped_total", "Datagrams that were dropped before they were any peer's.", ofDatagrams(func(v *view) []sample {
+		d := v.Datagrams
+		return split("malformed", d.Malformed, "unknown", d.Unknown, "stranger", d.Strangers, "bad_cookie", d.BadCookie, "replayed", d.Replayed,
+			"overrun", d.Overrun)
+	}), "why"),
+	counter("datagram_cookies_total", "Strangers' first datagrams that were answered.", ofDatagrams(one(func(v *view) int64 { return v.Datagrams.Cookies }))),
+	counter("datagram_moves_total", "Peers whose datagrams came from another address, by what became of it.", ofDatagrams(func(v *view) []sample {
+		return split("moved", v.Datagrams.Moved, "stayed", v.Datagrams.Stayed)
+	}), "outcome"),
 	counter("faults_total", "Connections ended by a fault, by whose it was.", func(v *view) []sample {
 		return split("peer", v.FaultsPeers, "ours", v.FaultsOurs, "path", v.FaultsPath)
 	}, "whose"),
@@ -151,6 +160,10 @@ var families = []family{
 		s := v.reach.stats
 		return split("reached", s.Reached, "not_reached", s.NotReached, "foreign", s.Foreign, "hasty", s.Hasty, "busy", s.Busy)
 	}), "outcome"),
+}
+
+func ofDatagrams(read func(*view) []sample) func(*view) []sample {
+	return when(func(v *view) bool { return v.Datagrams != nil }, read)
 }
 
 func ofAcks(read func(*view) []sample) func(*view) []sample {

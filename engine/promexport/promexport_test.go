@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/node"
+	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/engine/transport/udpio"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -149,6 +152,33 @@ func TestCollect(t *testing.T) {
 	}
 	if got["carrier_bytes_total,direction=in"] == 0 || got["carrier_loop_held_seconds,loop=0"]+got["carrier_loop_held_seconds,loop=1"] == 0 {
 		t.Errorf("no bytes, or no events: %v", got)
+	}
+}
+
+// What a transport over datagrams drops is there, where there is one.
+func TestDatagrams(t *testing.T) {
+	over := udpio.New(udpio.Config{Loops: 1})
+	n, err := node.New(node.Config{Listen: []string{"tcp://127.0.0.1:0"}, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Loops: 1,
+		Transports: []transport.Transport{over}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := over.Counts()
+	for i, count := range []*atomic.Int64{&c.Malformed, &c.Unknown, &c.Strangers, &c.BadCookie, &c.Replayed, &c.Overrun, &c.Cookies, &c.Moved, &c.Stayed} {
+		count.Store(int64(i + 1))
+	}
+	got, without := series(t, n), series(t, started(t))
+	for i, name := range []string{
+		"datagrams_dropped_total,why=malformed", "datagrams_dropped_total,why=unknown", "datagrams_dropped_total,why=stranger",
+		"datagrams_dropped_total,why=bad_cookie", "datagrams_dropped_total,why=replayed", "datagrams_dropped_total,why=overrun",
+		"datagram_cookies_total", "datagram_moves_total,outcome=moved", "datagram_moves_total,outcome=stayed",
+	} {
+		if v := got["carrier_"+name]; v != float64(i+1) {
+			t.Errorf("%s is %v, want %d", name, v, i+1)
+		}
+		if _, ok := without["carrier_"+name]; ok {
+			t.Errorf("%s is there without datagrams", name)
+		}
 	}
 }
 

@@ -88,6 +88,19 @@ type Counts struct {
 	Stayed    atomic.Int64 // links that were shown another address and did not
 }
 
+// A Tally is Counts at one moment.
+type Tally struct {
+	Overrun, Malformed, Unknown, Strangers, Cookies, BadCookie, Replayed, Moved, Stayed int64
+}
+
+// Read returns what has been counted. Any goroutine.
+func (c *Counts) Read() Tally {
+	return Tally{
+		Overrun: c.Overrun.Load(), Malformed: c.Malformed.Load(), Unknown: c.Unknown.Load(), Strangers: c.Strangers.Load(),
+		Cookies: c.Cookies.Load(), BadCookie: c.BadCookie.Load(), Replayed: c.Replayed.Load(), Moved: c.Moved.Load(), Stayed: c.Stayed.Load(),
+	}
+}
+
 // A Mux is all links of one loop. Write, Close and Dial may be called from any goroutine, the rest on the loop.
 type Mux struct {
 	loop    transport.Loop // fixed, as all down to Counts
