@@ -46,7 +46,8 @@ type dialing struct {
 	net     *Network
 	target  Target
 	probe   bool          // ends as soon as the other side is proven
-	limit   time.Duration // for the whole dial
+	limit   time.Duration // for the whole dial, less the time in which the home loop hears nothing
+	until   time.Duration // when that is over; owned by the home loop
 	expect  identity.ID
 	via     transport.Transport // serves the target's protocol
 	waiters []*dialWaiter
@@ -74,7 +75,7 @@ func (n *Network) home() *loop { return n.loops[0] }
 
 // Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
 // "<id>@" whoever answers there is taken: proven, but not known beforehand. It waits until ctx ends, at most
-// Config.DialTimeout and Config.HandshakeTimeout. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
+// Config.DialTimeout and Config.HandshakeTimeout; time in which this node had no processor is not counted. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
 // ErrSelfDial, ErrNoTransport, ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
 func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
 	if n.onLoop() {
@@ -126,7 +127,8 @@ func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
 // Probe dials t and tells whether the node with t.ID answers there: then is called with nil once it has proven that, else
 // with why not, exactly once, on the home loop. The connection ends with the proof. It does not become a peer and takes no
 // peer's place, at either end, whether the two are connected or not; no component hears of it, and the other side does not
-// learn who has dialled. It takes at most timeout, and a place among Config.Dials.
+// learn who has dialled. It takes at most timeout, not counting time in which this node had no processor, and a place among
+// Config.Dials.
 //
 // It never waits and may be called on a loop. If it fails itself, then is not called. Errors are those of Dial, ErrNeedsID
 // without an ID, and ErrNoTransport for an address of a relay, where it is the relay that answers.
@@ -226,14 +228,27 @@ func (n *Network) openTo(t Target) *PeerClient {
 // begin starts the clock. On the home loop.
 func (d *dialing) begin() {
 	l := d.net.home()
-	d.timer.Fire = func(time.Duration) { d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, ErrDialTimeout)) }
+	d.timer.Fire = func(time.Duration) { d.late() }
 	d.retry.Fire = func(time.Duration) { d.again() }
 	d.net.dials.mu.Lock()
 	over := d.over
 	d.net.dials.mu.Unlock()
 	if !over {
-		l.wheel.Set(&d.timer, l.now+d.limit)
+		d.until = l.now + d.limit
+		l.wheel.Set(&d.timer, d.until)
 	}
+}
+
+// late ends a dial whose time is over. Time in which the home loop could hear nothing is not counted: whoever was dialled may have
+// answered. On the home loop.
+func (d *dialing) late() {
+	l := d.net.home()
+	l.listen()
+	if until := d.until + l.hearing.missed(d.until-d.limit, l.now); until > l.now {
+		l.wheel.Set(&d.timer, until)
+		return
+	}
+	d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, ErrDialTimeout))
 }
 
 // connected: the transport has a link, the handshake begins. On the link's loop.

@@ -531,6 +531,45 @@ func TestDialLimit(t *testing.T) {
 	w.dial(a, w.node(nil)) // all places are free again
 }
 
+// A dial's time does not run while its own loop hears nothing: who answers is heard afterwards, and who does not is given up when the rest of
+// the time is over.
+func TestDialOfStalledNode(t *testing.T) {
+	for name, over := range map[string]func(*world, **simnet.Host) func(*engine.Config){"udp": overDatagrams, "tcp": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := simWorld(t, 1, simnet.Weather{Latency: 50 * time.Millisecond})
+			change := func(*engine.Config) {}
+			kind := transport.TCP
+			if over != nil {
+				change, kind = func(c *engine.Config) { over(w, nil)(c) }, transport.UDP
+			}
+			b := w.node(change)
+			var host *simnet.Host
+			a := w.node(func(c *engine.Config) {
+				change(c)
+				c.DialTimeout = 3 * time.Second
+				host = c.Transport.(*simnet.Host)
+			})
+			gone := netip.AddrFrom4([4]byte{10, 9, 9, 9})
+			w.Net().Host(gone).Vanish()
+			hole := engine.Target{Addr: transport.Addr{Proto: kind, AddrPort: netip.AddrPortFrom(gone, 4001)}, ID: w.key(99).ID()}
+			good, bad := w.startDial(a, target(b)), w.startDial(a, hole)
+			w.Pass(20 * time.Millisecond)
+			host.Stall(5 * time.Second)
+			w.Pass(6 * time.Second)
+			if p, err := good.get(); err != nil || p == nil {
+				t.Errorf("a dial that was answered: %v %v", p, err)
+			}
+			if bad.done() {
+				t.Error("a dial was given up before its node could hear an answer")
+			}
+			w.Pass(3 * time.Second)
+			if _, err := bad.get(); !errors.Is(err, engine.ErrDialTimeout) {
+				t.Errorf("a dial into nothing: %v, want ErrDialTimeout", err)
+			}
+		})
+	}
+}
+
 // A storm of newcomers fills the queue of handshakes: the newest are shed and counted, who is there is served, and when
 // the storm is over newcomers are let in again.
 func TestHandshakeStorm(t *testing.T) {
