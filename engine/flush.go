@@ -253,6 +253,7 @@ func (p *PeerClient) dropOutboundLocked() {
 
 // coolSending gives back what only an active sender needs. It reports false if p is in the middle of something.
 func (p *PeerClient) coolSending() bool {
+	below := p.linkKeeps()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := &p.send
@@ -260,6 +261,10 @@ func (p *PeerClient) coolSending() bool {
 		return false
 	}
 	s.sealer.Cool()
+	if s.out != nil && below > 0 { // what is below is under way for this side, too: see relieve
+		s.out.trim(p.net.bufs)
+		return false
+	}
 	if s.out != nil {
 		p.loop.wheel.Stop(&s.out.clock)
 		p.net.drop(s.out)

@@ -191,13 +191,13 @@ const (
 	libraryOpcodes = 40
 	firstOpcodes   = 1024
 
-	// relieveShare: from three quarters of Config.Memory on those are closed who keep much of it and move little. The sends of all
-	// others fail at seven eighths.
+	// relieveShare: from three quarters of Config.Memory on buffers are taken back that nobody needs at the moment, and those peers are
+	// closed who keep much and move little. The sends of all others fail at seven eighths.
 	relieveShare = 4
 
 	// relieveEvery is how often a loop then looks, relieveLeast the least that is worth closing a peer for: with less, all of
 	// PeersDefault keep a quarter of the memory. relieveWithin is how soon what is kept has to be gone at the pace at which it
-	// goes: the whole send buffer at 1 Mbit/s.
+	// goes: a buffer of 1 MiB at 1 Mbit/s.
 	relieveEvery  = time.Second
 	relieveLeast  = 4 << 10
 	relieveWithin = 8 * time.Second

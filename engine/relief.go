@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
 // A node's memory for buffers is shared by all peers. Those that do not read what they have asked for, or begin much and
-// finish nothing, can use it up: each of them is within its limits. So when it runs short those go first that keep most of it
-// and move least. Peers that move what they keep stay, however much that is.
+// finish nothing, can use it up: each of them is within its limits. So when it runs short, what peers keep and do not need is
+// taken back, and those go first that keep most of the rest and move least. Peers that move what they keep stay, however much
+// that is.
 
 // A pace is how much of what a peer keeps has moved since it was last looked at.
 type pace struct {
@@ -41,14 +45,31 @@ type laggard struct {
 }
 
 // relieve has laggards leave while memory is short, the slowest first: as many as the shortage is worth. On the loop, with
-// each sweep; what keeps memory is warm, so there are sweeps.
+// each sweep, and as long as memory is short there is one.
 func (l *loop) relieve() {
-	bufs := l.net.bufs
-	short := bufs.Lent() - bufs.Limit()/relieveShare*(relieveShare-1)
-	if short <= 0 || l.now < l.relieveAt {
+	if l.shortage() <= 0 {
+		return
+	}
+	if l.now < l.relieveAt {
+		l.sweepBy(l.relieveAt + sweepEvery - 1)
 		return
 	}
 	l.relieveAt = l.now + relieveEvery
+	l.sweepBy(l.relieveAt + sweepEvery - 1)
+	for _, p := range l.peers {
+		p.trim()
+	}
+	l.dismiss(l.shortage())
+}
+
+// shortage is by how much the memory that is lent is above where relief begins.
+func (l *loop) shortage() int64 {
+	bufs := l.net.bufs
+	return bufs.Lent() - bufs.Limit()/relieveShare*(relieveShare-1)
+}
+
+// dismiss has the slowest laggards leave that keep as much as is short.
+func (l *loop) dismiss(short int64) {
 	var all []laggard
 	for _, p := range l.peers {
 		if kept, drag, slow := p.drag(l.now); slow {
@@ -65,13 +86,49 @@ func (l *loop) relieve() {
 	}
 }
 
+// trim gives back what p keeps for what may come and does not need for what is there: the buffers of a burst stay for as long as
+// a peer is in use, and a word now and then is use enough. On the loop, and not while p is being read.
+func (p *PeerClient) trim() {
+	p.recv.Settle(p.net.bufs)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.send.out != nil {
+		p.send.out.trim(p.net.bufs)
+	}
+}
+
+// trim gives back what o does not need for what waits. Under the peer's mu.
+func (o *outbound) trim(bufs *session.Buffers) {
+	for ln := range o.lanes {
+		o.lanes[ln].Trim(bufs)
+		bufs.Put(o.spare[ln])
+		o.spare[ln] = nil
+	}
+}
+
+// linkKeeps is what the link keeps of what was written to it, in memory of the node's.
+func (p *PeerClient) linkKeeps() int {
+	if k, ok := p.link.(transport.Keeper); ok {
+		return k.Kept()
+	}
+	return 0
+}
+
+// held is the memory that o takes: all of each buffer, however little is left in it. Under the peer's mu.
+func (o *outbound) held() (sum int) {
+	for ln := range o.lanes {
+		sum += o.lanes[ln].Held() + cap(o.memory[ln]) + cap(o.spare[ln])
+	}
+	return sum
+}
+
 // drag is what the slower direction of a peer keeps, and for how long.
 func (p *PeerClient) drag(now time.Duration) (kept int64, drag time.Duration, slow bool) {
+	below := int64(p.linkKeeps())
 	p.mu.Lock()
 	if o := p.send.out; o != nil {
-		ahead := o.ahead.Load()
-		kept = int64(o.queued+o.lanes[laneControl].Len()) + ahead
-		drag, slow = o.pace.drag(now, kept, int64(p.send.spent)-ahead)
+		kept = int64(o.held()) + below
+		drag, slow = o.pace.drag(now, kept, int64(p.send.spent)-o.ahead.Load()-below)
 	}
 	p.mu.Unlock()
 	if in := p.in; in != nil {

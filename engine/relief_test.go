@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -86,4 +88,95 @@ func TestReadersStayWhileMemoryIsShort(t *testing.T) {
 
 func credit(total uint64) framing.Frame {
 	return framing.Frame{Op: opcode.CreditCode, Payload: binary.LittleEndian.AppendUint64(nil, total)}
+}
+
+// Peers that were sent much once, and have said a word now and then ever since, do not keep the buffers of that time from
+// others: those are taken back when memory runs short, and nobody is closed for them.
+func TestWarmPeersKeepNoEmptyBuffers(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: time.Millisecond})
+	const memory = 8 << 20
+	n := w.node(func(c *engine.Config) { c.Memory = memory })
+	var peers []*engine.PeerClient
+	words := func() {
+		for _, p := range peers {
+			if err := p.TrySendRaw(opNote, []byte("still here")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Pass(100 * time.Millisecond)
+	}
+	most := int64(0)
+	for range 20 {
+		p := w.dial(n, w.node(nil, withWitness(&witness{})))
+		peers = append(peers, p)
+		for range 15 {
+			if err := p.TrySendRaw(opNote, make([]byte, 60<<10)); err != nil {
+				t.Fatalf("%d bytes are held for %d peers that have nothing to wait for: %v", n.Stats().BufferBytes, len(peers), err)
+			}
+		}
+		most = max(most, n.Stats().BufferBytes)
+		for range 12 { // relief looks once a second
+			words()
+		}
+	}
+	if s := n.Stats(); most < memory*3/4 || s.Relieved != 0 || s.Peers != len(peers) {
+		t.Errorf("%d bytes at most, %d of %d peers left, %d relieved", most, s.Peers, len(peers), s.Relieved)
+	}
+}
+
+// What counts is the memory that a peer keeps, and not how little of what it was sent it has left there.
+func TestRestsInLargeBuffersMakeRoom(t *testing.T) {
+	w := liveWorld(t)
+	var seen witness
+	n := w.node(func(c *engine.Config) { c.Memory = 9 << 20 }, withWitness(&seen)) // of which seven take more than three quarters
+	const large, count = 60 << 10, 15
+	burst := count * (framing.FrameHeaderSize + large)
+	for i := range 7 {
+		s := greet(t, n)
+		w.Until("the stranger to be in", func() bool { ups, _, _ := seen.count(); return ups == i+1 })
+		p := seen.peer(i)
+		// What comes before the burst uses its credit up but for what the burst takes, so that the last word stays.
+		send := func(size int) {
+			if err := p.TrySendRaw(opNote, make([]byte, size)); err != nil {
+				t.Errorf("%d bytes: %v", size, err)
+			}
+		}
+		for before := 1<<20 - burst; before > 0; before -= framing.FrameHeaderSize + large {
+			send(min(before-framing.FrameHeaderSize, large))
+			s.next()
+		}
+		p.Loop().Post(func() { // all of it waits before any is written
+			for range count {
+				send(large)
+			}
+			send(1000)
+		})
+		for range count {
+			s.next()
+		}
+	}
+	w.Until("them to be closed", func() bool { return n.Stats().Relieved > 0 })
+}
+
+// Over QUIC what is not read waits below the engine as well, in memory of the node's.
+func TestSlowPeersMakeRoomOverQUIC(t *testing.T) {
+	w := quicWorld(t)
+	n := w.node(func(c *engine.Config) { c.Memory = 4 << 20 })
+	held := make(chan struct{})
+	defer close(held)
+	const each = 256 << 10 // what a link keeps at most
+	for peers := int64(1); n.Stats().Relieved == 0; peers++ {
+		if peers > 20 {
+			t.Fatalf("20 peers read nothing, %d bytes are held, and nobody is closed", n.Stats().BufferBytes)
+		}
+		deaf := &witness{on: func(*engine.ComponentContext) error { <-held; return nil }}
+		p := w.dial(n, w.node(nil, withWitness(deaf)))
+		for range 5 {
+			_ = p.TrySendRaw(opNote, make([]byte, 60<<10))
+		}
+		w.Until("the engine to keep nothing of it", func() bool {
+			s := n.Stats()
+			return s.BufferBytes <= peers*each && s.BufferBytes <= s.BufferLimit/4*3 || s.Relieved > 0
+		})
+	}
 }

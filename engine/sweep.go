@@ -24,8 +24,8 @@ func (l *loop) sweep() {
 		l.listen()
 		l.look()
 	}
-	l.relieve()
 	l.sweepAt = transport.Never
+	l.relieve()
 	l.planLook(looks)
 	if p := l.warm.oldest(); p != nil {
 		l.sweepCool(p)

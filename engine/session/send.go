@@ -122,6 +122,27 @@ func (b *Batch) Reuse(buf []byte) bool {
 	return true
 }
 
+// Trim gives back what is not needed for what the batch holds.
+func (b *Batch) Trim(bufs *Buffers) {
+	need := len(b.buf)
+	if b.open > 0 {
+		need += framing.TagSize
+	}
+	switch {
+	case need == 0:
+		bufs.Put(b.buf)
+		b.buf = nil
+	case sizeOf(need) < cap(b.buf):
+		fits, err := bufs.Get(need)
+		if err != nil {
+			return
+		}
+		fits = append(fits, b.buf...)
+		bufs.Put(b.buf)
+		b.buf, b.room = fits, min(b.room, cap(fits)-framing.TagSize)
+	}
+}
+
 // Drop gives the memory back, whatever is in it.
 func (b *Batch) Drop(bufs *Buffers) {
 	bufs.Put(b.buf)

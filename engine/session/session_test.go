@@ -404,3 +404,54 @@ func TestAllocs(t *testing.T) {
 		t.Errorf("%v allocations for 500 messages, promised 0", n)
 	}
 }
+
+// Trim leaves a batch with what it holds and no more memory than that needs, and what is added later is where it belongs.
+func TestTrim(t *testing.T) {
+	for _, records := range []int{0, 1, 3} {
+		for _, closed := range []bool{false, true} {
+			send, recv := keys(t)
+			bufs := NewBuffers(4 << 20)
+			var b Batch
+			if err := b.Reserve(bufs, 1<<19); err != nil {
+				t.Fatal(err)
+			}
+			for range records * 2 {
+				if err := b.Append(bufs, 1000, 0, 0, make([]byte, framing.RecordGather/2)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if closed {
+				b.Close()
+			}
+			b.Trim(bufs)
+			if most := int64(2 * (b.Len() + framing.TagSize)); bufs.Lent() > max(most, 1<<smallestClass) || b.Len() == 0 && bufs.Lent() != 0 {
+				t.Errorf("%d bytes are lent for %d", bufs.Lent(), b.Len())
+			}
+			for range 1000 {
+				if !b.Add(1000, []byte("more")) {
+					if err := b.Append(bufs, 1000, 0, 0, []byte("more")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			var s Sender
+			var r Receiver
+			s.Start(send)
+			r.Start(recv)
+			whole := b.Take()
+			n, _, err := s.Seal(whole, len(whole), Unlimited)
+			if err != nil || n != len(whole) {
+				t.Fatalf("%d of %d bytes sealed: %v", n, len(whole), err)
+			}
+			got, err := received(&r, bufs, whole, nil)
+			if err != nil || len(got) != 2*records+1000 {
+				t.Errorf("%d frames of %d, %v", len(got), 2*records+1000, err)
+			}
+			bufs.Put(whole)
+			r.Stop(bufs)
+			if bufs.Lent() != 0 {
+				t.Errorf("%d bytes are left", bufs.Lent())
+			}
+		}
+	}
+}

@@ -103,8 +103,19 @@ type Memory interface {
 	// given back. Of nil it makes a new one. An error says that there is no memory for it; then it returns b as it was.
 	Grow(b []byte, n int) ([]byte, error)
 
+	// GrowToSend is Grow for what waits to be sent. It fails first, so that some is left for what arrives.
+	GrowToSend(b []byte, n int) ([]byte, error)
+
 	// Put takes back what Grow has lent, by its present capacity. Nobody may use it any more. It takes nil, too.
 	Put(b []byte)
+}
+
+// A Keeper is a Link of a Borrower. When memory is short its Sink closes those first that keep much of it and send little.
+type Keeper interface {
+	Link
+
+	// Kept is how many bytes of the Memory are lent to it for what was written and has not been sent. Any goroutine.
+	Kept() int
 }
 
 // A ProvenLink is a Link that nobody but its two ends can read or write, and of which each end has shown to have an Ed25519

@@ -51,6 +51,7 @@ type link struct {
 var (
 	_ transport.ProvenLink     = (*link)(nil)
 	_ transport.UnreliableLink = (*link)(nil)
+	_ transport.Keeper         = (*link)(nil)
 )
 
 // newLink makes the link of a connection whose stream is there. It fails when the transport has been stopped.
@@ -89,6 +90,9 @@ func (l *link) SetQueueLimit(int) {}
 
 // Write implements transport.Link.
 func (l *link) Write(b []byte) (int, error) { return l.out.write(b) }
+
+// Kept implements transport.Keeper. Datagrams do not count: they leave when the path has room, or are lost.
+func (l *link) Kept() int { return l.out.kept() }
 
 // CloseWrite ends our direction, after what was written.
 func (l *link) CloseWrite() { l.out.end() }

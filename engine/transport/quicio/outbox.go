@@ -42,7 +42,7 @@ func (o *outbox) write(b []byte) error {
 	case len(o.queue) >= unreliableQueue:
 		return nil
 	}
-	kept, err := o.link.t.mem.Grow(nil, len(b))
+	kept, err := o.link.t.mem.GrowToSend(nil, len(b))
 	if err != nil {
 		return nil
 	}

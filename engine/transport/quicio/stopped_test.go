@@ -45,6 +45,8 @@ func (m *ledger) Grow(b []byte, n int) ([]byte, error) {
 	return append(make([]byte, 0, size), b...), nil
 }
 
+func (m *ledger) GrowToSend(b []byte, n int) ([]byte, error) { return m.Grow(b, n) }
+
 func (m *ledger) Put(b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

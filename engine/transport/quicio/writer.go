@@ -25,6 +25,7 @@ type writer struct {
 	mu      sync.Mutex // guards what follows
 	pending []byte     // waits for push; lent by the transport's mem
 	spare   []byte     // push's other buffer, when it is not in use
+	away    int        // the size of that while it is
 	burst   int        // given to TryWriteAll since the queue was last known to be empty
 	pushing bool
 	full    bool // the last write was short
@@ -64,7 +65,7 @@ func (w *writer) write(b []byte) (int, error) {
 // hold adds to pending as much of b as there is room and memory for.
 func (w *writer) hold(b []byte) int {
 	n := min(len(b), sendBuffer-len(w.pending))
-	w.pending, _ = w.link.t.mem.Grow(w.pending, n) // without memory it is as it was
+	w.pending, _ = w.link.t.mem.GrowToSend(w.pending, n) // without memory it is as it was
 	n = min(n, cap(w.pending)-len(w.pending))
 	w.pending = append(w.pending, b[:n]...)
 	return n
@@ -108,7 +109,7 @@ func (w *writer) push() {
 		}
 		_, err := w.link.stream.Write(piece)
 		w.mu.Lock()
-		w.spare = piece[:0]
+		w.spare, w.away = piece[:0], 0
 		if err != nil {
 			w.ended, w.failed = true, true
 			w.pending = w.pending[:0]
@@ -125,6 +126,7 @@ func (w *writer) next() []byte {
 	piece := w.pending
 	w.pending, w.spare = w.spare, nil
 	if len(piece) > 0 {
+		w.away = cap(piece)
 		return piece
 	}
 	w.link.t.mem.Put(piece)
@@ -153,6 +155,13 @@ func (w *writer) finish() {
 		_ = w.link.stream.Close() // fails only if the connection has ended
 		close(w.done)
 	}
+}
+
+// kept is the memory that is lent to it.
+func (w *writer) kept() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return cap(w.pending) + cap(w.spare) + w.away
 }
 
 // hasFailed reports whether what was written was not taken.
