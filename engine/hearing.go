@@ -14,15 +14,21 @@ type listener interface {
 // lost, so that such a time is no silence of the peer's. It belongs to the loop.
 type hearing struct {
 	deaf []span // in their order, apart from each other; at most deafLimit, the newest; nil mostly
+
+	from, until time.Duration // it has been behind from then on, and was at the last look, which counts until then
 }
 
 type span struct{ from, to time.Duration }
 
 // late notes that the loop did not run from then to now.
 func (h *hearing) late(from, now time.Duration) {
-	if now-from >= deafAfter {
-		h.add(from, now+deafGrace)
+	if now-from < deafAfter {
+		return
 	}
+	if from <= h.until { // it was behind, and most likely is still
+		h.until = now + deafGrace
+	}
+	h.add(from, now+deafGrace)
 }
 
 // behind notes that at the moment now the loop has not read all that has come since then. It will say so again and again, for
@@ -31,11 +37,16 @@ func (h *hearing) behind(since, now time.Duration) {
 	if now-since < deafAfter {
 		return
 	}
+	if since > h.until {
+		h.from = max(since, now-deafMost)
+	}
+	h.until = now + deafGrace
+	to := min(h.until, h.from+deafMost)
 	if last := len(h.deaf) - 1; last >= 0 && since <= h.deaf[last].to {
-		h.deaf[last].to = max(h.deaf[last].to, min(now+deafGrace, h.deaf[last].from+deafMost))
+		h.deaf[last].to = max(h.deaf[last].to, to)
 		return
 	}
-	h.add(max(since, now-deafMost), now+deafGrace)
+	h.add(max(since, h.from), to)
 }
 
 func (h *hearing) add(from, to time.Duration) {
