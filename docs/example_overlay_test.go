@@ -26,7 +26,7 @@ func Example_overlay() {
 		Listen: []string{"tcp://127.0.0.1:0"},
 		Puzzle: &identity.Puzzle{}, WeakPuzzle: true, // for an example: identities cost nothing
 		Overlay: &node.Overlay{
-			Bootstrap: []string{engine.Target{Addr: first.Addrs()[0], ID: first.ID()}.String()},
+			Bootstrap: []string{first.Target().String()},
 			Scope:     skad.Private, // addresses of this machine count
 			Broadcast: broadcast.Config{Deliver: broadcast.To(heard)},
 			Routed:    overlay.Config{Deliver: overlay.To(told)},

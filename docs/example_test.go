@@ -254,7 +254,7 @@ func register(n *engine.Network) {
 }
 
 func dial(ctx context.Context, from, to *engine.Network) *engine.PeerClient {
-	peer, err := from.Dial(ctx, engine.Target{Addr: to.Addrs()[0], ID: to.ID()}.String())
+	peer, err := from.Dial(ctx, to.Target().String())
 	check(err)
 	return peer
 }

@@ -73,7 +73,7 @@ func TestSeveralTransports(t *testing.T) {
 func TestDialOtherTransportOfPeer(t *testing.T) {
 	w := simWorld(t, 2, simnet.Weather{})
 	a, b := w.node(twoTransports(w)), w.node(twoTransports(w))
-	first, err := w.TryDial(b, engine.Target{Addr: a.Addrs()[0], ID: a.ID()})
+	first, err := w.TryDial(b, a.Target())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (w *world) node(change func(*engine.Config), setup ...func(*engine.Network)
 }
 
 // target is how to dial n.
-func target(n *engine.Network) engine.Target { return enginetest.Target(n) }
+func target(n *engine.Network) engine.Target { return n.Target() }
 
 // dial connects a to b, which may not know of it yet.
 func (w *world) dial(a, b *engine.Network) *engine.PeerClient {

@@ -3,7 +3,6 @@ package debugpage
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http/httptest"
 	"reflect"
 	"regexp"
@@ -65,7 +64,7 @@ func TestState(t *testing.T) {
 	if err := other.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := other.Dial(t.Context(), fmt.Sprintf("tcp://%s@%s", n.ID(), n.Addrs()[0].AddrPort))
+	p, err := other.Dial(t.Context(), n.Target().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +186,7 @@ func TestHeldLoop(t *testing.T) {
 	if err := other.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Dial(t.Context(), fmt.Sprintf("tcp://%s@%s", n.ID(), n.Addrs()[0].AddrPort)); err != nil {
+	if _, err := other.Dial(t.Context(), n.Target().String()); err != nil {
 		t.Fatal(err)
 	}
 	release := make(chan struct{})

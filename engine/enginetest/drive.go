@@ -73,13 +73,10 @@ func (w *World) alongside(f func()) {
 	}
 }
 
-// Target is how to dial n.
-func Target(n *engine.Network) engine.Target { return engine.Target{Addr: n.Addrs()[0], ID: n.ID()} }
-
 // Dial connects a to b and returns b as a sees it, once it is open at both.
 func (w *World) Dial(a, b *engine.Network) *engine.PeerClient {
 	w.Helper()
-	p, err := w.TryDial(a, Target(b))
+	p, err := w.TryDial(a, b.Target())
 	if err != nil {
 		w.Fatalf("dial: %v", err)
 	}

@@ -142,12 +142,12 @@ func TestReplay(t *testing.T) {
 func TestTryDial(t *testing.T) {
 	enginetest.Both(t, func(w *enginetest.World) {
 		a, b, c := w.Node(), w.Node(), w.Node()
-		wrong := enginetest.Target(b)
+		wrong := b.Target()
 		wrong.ID = c.ID()
 		if p, err := w.TryDial(a, wrong); p != nil || err == nil {
 			t.Errorf("somebody else answered: %v, %v", p, err)
 		}
-		if _, err := w.TryDial(a, enginetest.Target(a)); !errors.Is(err, engine.ErrSelfDial) {
+		if _, err := w.TryDial(a, a.Target()); !errors.Is(err, engine.ErrSelfDial) {
 			t.Errorf("dialled itself: %v", err)
 		}
 	})

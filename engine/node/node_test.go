@@ -86,7 +86,7 @@ func TestTwoNodes(t *testing.T) {
 			}
 		})
 	}
-	p, err := client.Dial(brief(t), engine.Target{Addr: server.Addrs()[0], ID: server.ID()}.String())
+	p, err := client.Dial(brief(t), server.Target().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func started(t *testing.T) *engine.Network {
 
 func dial(t *testing.T, from, to *engine.Network) *engine.PeerClient {
 	t.Helper()
-	p, err := from.Dial(t.Context(), fmt.Sprintf("tcp://%s@%s", to.ID(), to.Addrs()[0].AddrPort))
+	p, err := from.Dial(t.Context(), to.Target().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func chat(ctx context.Context, cfg node.Config, join []string, in io.Reader, out
 			return err
 		}
 	}
-	fmt.Fprintf(out, "others join with: chat %v\n", engine.Target{Addr: net.Addrs()[0], ID: net.ID()})
+	fmt.Fprintf(out, "others join with: chat %v\n", net.Target())
 	typed := make(chan string)
 	go read(ctx, in, typed)
 	for {

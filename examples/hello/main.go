@@ -25,7 +25,7 @@ func main() {
 	defer server.Shutdown(ctx)
 	defer client.Shutdown(ctx)
 
-	target := engine.Target{Addr: server.Addrs()[0], ID: server.ID()}
+	target := server.Target()
 	peer, err := client.Dial(ctx, target.String())
 	check(err)
 	reply, err := engine.Call[*Greeting](ctx, peer, &Greeting{"hello"})

@@ -101,7 +101,7 @@ func chat(ctx context.Context, cfg node.Config, name string, join []string, in i
 		}
 		fmt.Fprintf(out, "* joined: %d nodes known\n", disc.View().Len())
 	}
-	fmt.Fprintf(out, "* others join with: go run ./examples/overlaychat -name you %v\n", engine.Target{Addr: s.net.Addrs()[0], ID: s.net.ID()})
+	fmt.Fprintf(out, "* others join with: go run ./examples/overlaychat -name you %v\n", s.net.Target())
 	return s.talk(ctx, in)
 }
 

@@ -112,7 +112,7 @@ func (h *Host) components(s Spec, n *node) (list []engine.ComponentInterface, er
 func (n *node) member(s Spec) Member {
 	return Member{
 		Number: s.Number, ID: n.id, Record: n.net.Record().Append(nil), Hostile: n.hostile,
-		Target:   engine.Target{Addr: n.net.Addrs()[0], ID: n.net.ID()}.String(),
+		Target:   n.net.Target().String(),
 		Restored: n.disc.Stats().Restored,
 	}
 }

@@ -59,7 +59,7 @@ func TestStorm(t *testing.T) {
 		feed()
 		w.Pass(20 * time.Millisecond)
 		if p, ok := a.ConnMgr().Peer(b.ID()); !ok {
-			_ = a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(*engine.PeerClient, error) {})
+			_ = a.DialAsync(b.Target(), func(*engine.PeerClient, error) {})
 			w.Pass(time.Second)
 		} else if round%31 == 30 {
 			p.Disconnect(engine.CodeApplication, "chance")

@@ -38,7 +38,7 @@ func Example() {
 	if shop.Start(ctx) != nil || customer.Start(ctx) != nil {
 		return
 	}
-	peer, err := customer.Dial(ctx, fmt.Sprintf("tcp://%s@%s", shop.ID(), shop.Addrs()[0].AddrPort))
+	peer, err := customer.Dial(ctx, shop.Target().String())
 	if err != nil {
 		panic(err)
 	}

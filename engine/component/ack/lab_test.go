@@ -34,7 +34,7 @@ func labTake(_ context.Context, lines <-chan string, addr ...string) error {
 	if err := errors.Join(n.AddComponent(book), n.Start(context.Background())); err != nil {
 		return err
 	}
-	fmt.Println("ready", engine.Target{Addr: n.Addrs()[0], ID: n.ID()})
+	fmt.Println("ready", n.Target())
 	for range lines {
 		book.mu.Lock()
 		again := 0

@@ -69,7 +69,7 @@ func TestLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, _ := engine.ComponentOf[*backoff.Component](n)
-		if err := again.Enable(engine.Target{ID: taker.ID(), Addr: taker.Addrs()[0]}); err != nil {
+		if err := again.Enable(taker.Target()); err != nil {
 			t.Fatal(err)
 		}
 		acks, _ := engine.ComponentOf[*ack.Component](n)

@@ -60,8 +60,6 @@ func (x *seat) crash(a *seat) {
 	}
 }
 
-func (x *seat) target() engine.Target { return enginetest.Target(x.Network) }
-
 func (x *seat) connected(y *seat) bool { _, ok := x.ConnMgr().Peer(y.ID()); return ok }
 
 // until lets at most limit of virtual time pass.
@@ -165,7 +163,7 @@ func TestParted(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			w, a, b := pair(t, config())
 			if x.enabled {
-				if err := a.back.Enable(b.target()); err != nil {
+				if err := a.back.Enable(b.Target()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -182,7 +180,7 @@ func TestParted(t *testing.T) {
 // A connection that is replaced is not missed, but if the one that replaces it never opens, an enabled peer is dialled.
 func TestReplacedByNothing(t *testing.T) {
 	_, a, b := pair(t, config())
-	if err := a.back.Enable(b.target()); err != nil {
+	if err := a.back.Enable(b.Target()); err != nil {
 		t.Fatal(err)
 	}
 	q, _ := b.ConnMgr().Peer(a.ID())
@@ -203,10 +201,10 @@ func TestWhoIsDialled(t *testing.T) {
 		again bool
 	}{
 		{"was dialled", backoff.Config{}, func(b, a *seat) error { return nil }, false},
-		{"enabled", backoff.Config{}, func(b, a *seat) error { return b.back.Enable(a.target()) }, true},
-		{"enabled, then disabled", backoff.Config{}, func(b, a *seat) error { return errors.Join(b.back.Enable(a.target()), b.back.Disable(a.ID())) }, false},
-		{"disabled, then enabled", backoff.Config{}, func(b, a *seat) error { return errors.Join(b.back.Disable(a.ID()), b.back.Enable(a.target())) }, true},
-		{"enabled, then forgotten", backoff.Config{}, func(b, a *seat) error { err := b.back.Enable(a.target()); b.back.Forget(a.ID()); return err }, false},
+		{"enabled", backoff.Config{}, func(b, a *seat) error { return b.back.Enable(a.Target()) }, true},
+		{"enabled, then disabled", backoff.Config{}, func(b, a *seat) error { return errors.Join(b.back.Enable(a.Target()), b.back.Disable(a.ID())) }, false},
+		{"disabled, then enabled", backoff.Config{}, func(b, a *seat) error { return errors.Join(b.back.Disable(a.ID()), b.back.Enable(a.Target())) }, true},
+		{"enabled, then forgotten", backoff.Config{}, func(b, a *seat) error { err := b.back.Enable(a.Target()); b.back.Forget(a.ID()); return err }, false},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -254,7 +252,7 @@ func TestEnable(t *testing.T) {
 	cfg := config()
 	cfg.Attempts, cfg.Max = 3, 10*time.Second
 	a, b := start(w, cfg), start(w, nil)
-	target := b.target()
+	target := b.Target()
 	b.crash(a)
 	if err := a.back.Enable(target); err != nil {
 		t.Fatal(err)
@@ -377,7 +375,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := back.Enable(b.target()); err != nil {
+	if err := back.Enable(b.Target()); err != nil {
 		t.Fatal(err)
 	}
 	do := func(f func() error) {

@@ -19,7 +19,7 @@ func Example() {
 	events := away.Events(ctx)
 
 	again, _ := engine.ComponentOf[*backoff.Component](away)
-	target := engine.Target{ID: home.ID(), Addr: home.Addrs()[0]}
+	target := home.Target()
 	if err := again.Enable(target); err != nil {
 		panic(err)
 	}

@@ -50,7 +50,7 @@ func Example() {
 			panic(err)
 		}
 		for _, other := range nodes {
-			if err := n.DialAsync(engine.Target{Addr: other.Addrs()[0], ID: other.ID()}, func(*engine.PeerClient, error) {}); err != nil {
+			if err := n.DialAsync(other.Target(), func(*engine.PeerClient, error) {}); err != nil {
 				panic(err)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
-	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -98,7 +97,7 @@ func lies(t *testing.T, change func(*node, *broadcast.Config)) (*world, *liar) {
 	w := mesh(t, 3, 10, change)
 	l := w.liar()
 	for _, n := range w.nodes[:10] {
-		if err := l.DialAsync(enginetest.Target(n.Network), func(*engine.PeerClient, error) {}); err != nil {
+		if err := l.DialAsync(n.Target(), func(*engine.PeerClient, error) {}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -103,7 +103,7 @@ func (w *world) connect(nodes ...*node) {
 	w.Helper()
 	for i, a := range nodes {
 		for _, b := range nodes[:i] {
-			if err := a.DialAsync(enginetest.Target(b.Network), func(*engine.PeerClient, error) {}); err != nil {
+			if err := a.DialAsync(b.Target(), func(*engine.PeerClient, error) {}); err != nil {
 				w.Fatal(err)
 			}
 		}

@@ -39,7 +39,7 @@ func Example() {
 	}
 	first, _ := start()
 	defer first.Shutdown(ctx)
-	at := engine.Target{Addr: first.Addrs()[0], ID: first.ID()}.String()
+	at := first.Target().String()
 	second, _ := start(at)
 	defer second.Shutdown(ctx)
 	third, d := start(at)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
@@ -50,7 +49,7 @@ func (w *world) besiege(count int, answer func(p *engine.PeerClient, m *skad.Mes
 		l := &liar{answer: answer}
 		e := w.Node(l)
 		for _, n := range w.nodes {
-			_, _ = w.TryDial(e, enginetest.Target(n.Network))
+			_, _ = w.TryDial(e, n.Target())
 		}
 		liars, nets = append(liars, l), append(nets, e)
 	}

@@ -80,7 +80,7 @@ func (w *world) node(x setting) *node {
 	}
 	cfg := discovery.Config{Overlay: skad.Config{Scope: skad.Private}}
 	if len(w.nodes) > 0 {
-		cfg.Bootstrap = []string{target(w.nodes[0])}
+		cfg.Bootstrap = []string{w.nodes[0].Target().String()}
 	}
 	if x.disc != nil {
 		x.disc(&cfg)
@@ -96,8 +96,6 @@ func (w *world) node(x setting) *node {
 
 // ambiguous names of the two embedded types.
 func (n *node) Stats() discovery.Stats { return n.Component.Stats() }
-
-func target(n *node) string { return enginetest.Target(n.Network).String() }
 
 // swarm starts count nodes, one after the other once the one before has joined, and waits until all have.
 func (w *world) swarm(count int, x setting) {

@@ -42,7 +42,7 @@ func Example() {
 	a, _ := start(1)
 	b, host := start(2)
 	var peer *engine.PeerClient
-	if err := a.DialAsync(engine.Target{Addr: b.Addrs()[0], ID: b.ID()}, func(p *engine.PeerClient, _ error) { peer = p }); err != nil {
+	if err := a.DialAsync(b.Target(), func(p *engine.PeerClient, _ error) { peer = p }); err != nil {
 		panic(err)
 	}
 	sim.Run(time.Hour)

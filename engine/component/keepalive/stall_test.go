@@ -79,7 +79,7 @@ func TestQuestionsAreSpread(t *testing.T) {
 			const count = 200
 			for range count {
 				n := start(w, &keepalive.Component{}, over...).node
-				if err := n.DialAsync(enginetest.Target(server.node), func(*engine.PeerClient, error) {}); err != nil {
+				if err := n.DialAsync(server.node.Target(), func(*engine.PeerClient, error) {}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -26,7 +26,7 @@ func Example() {
 	server, client := start("tcp://127.0.0.1:0"), start()
 	defer server.Shutdown(ctx)
 	defer client.Shutdown(ctx)
-	peer, err := client.Dial(ctx, engine.Target{ID: server.ID(), Addr: server.Addrs()[0]}.String())
+	peer, err := client.Dial(ctx, server.Target().String())
 	if err != nil {
 		panic(err)
 	}

@@ -42,7 +42,7 @@ func Example() {
 	heard := [3]chan overlay.Message{make(chan overlay.Message, 8), make(chan overlay.Message, 8), make(chan overlay.Message, 8)}
 	first, _ := start(heard[0])
 	defer first.Shutdown(ctx)
-	at := engine.Target{Addr: first.Addrs()[0], ID: first.ID()}.String()
+	at := first.Target().String()
 	second, _ := start(heard[1], at)
 	defer second.Shutdown(ctx)
 	third, o := start(heard[2], at)

@@ -60,7 +60,7 @@ func (w *world) node(hidden bool) *node {
 	n := &node{}
 	dc := discovery.Config{Overlay: skad.Config{Scope: skad.Private}}
 	if len(w.nodes) > 0 {
-		dc.Bootstrap = []string{enginetest.Target(w.nodes[0].Network).String()}
+		dc.Bootstrap = []string{w.nodes[0].Target().String()}
 	}
 	var err error
 	if n.disc, err = discovery.New(dc); err != nil {

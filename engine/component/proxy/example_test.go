@@ -54,7 +54,7 @@ type greeting struct{ Text string }
 // Two nodes that listen nowhere, and a relay.
 func Example() {
 	relay, _ := start(1, proxy.Config{Serve: true})
-	at := engine.Target{Addr: relay.Addrs()[0], ID: relay.ID()}
+	at := relay.Target()
 	hidden, reservations := start(2, proxy.Config{Relays: []engine.Target{at}})
 	reachable(hidden, reservations)
 	heard := make(chan string)

@@ -80,7 +80,7 @@ func (w *world) node(p plan) *node {
 }
 
 // at is how n is dialled directly, through how it is dialled through relay r.
-func (n *node) at() engine.Target { return engine.Target{Addr: n.Network.Addrs()[0], ID: n.ID()} }
+func (n *node) at() engine.Target { return n.Network.Target() }
 
 func (n *node) through(r *node) engine.Target {
 	return engine.Target{Addr: transport.Addr{Proto: transport.Relay, AddrPort: r.Network.Addrs()[0].AddrPort}, ID: n.ID()}

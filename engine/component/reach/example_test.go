@@ -45,7 +45,7 @@ func Example() {
 	n, r := start(1, "25.64.0.10")
 	for i, ip := range []string{"30.1.0.1", "30.2.0.1", "30.3.0.1"} {
 		peer, _ := start(byte(i+2), ip)
-		if err := n.DialAsync(engine.Target{Addr: peer.Addrs()[0], ID: peer.ID()}, func(*engine.PeerClient, error) {}); err != nil {
+		if err := n.DialAsync(peer.Target(), func(*engine.PeerClient, error) {}); err != nil {
 			panic(err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/reach"
-	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -64,7 +63,7 @@ func TestWhoComesInIsAskedLast(t *testing.T) {
 	for i := range 70 { // more networks than are remembered
 		l := &liar{says: reach.Reached}
 		liars = append(liars, l)
-		if err := w.bare(fmt.Sprintf("50.%d.0.1", i), l).DialAsync(enginetest.Target(n.Network), func(*engine.PeerClient, error) {}); err != nil {
+		if err := w.bare(fmt.Sprintf("50.%d.0.1", i), l).DialAsync(n.Target(), func(*engine.PeerClient, error) {}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/reach"
-	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/lab"
 	ready "github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/handshake/identity"
@@ -36,7 +35,7 @@ func others(ctx context.Context, _ <-chan string, ips ...string) error {
 			return err
 		}
 		defer n.Shutdown(context.Background())
-		fmt.Println("other", enginetest.Target(n))
+		fmt.Println("other", n.Target())
 	}
 	<-ctx.Done()
 	return nil

@@ -45,7 +45,7 @@ func labServe(ctx context.Context, _ <-chan string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready", engine.Target{Addr: n.Addrs()[0], ID: n.ID()})
+	fmt.Println("ready", n.Target())
 	<-ctx.Done()
 	return n.Shutdown(context.Background())
 }

@@ -84,7 +84,7 @@ func labServe(ctx context.Context, lines <-chan string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready", engine.Target{Addr: n.Addrs()[0], ID: n.ID()})
+	fmt.Println("ready", n.Target())
 	for line := range lines {
 		ask(ctx, all.peer(), line)
 	}
