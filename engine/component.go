@@ -20,7 +20,8 @@ import (
 // same time, and in order: PeerConnect, then Receive any number of times, then PeerDisconnect. For different peers they
 // may run at the same time on different loops. They must not block: see Offload.
 type ComponentInterface interface {
-	// Callback for when the network starts listening for peers.
+	// Callback for when the network starts listening for peers: the place to register messages and to look for other
+	// components. The component hears of no peer before it has returned.
 	Startup(net *Network)
 
 	// Callback for when an incoming message is received. Return nil to let the next component that subscribes to the
@@ -156,7 +157,7 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 		}
 		return a.order - b.order
 	})
-	n.recompose(func(l *loop) {
+	n.recomposeSoon(func(l *loop) {
 		for _, p := range slices.Clone(l.peers) {
 			l.guard(s, func() { c.PeerConnect(p) })
 		}
@@ -222,13 +223,30 @@ func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
 
 // recompose makes a new dispatch table from the slots and gives it to every loop; on each, then runs once right after.
 // It returns when all loops have it. The caller holds compose.
-func (n *Network) recompose(then func(*loop)) {
+func (n *Network) recompose(then func(*loop)) { n.compound(n.onEachLoop, then) }
+
+// recomposeSoon is recompose for what is added. While Start calls Startups it does not wait: nobody is connected yet, whoever comes
+// is later in each loop's queue than the table, and a simulation's loops do not run before Start has returned.
+func (n *Network) recomposeSoon(then func(*loop)) {
+	if !n.door.isShut() {
+		n.recompose(then)
+		return
+	}
+	n.compound(func(give func(*loop)) {
+		for _, l := range n.loops {
+			l.post(func() { give(l) })
+		}
+	}, then)
+}
+
+// compound makes a new dispatch table and has each loop take it, by way of tell.
+func (n *Network) compound(tell func(give func(*loop)), then func(*loop)) {
 	t := newTable(n.registry, n.slots, &n.opcodes, n.compressed)
 	n.table.Store(t)
 	if !n.running() {
 		return
 	}
-	n.onEachLoop(func(l *loop) {
+	tell(func(l *loop) {
 		l.table = t
 		l.planLook(false) // a component may want to know of silence earlier
 		if then != nil {

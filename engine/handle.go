@@ -43,7 +43,7 @@ func Register[T any](n *Network, op opcode.Opcode, opts ...RegisterOption) error
 	if r.compress {
 		n.compress(op)
 	}
-	n.recompose(nil)
+	n.recomposeSoon(nil)
 	return nil
 }
 

@@ -189,6 +189,12 @@ func usable(bound []transport.Addr) []transport.Addr {
 
 func (n *Network) running() bool { return n.phase.Load() == phaseRunning }
 
+// String is the beginning of the node's ID, as it stands in logs.
+func (n *Network) String() string { return n.id.Short() }
+
+// Format prints String, whatever the verb: everything else in a Network changes while it runs.
+func (n *Network) Format(f fmt.State, _ rune) { io.WriteString(f, n.String()) }
+
 // ID is this node's identity.
 func (n *Network) ID() identity.ID { return n.id }
 

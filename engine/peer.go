@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -184,6 +186,12 @@ func (p *PeerClient) SilentFor() time.Duration {
 
 // Connected reports whether messages can be sent at this moment.
 func (p *PeerClient) Connected() bool { return p.state() == stateOpen }
+
+// String says who the peer is and where: "79abda6d47858831 at tcp://198.51.100.7:4001".
+func (p *PeerClient) String() string { return p.id.Short() + " at " + p.link.Remote().String() }
+
+// Format prints String, whatever the verb: everything else in a PeerClient is a key, or its loop's.
+func (p *PeerClient) Format(f fmt.State, _ rune) { io.WriteString(f, p.String()) }
 
 // LogValue shows the peer in logs.
 func (p *PeerClient) LogValue() slog.Value {
