@@ -37,10 +37,13 @@ type waiter struct {
 
 // Receive waits for the next message of one of these opcodes and takes it: no component sees it. It waits until ctx ends,
 // or for Config.RequestTimeout if ctx has no deadline: ErrReceiveTimeout. Several calls that wait for one opcode take one
-// message each, in the order in which they asked. Not on a loop.
+// message each, in the order in which they asked. Without an opcode it waits for nothing and fails at once. Not on a loop.
 func (p *PeerClient) Receive(ctx context.Context, ops ...opcode.Opcode) (*Message, error) {
 	if p.net.onLoop() {
 		return nil, ErrOnLoop
+	}
+	if len(ops) == 0 {
+		return nil, errNoOpcode
 	}
 	got := newInbox()
 	w := &waiter{ops: ops, take: got.put, end: got.fail}

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -59,14 +60,14 @@ func (p *PeerClient) closeError() error {
 
 // end closes the connection because of err: a Fault, or something that is nobody's fault. On the loop.
 func (p *PeerClient) end(err error) {
-	why := &CloseError{Code: CodeInternal, Err: err}
+	why, cause := &CloseError{Code: CodeInternal, Err: err}, err
 	var fault *Fault
 	if errors.As(err, &fault) {
-		why.Code, why.Err = fault.Code, fault
+		why.Code, why.Err, cause = fault.Code, fault, fault.Err // whose fault it is reads differently over there
 		p.net.counts.fault(fault)
 		p.net.log.Debug("fault", "peer", p, "err", fault)
 	}
-	why.Text = clip(err.Error())
+	why.Text = clip(fmt.Sprint(cause))
 	p.leave(why)
 }
 

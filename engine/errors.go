@@ -23,8 +23,8 @@ var (
 	ErrNeedsID          = errors.New("engine: this address needs the ID of the node that it leads to")
 	ErrDuplicate        = errors.New("engine: there is already a connection between this pair")
 	ErrClosed           = errors.New("engine: closed")
-	ErrNotStarted       = errors.New("engine: the network has not been started")
-	ErrStarted          = errors.New("engine: the network has been started before")
+	ErrNotStarted       = errors.New("engine: the network does not run: before Start, or after Shutdown")
+	ErrStarted          = errors.New("engine: the network has been started before; it starts once, so make another")
 	ErrOnLoop           = errors.New("engine: a call that waits was made on an event loop")
 	ErrTooManyRequests  = errors.New("engine: too many requests of this peer are unanswered")
 	ErrGateTimeout      = errors.New("engine: a receive gate was held too long")
@@ -36,6 +36,8 @@ var (
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.
 	ErrIntercepted error = &interception{"engine: intercepted"}
 )
+
+var errNoOpcode = errors.New("engine: no opcode is named, so no message can be the one")
 
 // An interception has a type of its own because telling it by that costs one comparison, and it is returned for nearly
 // every message.
@@ -77,7 +79,7 @@ func (c Code) String() string {
 // A CloseError says how a connection ended. errors.Is finds ErrClosed and the cause in Err.
 type CloseError struct {
 	Code   Code
-	Text   string // for people; at most closeTextLimit bytes
+	Text   string // for people, as the other side is told or has told it; at most closeTextLimit bytes
 	Remote bool   // the other side said so
 	Err    error  // what led to it, if there is more to know
 }
@@ -88,11 +90,14 @@ func (e *CloseError) Error() string {
 		side = "by the peer"
 	}
 	s := fmt.Sprintf("engine: closed %s: %v", side, e.Code)
-	if e.Text != "" {
-		s += ": " + e.Text
-	}
-	if e.Err != nil {
+	fault, isFault := e.Err.(*Fault)
+	switch {
+	case isFault: // its fate is what this error is
+		s += fmt.Sprintf(": fault of %v: %v", fault.Whose, fault.Err)
+	case e.Err != nil: // the text is what the other side is told of it
 		s += ": " + e.Err.Error()
+	case e.Text != "":
+		s += ": " + e.Text
 	}
 	return s
 }

@@ -49,6 +49,9 @@ func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*
 	if p.net.onLoop() {
 		return nil, ErrOnLoop
 	}
+	if len(ops) == 0 {
+		return nil, errNoOpcode
+	}
 	g := &Gate{peer: p, ops: ops, inbox: newInbox()}
 	g.timer.Fire = func(time.Duration) {
 		p.end(&Fault{Ours, Close, CodeTimeout, ErrGateTimeout})

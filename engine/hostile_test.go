@@ -249,11 +249,16 @@ func TestHostileGreetings(t *testing.T) {
 	}
 	for name, b := range cases {
 		t.Run(name, func(t *testing.T) {
+			before := n.Stats()
 			s := meet(t, n)
 			s.write(b)
 			s.hungUp()
 			w.Until("the door to be free", func() bool { return n.Stats().HalfOpen == 0 })
 			check()
+			after := n.Stats()
+			if failed, faults := after.HandshakesFailed-before.HandshakesFailed, after.FaultsPeers-before.FaultsPeers; failed != faults {
+				t.Errorf("%d handshakes have failed by %d faults of strangers", failed, faults)
+			}
 		})
 	}
 	t.Run("a replay", func(t *testing.T) { // a whole, recorded handshake gets no further than its second message

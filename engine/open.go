@@ -80,7 +80,7 @@ func (g *greeting) start(cfg *handshake.Config, now time.Duration) (*handshake.M
 func (p *PeerClient) greeted(b []byte) {
 	g := p.greet
 	if err := g.cut.Keep(b); err != nil {
-		p.end(&Fault{Peers, Close, CodeProtocol, err})
+		p.botched(err)
 		return
 	}
 	if !g.busy {
@@ -92,7 +92,7 @@ func (p *PeerClient) greeted(b []byte) {
 func (p *PeerClient) nextGreeting() {
 	msg, ok, err := p.greet.cut.Next()
 	if err != nil {
-		p.end(&Fault{Peers, Close, CodeProtocol, err})
+		p.botched(err)
 		return
 	}
 	if ok {
@@ -159,8 +159,7 @@ func (p *PeerClient) stepped(out []byte, err error) {
 			p.doubted(err)
 			return
 		}
-		p.net.counts.handshakesFailed.Add(1)
-		p.end(&Fault{Peers, Close, CodeProtocol, greetError(err)})
+		p.botched(greetError(err))
 		return
 	}
 	g.answered, g.tried = g.judged, 0
@@ -199,11 +198,16 @@ func (p *PeerClient) late() {
 		return
 	}
 	if g.doubt != nil {
-		p.net.counts.handshakesFailed.Add(1)
-		p.end(&Fault{Peers, Close, CodeProtocol, g.doubt})
+		p.botched(g.doubt)
 		return
 	}
 	p.end(&Fault{Path, Close, CodeTimeout, ErrHandshakeTimeout})
+}
+
+// botched ends a handshake in which the other side went wrong.
+func (p *PeerClient) botched(err error) {
+	p.net.counts.handshakesFailed.Add(1)
+	p.end(&Fault{Peers, Close, CodeProtocol, err})
 }
 
 // greetError turns the handshake's errors into the engine's where there is one.
