@@ -29,7 +29,7 @@ type ConnMgr interface {
 	Count() (all, inbound int)
 
 	// Admit decides whether p, proven and not open yet, may become a peer. A *LimitError says why not. evict, if not
-	// nil, is a peer that is closed to make room.
+	// nil, is a peer that is closed to make room; for a p that is Spare none may be.
 	Admit(p *PeerClient) (evict *PeerClient, err error)
 
 	// Add makes p a peer, Remove ends that.
@@ -100,6 +100,12 @@ func (m *connMgr) Count() (all, inbound int) {
 	return len(m.byID), m.inbound
 }
 
+// full reports whether there is no place for a peer that nobody makes room for.
+func (m *connMgr) full() bool {
+	all, _ := m.Count()
+	return all >= m.limits.All
+}
+
 func (m *connMgr) Admit(p *PeerClient) (*PeerClient, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,6 +118,9 @@ func (m *connMgr) Admit(p *PeerClient) (*PeerClient, error) {
 		}
 	}
 	if len(m.byID)-m.leaving >= m.limits.All {
+		if p.Spare() {
+			return nil, &LimitError{"peers", m.limits.All}
+		}
 		return m.makeRoomLocked("peers", m.limits.All)
 	}
 	return nil, nil
@@ -163,6 +172,12 @@ func (m *connMgr) makeRoomLocked(scope string, limit int) (*PeerClient, error) {
 
 // lastHeard values a peer by how recently it has said something.
 func lastHeard(p *PeerClient) float64 { return -p.SilentFor().Seconds() }
+
+// Spare reports whether the peer has been dialled with DialSpareAsync, and by nobody else, and is not open yet: for the Admit of
+// a ConnMgr.
+func (p *PeerClient) Spare() bool {
+	return p.greet != nil && p.greet.dial != nil && p.greet.dial.isSpare()
+}
 
 // Age is how long the peer has been open.
 func (p *PeerClient) Age() time.Duration { return p.loop.clock() - time.Duration(p.openedAt.Load()) }

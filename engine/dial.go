@@ -31,6 +31,7 @@ type dialPurpose uint8
 
 const (
 	toConnect dialPurpose = iota // an open connection will do
+	toFill                       // likewise, and no peer is to make room for it
 	toReplace                    // a connection beside the open one, which gives way to it
 	toProbe                      // to see who answers, and no more: see Probe
 )
@@ -46,6 +47,7 @@ type dialing struct {
 	net     *Network
 	target  Target
 	probe   bool          // ends as soon as the other side is proven
+	spare   bool          // for all who wait for it: no peer is to make room for it
 	limit   time.Duration // for the whole dial, less the time in which the home loop hears nothing
 	until   time.Duration // when that is over; owned by the home loop
 	expect  identity.ID
@@ -114,7 +116,11 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 // DialAsync is Dial with a callback, called exactly once on one of the loops. It never waits and may be called on a loop.
 // If it fails itself, then is not called.
 func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
-	_, _, err := n.dials.join(t, toConnect, n.cfg.DialTimeout, func(p *PeerClient, err error) {
+	return n.dialAsync(t, toConnect, then)
+}
+
+func (n *Network) dialAsync(t Target, purpose dialPurpose, then func(*PeerClient, error)) error {
+	_, _, err := n.dials.join(t, purpose, n.cfg.DialTimeout, func(p *PeerClient, err error) {
 		l := n.home()
 		if p != nil {
 			l = p.loop
@@ -122,6 +128,13 @@ func (n *Network) DialAsync(t Target, then func(*PeerClient, error)) error {
 		l.post(func() { l.guard(n.callbacks, func() { then(p, err) }) })
 	})
 	return err
+}
+
+// DialSpareAsync is DialAsync for a connection that is worth a free place and no more: when the node is full, no peer makes room
+// for it, and the error is a *LimitError. A dial of the same target by somebody else at the same time is theirs, too, and makes
+// room.
+func (n *Network) DialSpareAsync(t Target, then func(*PeerClient, error)) error {
+	return n.dialAsync(t, toFill, then)
 }
 
 // Probe dials t and tells whether the node with t.ID answers there: then is called with nil once it has proven that, else
@@ -158,9 +171,12 @@ func (s *dials) join(t Target, purpose dialPurpose, limit time.Duration, then fu
 	case t.ID == n.id:
 		return nil, nil, ErrSelfDial
 	}
-	if p := n.openTo(t); p != nil && purpose == toConnect {
+	if p := n.openTo(t); p != nil && (purpose == toConnect || purpose == toFill) {
 		then(p, nil)
 		return nil, nil, nil
+	}
+	if m, ok := n.connMgr.(*connMgr); ok && purpose == toFill && m.full() { // saves a handshake; Admit decides
+		return nil, nil, &LimitError{"peers", n.cfg.Peers.All}
 	}
 	via, err := n.transportOf(t.Addr.Proto)
 	if err != nil {
@@ -183,10 +199,11 @@ func (s *dials) join(t Target, purpose dialPurpose, limit time.Duration, then fu
 		return nil, nil, &LimitError{"dials", dialQueueLimit}
 	}
 	if fresh {
-		d = &dialing{net: n, target: t, probe: key.probe, limit: limit, expect: t.ID, via: via}
+		d = &dialing{net: n, target: t, probe: key.probe, spare: true, limit: limit, expect: t.ID, via: via}
 		d.ctx, d.cancel = context.WithCancel(context.Background())
 		s.byKey[key] = d
 	}
+	d.spare = d.spare && purpose == toFill
 	d.waiters = append(d.waiters, w)
 	start := fresh && s.active < n.cfg.Dials
 	if start {
@@ -249,6 +266,13 @@ func (d *dialing) late() {
 		return
 	}
 	d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, ErrDialTimeout))
+}
+
+// isSpare reports whether the dial is one that no peer is to make room for. Any goroutine.
+func (d *dialing) isSpare() bool {
+	d.net.dials.mu.Lock()
+	defer d.net.dials.mu.Unlock()
+	return d.spare
 }
 
 // connected: the transport has a link, the handshake begins. On the link's loop.

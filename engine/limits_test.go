@@ -236,6 +236,64 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// A spare dial fills a free place and pushes nobody out, whether the node is full before it or becomes so on the way. Who dials the
+// same target in earnest makes it an ordinary dial.
+func TestSpareDial(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: 20 * time.Millisecond})
+	n := w.node(func(c *engine.Config) { c.Peers.All = 2 })
+	spare := func(to *engine.Network) *dialResult {
+		r := &dialResult{}
+		if err := n.DialSpareAsync(target(to), r.put); err != nil {
+			r.put(nil, err)
+		}
+		return r
+	}
+	ended := func(r *dialResult) error {
+		w.Until("the dial to end", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.times > 0 })
+		return r.err
+	}
+	first := w.dial(w.node(nil), n)
+	if err := ended(spare(w.node(nil))); err != nil {
+		t.Fatalf("there is a free place: %v", err)
+	}
+	w.Pass(time.Minute) // whoever is there might go
+	var limit *engine.LimitError
+	if err := ended(spare(w.node(nil))); !errors.As(err, &limit) || limit.Limit != 2 {
+		t.Errorf("a full node: %v", err)
+	}
+	if err := ended(spare(first.Network())); err != nil {
+		t.Errorf("a full node, but this one is a peer: %v", err)
+	}
+
+	first.Disconnect(engine.CodeNone, "")
+	w.Until("a free place", func() bool { return n.Stats().Peers == 1 })
+	late := spare(w.node(nil))
+	w.dial(w.node(nil), n) // the same way, begun later, but one message shorter
+	if err := ended(late); !errors.As(err, &limit) {
+		t.Errorf("somebody was faster: %v", err)
+	}
+	if s := n.Stats(); s.ClosedFor[engine.CodeEvicted] != 0 || s.Peers != 2 {
+		t.Errorf("%d evicted, %d peers", s.ClosedFor[engine.CodeEvicted], s.Peers)
+	}
+
+	w.Pass(time.Minute)
+	for p := range n.ConnMgr().Peers() {
+		p.Disconnect(engine.CodeNone, "")
+		break
+	}
+	w.Until("a free place", func() bool { return n.Stats().Peers == 1 })
+	to := w.node(nil)
+	joined, earnest := spare(to), w.startDial(n, target(to))
+	w.dial(w.node(nil), n)
+	if a, b := ended(joined), ended(earnest); a != nil || b != nil {
+		t.Errorf("a dial in earnest beside a spare one: %v, %v", a, b)
+	}
+	w.Until("the eviction", func() bool { return n.Stats().Peers == 2 })
+	if s := n.Stats(); s.ClosedFor[engine.CodeEvicted] != 1 {
+		t.Errorf("%d evicted", s.ClosedFor[engine.CodeEvicted])
+	}
+}
+
 // The application may judge by itself, or allow nobody to be evicted; who came in does not push out whom we have dialled.
 func TestEvictionChoices(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})

@@ -115,6 +115,9 @@ func (s *pairs) enrolLocked(p *PeerClient) error {
 	if err != nil {
 		return err
 	}
+	if evict != nil && p.Spare() { // a ConnMgr that does not know the difference
+		return &LimitError{"peers", s.net.cfg.Peers.All}
+	}
 	if evict != nil {
 		evict.loop.post(func() { evict.leave(&CloseError{Code: CodeEvicted, Text: "made room for another peer"}) })
 	}

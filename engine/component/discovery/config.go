@@ -48,7 +48,7 @@ type Config struct {
 	Client bool
 
 	Dials       int           // dials for the overlay under way; DialsDefault
-	Connections int           // connections dialled for the overlay; ConnectionsDefault
+	Connections int           // connections dialled for the overlay, a quarter of the node's Peers.All at most; ConnectionsDefault
 	Idle        time.Duration // how long a connection dialled for a lookup stays idle; IdleDefault
 
 	Logger *slog.Logger // nil: silent

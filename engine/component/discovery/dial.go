@@ -46,7 +46,7 @@ func (c *Component) dialFor(now time.Duration, to *skad.Contact, op opcode.Opcod
 	if err != nil {
 		c.counts.Unsent++
 		if question {
-			c.fail(now, to, op == opcode.PingCode)
+			c.fail(now, to, op == opcode.PingCode, false)
 		}
 		return
 	}
@@ -95,12 +95,12 @@ func (c *Component) worthATry(addrs []transport.Addr) []transport.Addr {
 	return addrs
 }
 
-// begin dials the next address.
+// begin dials the next address. The overlay fills free places and pushes nobody out.
 func (c *Component) begin(d *dial) {
 	c.counts.Dials++
 	t := engine.Target{Addr: d.addrs[d.next], ID: d.contact.ID.Identity()}
 	d.next++
-	if err := c.net.DialAsync(t, func(_ *engine.PeerClient, err error) { c.tell(item{kind: dialled, dial: d, err: err}) }); err != nil {
+	if err := c.net.DialSpareAsync(t, func(_ *engine.PeerClient, err error) { c.tell(item{kind: dialled, dial: d, err: err}) }); err != nil {
 		c.tell(item{kind: dialled, dial: d, err: err})
 	}
 }
@@ -114,23 +114,34 @@ func (c *Component) dialEnded(now time.Duration, d *dial, err error) {
 	case err == nil && c.sessions[d.contact.ID] != nil:
 		c.dialDone(d, c.sessions[d.contact.ID])
 		c.dialFreed()
-	case err != nil && d.next < len(d.addrs):
+	case err != nil && d.next < len(d.addrs) && !noRoom(err):
 		c.begin(d)
 	default: // nobody there; or there was, and the connection has ended at once
 		if err == nil {
 			err = engine.ErrClosed
 		}
 		c.counts.DialsFailed++
+		full := noRoom(err)
+		if full {
+			c.counts.NoRoom++
+			c.yield(now)
+		}
 		waited := c.forget(d)
 		for _, f := range d.then {
 			f(nil, err)
 		}
 		if len(waited) > 0 {
 			pings := !slices.ContainsFunc(waited, func(x parcel) bool { return x.op != opcode.PingCode })
-			c.fail(d.beganAt, d.contact, pings)
+			c.fail(d.beganAt, d.contact, pings, full)
 		}
 		c.dialFreed()
 	}
+}
+
+// noRoom reports whether a dial has ended for want of a place at this node.
+func noRoom(err error) bool {
+	var limit *engine.LimitError
+	return errors.As(err, &limit)
 }
 
 // dialDone sends what has waited for a session.

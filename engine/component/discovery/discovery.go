@@ -114,6 +114,7 @@ func (c *Component) Opcodes() []opcode.Opcode {
 // Startup makes the core and begins to join.
 func (c *Component) Startup(n *engine.Network) {
 	c.net, c.loop = n, n.HomeLoop()
+	c.cfg.Connections = max(1, min(c.cfg.Connections, n.PeerLimits().All/connectionsShare))
 	c.verifier = newVerifier(n.Puzzle())
 	c.local = make([]local, len(n.Loops()))
 	for i := range c.local {

@@ -41,6 +41,10 @@
 // protects it (engine.ConnMgr.Protect): whoever wants to keep using a peer that FindPeer returned does that. Members of
 // the table are protected by this component, so that a crowd of strangers does not push them out of a full node.
 //
+// The overlay's dials push nobody out: they fill free places (engine.Network.DialSpareAsync), and keep a quarter of Peers.All at
+// most. In a full node one of the overlay's own connections that is not in use makes room for the next; where there is none, the
+// dial is not made (Stats.NoRoom), and nothing is held against the contact. FindPeer alone dials as the application does.
+//
 // # Errors
 //
 // Calls return ErrNotFound, ErrBusy, ErrClosed, ErrConfig, engine.ErrOnLoop, what the context says, or wrap skad.ErrOptions. What peers do

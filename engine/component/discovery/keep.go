@@ -20,18 +20,23 @@ func (c *Component) own(now time.Duration, s *session) {
 // trim ends a session if there are too many and one of them is not in use; what is, goes with the next sweep. There may be
 // many to end after a lookup: each is a step of its own.
 func (c *Component) trim(now time.Duration) {
+	c.crowded = len(c.ours) > c.cfg.Connections && c.yield(now)
+}
+
+// yield ends one of the sessions that were dialled for the overlay and are not in use, and reports whether there was one. Where
+// the node is full, the next dial finds room instead of it.
+func (c *Component) yield(now time.Duration) bool {
 	var out *session
-	if len(c.ours) > c.cfg.Connections {
-		for _, x := range c.ours {
-			free := x.answers.Load() == 0 || now-x.usedAt >= sweepEvery // nobody waits so long for an answer
-			if free && now-x.usedAt >= inUse && (out == nil || x.beforeInTrim(out)) {
-				out = x
-			}
+	for _, x := range c.ours {
+		free := x.answers.Load() == 0 || now-x.usedAt >= sweepEvery // nobody waits so long for an answer
+		if free && now-x.usedAt >= inUse && (out == nil || x.beforeInTrim(out)) {
+			out = x
 		}
 	}
-	if c.crowded = out != nil; c.crowded {
+	if out != nil {
 		c.part(out)
 	}
+	return out != nil
 }
 
 // beforeInTrim reports whether s is to go rather than x. Those of a lookup go first, whichever was used longest ago. Of the

@@ -71,7 +71,7 @@ func (c *Component) resolve(s string) {
 
 // dialSeed dials a bootstrap node. Any goroutine.
 func (c *Component) dialSeed(t engine.Target) {
-	err := c.net.DialAsync(t, func(p *engine.PeerClient, err error) {
+	err := c.net.DialSpareAsync(t, func(p *engine.PeerClient, err error) {
 		if err != nil {
 			c.cfg.Logger.Info("bootstrap node not reached", "target", t, "err", err)
 			return

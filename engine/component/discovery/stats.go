@@ -11,7 +11,8 @@ type Stats struct {
 	Dialling    int        // dials for the overlay under way
 
 	Dials       int64 // addresses dialled for the overlay
-	DialsFailed int64 // contacts of which no address answered
+	DialsFailed int64 // contacts of which no address answered, or for which there was no room
+	NoRoom      int64 // of these, for want of a free place among Config.Peers of the node
 	Unsent      int64 // messages that found no room, or no address
 	Closed      int64 // idle connections ended
 

@@ -16,8 +16,9 @@ import (
 // A failure is a message that did not go out. The core is told at some distance: it may ask somebody else at once, and
 // where there is no network at all that fails as fast, again and again.
 type failure struct {
-	at time.Duration
-	to *skad.Contact
+	at   time.Duration
+	to   *skad.Contact
+	ours bool // there was no room here: nothing is held against the contact
 }
 
 // turn works until nothing is left to do or the budget is used up.
@@ -54,9 +55,10 @@ func (c *Component) deadline() time.Duration {
 	return at
 }
 
-// fail has the core told that a message to a contact did not go out; ping says that it was a Ping.
-func (c *Component) fail(began time.Duration, to *skad.Contact, ping bool) {
-	f := failure{began + failureAfter, to}
+// fail has the core told that a message to a contact did not go out; ping says that it was a Ping, ours that it is this node that
+// has no room.
+func (c *Component) fail(began time.Duration, to *skad.Contact, ping, ours bool) {
+	f := failure{began + failureAfter, to, ours}
 	if ping {
 		f.at = began + pingFailureAfter
 	}
@@ -77,12 +79,16 @@ func (c *Component) step(now time.Duration) bool {
 		return true
 	}
 	if len(c.failures) > 0 && c.failures[0].at <= now {
-		to := c.failures[0].to
+		f := c.failures[0]
 		c.failures[0] = failure{}
 		if c.failures = c.failures[1:]; len(c.failures) == 0 {
 			c.failures = nil
 		}
-		c.core.SendFailed(now, to)
+		if f.ours {
+			c.core.Disconnected(now, f.to)
+		} else {
+			c.core.SendFailed(now, f.to)
+		}
 		return true
 	}
 	if rec := c.net.Record(); rec != c.record {
@@ -275,7 +281,7 @@ func (c *Component) send(now time.Duration, s *session, op opcode.Opcode, questi
 	if err := trySend(s.peer, op, c.room); err != nil {
 		c.counts.Unsent++
 		if question {
-			c.fail(now, s.contact, op == opcode.PingCode)
+			c.fail(now, s.contact, op == opcode.PingCode, false)
 		}
 	}
 }
