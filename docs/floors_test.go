@@ -30,6 +30,7 @@ var floors = map[string]floor{
 	"opcode/codec/protobuf":          {1, []string{"google.golang.org/protobuf"}},
 	"opcode/codec/msgpack":           {1, []string{"github.com/vmihailenco/msgpack/v5"}},
 	"handshake/identity":             {1, []string{"golang.org/x/crypto/blake2b", "github.com/hashicorp/golang-lru/v2"}},
+	"engine/fair":                    {1, nil},
 	"engine/timer":                   {1, nil},
 	"engine/transport/transporttest": {1, nil},
 	"engine/transport/datagram":      {1, nil},

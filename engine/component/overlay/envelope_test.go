@@ -132,7 +132,7 @@ func TestMarks(t *testing.T) {
 			t.Fatalf("%d is known: %t", i, got)
 		}
 	}
-	if len(s.index) != seenLimit || len(s.origins) != 7 {
-		t.Errorf("%d indexed, of %d origins", len(s.index), len(s.origins))
+	if len(s.index) != seenLimit || s.kept.Owners() != 7 {
+		t.Errorf("%d indexed, of %d origins", len(s.index), s.kept.Owners())
 	}
 }

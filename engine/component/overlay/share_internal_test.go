@@ -37,8 +37,8 @@ func TestMarksOfManyOrigins(t *testing.T) {
 			t.Fatalf("origin %d: %v", n, known)
 		}
 	}
-	if len(s.origins) != seenLimit {
-		t.Errorf("%d origins are kept", len(s.origins))
+	if s.kept.Owners() != seenLimit {
+		t.Errorf("%d origins are kept", s.kept.Owners())
 	}
 }
 
