@@ -48,12 +48,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/fair"
 	"github.com/carrier-p2p/carrier/engine/timer"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -144,8 +146,9 @@ type Component struct {
 	outboxes map[identity.ID]*outbox
 	active   []*outbox // those in which something waits
 	inboxes  map[identity.ID]*inbox
-	departed list.List // of those inboxes whose sender has gone, the oldest first
-	room     bell      // memory has become free
+	departed list.List                         // of those inboxes whose sender has gone, the oldest first
+	shares   fair.Memory[netip.Prefix, *inbox] // the same, by the network they came from
+	room     bell                              // memory has become free
 
 	// Owned by the home loop.
 	scanned int // where the clock goes on in active
@@ -198,6 +201,7 @@ func (c *Component) Cleanup(*engine.Network) {
 	c.active = nil
 	c.outboxes, c.inboxes = map[identity.ID]*outbox{}, map[identity.ID]*inbox{}
 	c.departed.Init()
+	c.shares = fair.Memory[netip.Prefix, *inbox]{}
 	c.room.ring()
 	c.mu.Unlock()
 	for _, o := range all {

@@ -159,3 +159,55 @@ func TestInboxesAreBounded(t *testing.T) {
 		t.Errorf("after a minute %d are remembered", s.Inboxes)
 	}
 }
+
+// A crowd of identities of one network does not have the senders of others forgotten: what came before the crowd and comes again
+// after it is not handed over twice. Those that had nothing taken cost nobody a place.
+func TestInboxesAreShared(t *testing.T) {
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, 1, &ack.Config{Inboxes: 8})
+	// visit has x send the message with that number as if for the first time, and leave before it hears of it.
+	visit := func(x *seat, message bool) {
+		t.Helper()
+		p := x.dial(a)
+		before := a.acks.Stats()
+		if err := p.TrySendRaw(opcode.AckResponseCode, response(1, 7, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if message {
+			if err := p.TrySendAckable(opNote, 0, numbered(1, 4)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.until("it", time.Second, func() bool {
+			s := a.acks.Stats()
+			return s.Delivered+s.Duplicates > before.Delivered+before.Duplicates || !message
+		})
+		w.Pass(100 * time.Millisecond)
+		p.Disconnect(engine.CodeNone, "")
+		a.until("it to leave", time.Second, func() bool { return a.Stats().Peers == 0 })
+	}
+	var honest []*seat
+	for n := range 3 {
+		honest = append(honest, start(w, 2+n, nil)) // 10.0.0.2 to 10.0.0.4
+		visit(honest[n], true)
+	}
+	for n := range 20 {
+		x := start(w, 1<<8+1+n, nil) // 10.0.1.1 …
+		visit(x, true)
+		x.stop()
+	}
+	for n := range 20 {
+		x := start(w, (2+n)<<8, nil) // 10.0.2.0, 10.0.3.0, …: a network each, but nothing to remember
+		visit(x, false)
+		x.stop()
+	}
+	if s := a.acks.Stats(); s.Inboxes != 8 || s.Delivered != 23 {
+		t.Errorf("%d senders are remembered, %d messages delivered; want 8 and 23", s.Inboxes, s.Delivered)
+	}
+	for _, x := range honest {
+		visit(x, true)
+	}
+	if s := a.acks.Stats(); s.Delivered != 23 || s.Duplicates != 3 {
+		t.Errorf("%d messages delivered, %d known; want 23 and 3", s.Delivered, s.Duplicates)
+	}
+}

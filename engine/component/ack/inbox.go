@@ -4,9 +4,11 @@ import (
 	"container/list"
 	"encoding/binary"
 	"math/bits"
+	"net/netip"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/fair"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -21,6 +23,7 @@ type window struct {
 	below uint32
 	taken []uint64 // a ring of bits, by number modulo WindowLimit; nil: none above below
 	count int      // bits that are set
+	some  bool     // a number of this epoch has been taken
 }
 
 // begin is told what the sender says of its numbers. Another epoch is another sender: nothing is known of it.
@@ -54,6 +57,7 @@ func (w *window) has(id uint32) bool {
 
 // take notes that id, which was fresh, has been taken.
 func (w *window) take(id uint32) {
+	w.some = true
 	if id == w.below {
 		w.slide(1)
 		return
@@ -117,5 +121,19 @@ type inbox struct {
 	peer     *engine.PeerClient // nil between connections
 	dirty    bool               // the sender has to be told
 	forgetAt time.Duration      // engine time, while place is set
-	place    *list.Element      // among the departed, under the Component's lock; nil while there is a connection
+
+	// Among the departed, under the Component's lock; nil while there is a connection.
+	place *list.Element
+	share *fair.Item[netip.Prefix, *inbox]
+}
+
+// network is whose share a sender's place is: that of its subnet, /24 or /48, which the engine's limits count, too. Identities cost
+// a puzzle each, networks cost more.
+func network(a netip.Addr) netip.Prefix {
+	bits := 48
+	if a.Is4() {
+		bits = 24
+	}
+	p, _ := a.Prefix(bits)
+	return p
 }

@@ -1,7 +1,6 @@
 package ack
 
 import (
-	"container/list"
 	"errors"
 	"slices"
 	"time"
@@ -139,16 +138,22 @@ func (s *shelf) tell() {
 	}
 }
 
-// departLocked begins the time for which a sender is remembered that has gone. The oldest makes room if there are too many.
+// departLocked begins the time for which a sender is remembered that has gone. If there are too many, the oldest of the network
+// makes room that has most. One of which nothing has been taken is forgotten at once: nothing of it can come again.
 func (c *Component) departLocked(in *inbox, now time.Duration) {
+	from := network(in.peer.Origin().Addr())
 	in.peer = nil
 	if c.inboxes[in.from] != in { // Cleanup was faster
 		return
 	}
+	if !in.some {
+		delete(c.inboxes, in.from)
+		return
+	}
 	in.forgetAt = now + c.cfg.Remember
-	in.place = c.departed.PushBack(in)
-	if c.departed.Len() > c.cfg.Inboxes {
-		c.forgetLocked(c.departed.Front())
+	in.place, in.share = c.departed.PushBack(in), c.shares.Add(from, in)
+	for c.shares.Len() > c.cfg.Inboxes {
+		c.forgetLocked(c.shares.Victim().Value)
 	}
 	c.clock.Wake()
 }
@@ -157,23 +162,24 @@ func (c *Component) departLocked(in *inbox, now time.Duration) {
 func (c *Component) returnedLocked(in *inbox) {
 	if in.place != nil {
 		c.departed.Remove(in.place)
-		in.place = nil
+		c.shares.Remove(in.share)
+		in.place, in.share = nil, nil
 	}
 }
 
-func (c *Component) forgetLocked(e *list.Element) {
-	in := c.departed.Remove(e).(*inbox)
-	in.place = nil
+func (c *Component) forgetLocked(in *inbox) {
+	c.returnedLocked(in)
 	delete(c.inboxes, in.from)
 }
 
 // forgetOldLocked forgets the senders whose time has come, and returns when to look again.
 func (c *Component) forgetOldLocked(now time.Duration) (next time.Duration, ok bool) {
 	for e := c.departed.Front(); e != nil; e = c.departed.Front() {
-		if at := e.Value.(*inbox).forgetAt; at > now {
-			return at, true
+		in := e.Value.(*inbox)
+		if in.forgetAt > now {
+			return in.forgetAt, true
 		}
-		c.forgetLocked(e)
+		c.forgetLocked(in)
 	}
 	return 0, false
 }
