@@ -10,7 +10,6 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
 	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/skad"
-	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // An Overlay makes a node one of many that find each other, broadcast, and pass on each other's messages. The components
@@ -60,7 +59,7 @@ func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	}
 	bc := o.Broadcast
 	bc.Table, bc.Connect, bc.Scope = d.Table(), d.Connect, dc.Overlay.Scope
-	bc.Blame = func(who *skad.Contact, why spread.Reason) {
+	bc.Blame = func(who *skad.Contact, why skad.Reason) {
 		_ = d.Do(func(now time.Duration, core *skad.Core) { core.Blame(now, who, why) })
 	}
 	b, err := broadcast.New(bc)

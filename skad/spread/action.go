@@ -27,7 +27,7 @@ const (
 // Message.Payload is never changed and may be kept.
 type Action struct {
 	Kind    ActionKind
-	Reason  Reason
+	Reason  skad.Reason
 	To      *skad.Contact
 	Message Message
 }

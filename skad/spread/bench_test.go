@@ -1,6 +1,10 @@
 package spread
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/carrier-p2p/carrier/skad"
+)
 
 // BenchmarkReceive: a message that is known, and one that is not, without its signature check.
 func BenchmarkReceive(b *testing.B) {
@@ -13,7 +17,7 @@ func BenchmarkReceive(b *testing.B) {
 		for b.Loop() {
 			s.core.Receive(0, from, &m)
 		}
-		if s.core.Stats().Dropped[Duplicate] == 0 {
+		if s.core.Stats().Dropped[skad.SpreadKnown] == 0 {
 			b.Fatal("not a duplicate")
 		}
 	})

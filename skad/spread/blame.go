@@ -7,32 +7,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// A Reason says why something that a peer sent was dropped. It is the overlay's: there is one scale for what breaks rules,
-// and skad.Core.Blame takes these too.
-type Reason = skad.Reason
-
-// The reasons that occur here.
-const (
-	Duplicate    = skad.SpreadKnown
-	Echo         = skad.SpreadEcho
-	Stale        = skad.SpreadOld
-	Limited      = skad.SpreadLimited
-	Busy         = skad.Busy
-	Ignored      = skad.SpreadIgnored
-	Gone         = skad.SpreadGone
-	Unkept       = skad.SpreadUnkept
-	Unoffered    = skad.SpreadUnoffered
-	BadHeight    = skad.SpreadHeight
-	BadHop       = skad.SpreadHop
-	TooLarge     = skad.SpreadTooLarge
-	Rejected     = skad.SpreadRejected
-	BadID        = skad.SpreadID
-	BadPuzzle    = skad.SpreadPuzzle
-	BadSignature = skad.BadSignature
-	Loop         = skad.Loop
-)
-
-// Stats counts since the core was made.
+// Stats counts since the core was made. The reasons of what was dropped are skad.SpreadKnown and those that follow it, skad.Busy,
+// skad.Loop and skad.BadSignature: overlay and broadcast have one scale of what breaks rules.
 type Stats struct {
 	Dropped     skad.Drops // by Reason
 	Broadcast   uint64     // own messages
@@ -49,10 +25,10 @@ type Stats struct {
 func (c *Core) Stats() Stats { return c.stats }
 
 // count notes a drop that is nobody's fault.
-func (c *Core) count(r Reason) { c.stats.Dropped[r]++ }
+func (c *Core) count(r skad.Reason) { c.stats.Dropped[r]++ }
 
 // blame counts a drop and holds it against the peer that caused it.
-func (c *Core) blame(by *skad.Contact, r Reason) {
+func (c *Core) blame(by *skad.Contact, r skad.Reason) {
 	c.count(r)
 	if r.Weight() > 0 {
 		c.emit(Action{Kind: ActionBlame, To: by, Reason: r})
@@ -60,12 +36,12 @@ func (c *Core) blame(by *skad.Contact, r Reason) {
 }
 
 // faultOf turns what a Verifier says into a Reason.
-func faultOf(err error) Reason {
+func faultOf(err error) skad.Reason {
 	switch {
 	case errors.Is(err, ErrID):
-		return BadID
+		return skad.SpreadID
 	case errors.Is(err, identity.ErrPuzzle):
-		return BadPuzzle
+		return skad.SpreadPuzzle
 	}
-	return BadSignature
+	return skad.BadSignature
 }

@@ -129,9 +129,9 @@ func (c *Core) Receive(now time.Duration, from *skad.Contact, m *Message) {
 	defer c.end()
 	switch {
 	case from.ID == c.self.ID:
-		c.count(Loop)
+		c.count(skad.Loop)
 	case len(m.IDs) > IDLimit || len(m.Payload) > PayloadLimit:
-		c.blame(from, TooLarge)
+		c.blame(from, skad.SpreadTooLarge)
 	case m.Op == opcode.BroadcastCode:
 		c.received(from, m)
 	case m.Op == opcode.BroadcastHaveCode:

@@ -217,7 +217,7 @@ func TestInflatorsAreBlamed(t *testing.T) {
 	n := 0
 	for _, x := range w.nodes {
 		for _, b := range x.blames {
-			if w.byID[b.To.ID].conduct != inflator || b.Reason != BadHeight {
+			if w.byID[b.To.ID].conduct != inflator || b.Reason != skad.SpreadHeight {
 				t.Errorf("%v blamed for %v", b.To.ID, b.Reason)
 			}
 			n++

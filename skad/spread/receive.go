@@ -15,7 +15,7 @@ func (c *Core) received(from *skad.Contact, m *Message) {
 		return
 	}
 	if e := c.cache.find(&m.ID); e != nil {
-		c.count(Duplicate)
+		c.count(skad.SpreadKnown)
 		return
 	}
 	if r, ok := c.unwelcome(m); ok {
@@ -36,9 +36,9 @@ func (c *Core) received(from *skad.Contact, m *Message) {
 	default:
 		c.remember(entry{id: m.ID, at: c.now, seq: m.Seq, origin: ref})
 		if verdict == Reject {
-			c.blame(from, Rejected)
+			c.blame(from, skad.SpreadRejected)
 		} else {
-			c.count(Ignored)
+			c.count(skad.SpreadIgnored)
 		}
 	}
 }
@@ -46,33 +46,33 @@ func (c *Core) received(from *skad.Contact, m *Message) {
 // misdirected reports what is wrong with the duty that comes with a message. The sender has no choice: the height is a
 // fact about two IDs. So it can give nobody more to do than the tree does, and a node never sends more than beta copies
 // for each of its buckets.
-func (c *Core) misdirected(from *skad.Contact, m *Message) (Reason, bool) {
+func (c *Core) misdirected(from *skad.Contact, m *Message) (skad.Reason, bool) {
 	if int(m.Height) != skad.CommonPrefix(c.self.ID, from.ID) {
-		return BadHeight, true
+		return skad.SpreadHeight, true
 	}
 	if int(m.Hop) > int(m.Height)+1 || m.Hop != 0 && (m.Hop == 1) != (from.Record.PublicKey == m.Origin) {
-		return BadHop, true
+		return skad.SpreadHop, true
 	}
 	return 0, false
 }
 
 // unwelcome reports why a new message will not be taken, which costs nothing yet. Nothing is charged to an origin
 // before it is proven.
-func (c *Core) unwelcome(m *Message) (Reason, bool) {
+func (c *Core) unwelcome(m *Message) (skad.Reason, bool) {
 	if m.Origin == c.self.Record.PublicKey {
-		return Echo, true
+		return skad.SpreadEcho, true
 	}
 	cost := costOf(len(m.Payload))
 	if o := c.census.find(&m.Origin); o != nil {
 		if m.Seq <= o.floor {
-			return Stale, true
+			return skad.SpreadOld, true
 		}
 		if _, ok := c.perOrigin.take(o.fullAt, c.now, cost); !ok {
-			return Limited, true
+			return skad.SpreadLimited, true
 		}
 	}
 	if _, ok := c.total.take(c.fullAt, c.now, cost); !ok {
-		return Busy, true
+		return skad.Busy, true
 	}
 	return 0, false
 }

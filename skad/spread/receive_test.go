@@ -79,30 +79,30 @@ func TestRefused(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		spoil    func(s *stage, m *Message)
-		reason   Reason
+		reason   skad.Reason
 		verified int
 	}{
-		{"height too small", func(_ *stage, m *Message) { m.Height, m.Hop = 0, 2 }, BadHeight, 0},
-		{"height one less", func(_ *stage, m *Message) { m.Height-- }, BadHeight, 0},
-		{"height too large", func(_ *stage, m *Message) { m.Height++ }, BadHeight, 0},
-		{"hop beyond height", func(_ *stage, m *Message) { m.Hop = m.Height + 2 }, BadHop, 0},
-		{"hop of the origin's delegates", func(_ *stage, m *Message) { m.Hop = 1 }, BadHop, 0},
-		{"payload too large", func(_ *stage, m *Message) { m.Payload = make([]byte, PayloadLimit+1) }, TooLarge, 0},
-		{"other payload", func(_ *stage, m *Message) { m.Payload = []byte("y") }, BadID, 1},
-		{"other seq", func(_ *stage, m *Message) { m.Seq++ }, BadID, 1},
-		{"other id", func(_ *stage, m *Message) { m.ID[0]++ }, BadID, 1},
-		{"no work", func(_ *stage, m *Message) { m.Solution[24] = 1 }, BadPuzzle, 1},
-		{"not signed", func(_ *stage, m *Message) { m.Signature = [64]byte{} }, BadSignature, 1},
+		{"height too small", func(_ *stage, m *Message) { m.Height, m.Hop = 0, 2 }, skad.SpreadHeight, 0},
+		{"height one less", func(_ *stage, m *Message) { m.Height-- }, skad.SpreadHeight, 0},
+		{"height too large", func(_ *stage, m *Message) { m.Height++ }, skad.SpreadHeight, 0},
+		{"hop beyond height", func(_ *stage, m *Message) { m.Hop = m.Height + 2 }, skad.SpreadHop, 0},
+		{"hop of the origin's delegates", func(_ *stage, m *Message) { m.Hop = 1 }, skad.SpreadHop, 0},
+		{"payload too large", func(_ *stage, m *Message) { m.Payload = make([]byte, PayloadLimit+1) }, skad.SpreadTooLarge, 0},
+		{"other payload", func(_ *stage, m *Message) { m.Payload = []byte("y") }, skad.SpreadID, 1},
+		{"other seq", func(_ *stage, m *Message) { m.Seq++ }, skad.SpreadID, 1},
+		{"other id", func(_ *stage, m *Message) { m.ID[0]++ }, skad.SpreadID, 1},
+		{"no work", func(_ *stage, m *Message) { m.Solution[24] = 1 }, skad.SpreadPuzzle, 1},
+		{"not signed", func(_ *stage, m *Message) { m.Signature = [64]byte{} }, skad.BadSignature, 1},
 		{"of another network", func(s *stage, m *Message) {
 			sum := hashOf(m)
 			m.Signature = s.checks.Sign(domainPrefix+"other", sum[:])
-		}, BadSignature, 1},
+		}, skad.BadSignature, 1},
 		{"of another origin", func(s *stage, m *Message) {
 			m.Origin = s.peer(0, 1).Record.PublicKey
 			sum := hashOf(m)
 			m.ID = MessageID(sum[:16])
-		}, BadSignature, 1},
-		{"our own", func(s *stage, m *Message) { m.Origin = s.core.self.Record.PublicKey; s.sign(m) }, Echo, 0},
+		}, skad.BadSignature, 1},
+		{"our own", func(s *stage, m *Message) { m.Origin = s.core.self.Record.PublicKey; s.sign(m) }, skad.SpreadEcho, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t, func(c *Config) { c.Network = "here" })
@@ -112,7 +112,7 @@ func TestRefused(t *testing.T) {
 			test.spoil(s, &bad)
 			list := s.receive(from, bad)
 			reasons := s.blamed(list, from)
-			if test.reason.Weight() > 0 && !slices.Equal(reasons, []Reason{test.reason}) || test.reason.Weight() == 0 && len(reasons) > 0 {
+			if test.reason.Weight() > 0 && !slices.Equal(reasons, []skad.Reason{test.reason}) || test.reason.Weight() == 0 && len(reasons) > 0 {
 				t.Errorf("blamed for %v, want %v", reasons, test.reason)
 			}
 			if s.core.Stats().Dropped[test.reason] != 1 || len(list) != len(reasons) || s.checks.verified != test.verified {
@@ -131,10 +131,10 @@ func TestOriginsHopIsItsOwn(t *testing.T) {
 	near := s.peer(3, 0)
 	m := s.via(near, s.message(near, 1, "x"))
 	m.Hop = 2
-	if got := s.blamed(s.receive(near, m), near); !slices.Equal(got, []Reason{BadHop}) {
+	if got := s.blamed(s.receive(near, m), near); !slices.Equal(got, []skad.Reason{skad.SpreadHop}) {
 		t.Errorf("blamed for %v", got)
 	}
-	if s.core.Receive(0, s.core.self, &m); s.core.Stats().Dropped[Loop] != 1 {
+	if s.core.Receive(0, s.core.self, &m); s.core.Stats().Dropped[skad.Loop] != 1 {
 		t.Error("a message from ourselves is not dropped as such")
 	}
 }
@@ -160,7 +160,7 @@ func TestDuplicates(t *testing.T) {
 	if list := s.receive(s.peer(1, 1), s.via(s.peer(1, 1), m)); len(list) != 0 {
 		t.Errorf("%d actions", len(list))
 	}
-	if s.checks.verified != 1 || s.core.Stats().Dropped[Duplicate] != 1 || s.core.Stats().Delivered != 1 {
+	if s.checks.verified != 1 || s.core.Stats().Dropped[skad.SpreadKnown] != 1 || s.core.Stats().Delivered != 1 {
 		t.Errorf("verified %d times, %+v", s.checks.verified, s.core.Stats())
 	}
 	if raceEnabled || invariant.Enabled {
@@ -184,7 +184,7 @@ func TestDuplicates(t *testing.T) {
 			t.Errorf("%s costs %v allocations, promised 0", name, n)
 		}
 	}
-	if n := s.core.Stats().Dropped[Duplicate]; n < 200 {
+	if n := s.core.Stats().Dropped[skad.SpreadKnown]; n < 200 {
 		t.Errorf("only %d of them were seen as duplicates", n)
 	}
 }
@@ -222,7 +222,7 @@ func TestPayloadIsCopied(t *testing.T) {
 // TestValidator: what the application ignores or rejects goes no further, is asked about once, and only a rejection is
 // held against the sender. It is asked after the signature is checked.
 func TestValidator(t *testing.T) {
-	for verdict, reason := range map[Verdict]Reason{Ignore: Ignored, Reject: Rejected} {
+	for verdict, reason := range map[Verdict]skad.Reason{Ignore: skad.SpreadIgnored, Reject: skad.SpreadRejected} {
 		asked := 0
 		s := newStage(t, func(c *Config) {
 			c.Validate = func(_ *skad.Contact, m *Message) Verdict {
@@ -275,8 +275,8 @@ func TestOriginRate(t *testing.T) {
 	for i := range 30 {
 		got += say(s.origin, i+1)
 	}
-	if got != 20 || s.core.Stats().Dropped[Limited] != 10 {
-		t.Errorf("%d of 30 delivered, %d limited, want 20, 10", got, s.core.Stats().Dropped[Limited])
+	if got != 20 || s.core.Stats().Dropped[skad.SpreadLimited] != 10 {
+		t.Errorf("%d of 30 delivered, %d limited, want 20, 10", got, s.core.Stats().Dropped[skad.SpreadLimited])
 	}
 	if say(s.peer(0, 5), 1) != 1 {
 		t.Error("another origin is limited too")
@@ -339,8 +339,8 @@ func TestTotalRate(t *testing.T) {
 		m := s.message(newContact(rnd, i), 1, "x")
 		s.receive(s.peer(1, 0), s.via(s.peer(1, 0), m))
 	}
-	if st := s.core.Stats(); st.Delivered != 20 || st.Dropped[Busy] != 10 || s.checks.verified != 20 {
-		t.Errorf("%d delivered, %d busy, %d verified", st.Delivered, st.Dropped[Busy], s.checks.verified)
+	if st := s.core.Stats(); st.Delivered != 20 || st.Dropped[skad.Busy] != 10 || s.checks.verified != 20 {
+		t.Errorf("%d delivered, %d busy, %d verified", st.Delivered, st.Dropped[skad.Busy], s.checks.verified)
 	}
 }
 
@@ -381,7 +381,7 @@ func TestReplay(t *testing.T) {
 	if n := s.core.cache.len(); n != 0 {
 		t.Fatalf("%d messages still remembered", n)
 	}
-	if take(7)+take(5)+take(6) != 0 || s.core.Stats().Dropped[Stale] != 3 {
+	if take(7)+take(5)+take(6) != 0 || s.core.Stats().Dropped[skad.SpreadOld] != 3 {
 		t.Errorf("taken again: %v", s.core.Stats().Dropped)
 	}
 	if take(8) != 1 {

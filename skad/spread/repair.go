@@ -99,7 +99,7 @@ func (c *Core) offered(from *skad.Contact, ids []MessageID) {
 		case c.cache.find(&ids[i]) != nil:
 		case c.alsoFrom(from, &ids[i]):
 		case room <= 0 || len(c.wants) == wantLimit:
-			c.count(Busy)
+			c.count(skad.Busy)
 		default:
 			room--
 			c.wants = append(c.wants, want{id: ids[i], until: c.now + wantTimeout, sources: [sourceLimit]*skad.Contact{from}, n: 1})
@@ -179,7 +179,7 @@ func (c *Core) failWants(to *skad.Contact) {
 
 // unkept ends the wait for the source of the first want.
 func (c *Core) unkept() {
-	c.blame(c.wants[0].sources[0], Unkept)
+	c.blame(c.wants[0].sources[0], skad.SpreadUnkept)
 	c.nextSource(0)
 }
 
@@ -205,7 +205,7 @@ func (c *Core) wanted(from *skad.Contact, ids []MessageID) {
 	for i := range ids {
 		e := c.cache.find(&ids[i])
 		if e == nil || e.held == nil {
-			c.count(Gone)
+			c.count(skad.SpreadGone)
 			continue
 		}
 		if o, ok := e.held.takeOffer(&from.ID); ok {
@@ -215,6 +215,6 @@ func (c *Core) wanted(from *skad.Contact, ids []MessageID) {
 		}
 	}
 	if unoffered {
-		c.blame(from, Unoffered)
+		c.blame(from, skad.SpreadUnoffered)
 	}
 }

@@ -177,7 +177,7 @@ func TestNextSource(t *testing.T) {
 				t.Fatalf("asked: %+v", w)
 			}
 			reasons := s.blamed(list, a)
-			want := map[string][]Reason{"silence": {Unkept}, "forged": {BadSignature}}[name]
+			want := map[string][]skad.Reason{"silence": {skad.SpreadUnkept}, "forged": {skad.BadSignature}}[name]
 			if !slices.Equal(reasons, want) {
 				t.Errorf("blamed for %v, want %v", reasons, want)
 			}
@@ -241,7 +241,7 @@ func TestOnlyWhatWasAnnouncedIsGiven(t *testing.T) {
 			int(p[0].Message.Height) != skad.CommonPrefix(d.To.ID, s.core.self.ID) {
 			t.Errorf("given %+v", p)
 		}
-		if got := s.blamed(list, d.To); !slices.Equal(got, []Reason{Unoffered}) {
+		if got := s.blamed(list, d.To); !slices.Equal(got, []skad.Reason{skad.SpreadUnoffered}) {
 			t.Errorf("the second: blamed for %v", got)
 		}
 	}
@@ -249,10 +249,10 @@ func TestOnlyWhatWasAnnouncedIsGiven(t *testing.T) {
 		t.Errorf("%d offers left, want 1", n)
 	}
 	list := s.receive(s.origin, wish(m.ID, m.ID, m.ID))
-	if got := s.blamed(list, s.origin); len(pushes(list)) != 0 || !slices.Equal(got, []Reason{Unoffered}) {
+	if got := s.blamed(list, s.origin); len(pushes(list)) != 0 || !slices.Equal(got, []skad.Reason{skad.SpreadUnoffered}) {
 		t.Errorf("a stranger is given %d, blamed for %v", len(pushes(list)), got)
 	}
-	if list := s.receive(told[0].To, wish(MessageID{9})); len(list) != 0 || s.core.Stats().Dropped[Gone] != 1 {
+	if list := s.receive(told[0].To, wish(MessageID{9})); len(list) != 0 || s.core.Stats().Dropped[skad.SpreadGone] != 1 {
 		t.Errorf("a want of nothing: %d actions", len(list))
 	}
 	s.pass(heldFor)

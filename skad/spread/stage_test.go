@@ -125,7 +125,7 @@ func delivered(list []Action) []Action {
 }
 
 // blamed returns why somebody was blamed; it fails the test if somebody other than by was.
-func (s *stage) blamed(list []Action, by *skad.Contact) (reasons []Reason) {
+func (s *stage) blamed(list []Action, by *skad.Contact) (reasons []skad.Reason) {
 	s.t.Helper()
 	for _, a := range only(list, ActionBlame, 0) {
 		if a.To.ID != by.ID {

@@ -345,7 +345,7 @@ func (w *world) outcome() (o outcome) {
 		}
 		o.payloads += float64(x.payloads)
 		o.control += float64(x.control)
-		o.duplicates += float64(x.core.Stats().Dropped[Duplicate])
+		o.duplicates += float64(x.core.Stats().Dropped[skad.SpreadKnown])
 		if i == 0 {
 			continue
 		}

@@ -22,7 +22,6 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/engine/transport/shared"
 	"github.com/carrier-p2p/carrier/skad"
-	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // A Host is told what to do over a connection: see Serve. Its methods may be called from any goroutine.
@@ -235,8 +234,8 @@ func (h *Host) Count(_ None, s *Sum) error {
 		cast, disc := n.cast.Stats(), n.disc.Stats()
 		s.BytesOut += n.net.Stats().BytesOut
 		s.Delivered += cast.Delivered
-		s.Doubled += cast.Dropped[spread.Duplicate]
-		s.Forged += disc.Core.Dropped[skad.BadSignature] + cast.Dropped[spread.BadSignature]
+		s.Doubled += cast.Dropped[skad.SpreadKnown]
+		s.Forged += disc.Core.Dropped[skad.BadSignature] + cast.Dropped[skad.BadSignature]
 		s.Banned += disc.Core.Bans
 		s.Flood += disc.Flood + disc.Unasked
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport/shared"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
-	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
 // A node is one of the swarm. Nothing of it changes after its start.
@@ -90,7 +89,7 @@ func (h *Host) components(s Spec, n *node) (list []engine.ComponentInterface, er
 	n.cast, err = broadcast.New(broadcast.Config{
 		Table: n.disc.Table(), Connect: n.disc.Connect, Scope: skad.Private,
 		Deliver: func(m broadcast.Message) bool { h.take(s.Number, &m); return true },
-		Blame: func(who *skad.Contact, why spread.Reason) {
+		Blame: func(who *skad.Contact, why skad.Reason) {
 			_ = n.disc.Do(func(now time.Duration, core *skad.Core) { core.Blame(now, who, why) }) // busy: it will happen again
 		},
 	})

@@ -48,7 +48,7 @@ type Config struct {
 
 	// Blame is told, on the home loop, that a contact has broken a rule, so that it loses its place in the Table. Its
 	// connection is ended by the component when it has done so often enough. nil: that alone.
-	Blame func(who *skad.Contact, why spread.Reason)
+	Blame func(who *skad.Contact, why skad.Reason)
 
 	Scope skad.Scope // what addresses mean where there is no Table
 

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
-	"github.com/carrier-p2p/carrier/skad/spread"
+	"github.com/carrier-p2p/carrier/skad"
 )
 
 // A message reaches every node, once, within a second; the copies beside the first are counted.
@@ -28,7 +28,7 @@ func TestReachesEverybody(t *testing.T) {
 		s := n.cast.Stats()
 		sum.Delivered += s.Delivered
 		sum.Repaired += s.Repaired
-		sum.Dropped[spread.Duplicate] += s.Dropped[spread.Duplicate]
+		sum.Dropped[skad.SpreadKnown] += s.Dropped[skad.SpreadKnown]
 		sum.Broadcast += s.Broadcast
 		if s.Unsent > 0 || s.Flooded > 0 || s.Overrun > 0 {
 			t.Errorf("%v lost something: %+v", n.ID().Short(), s)

@@ -145,20 +145,20 @@ func TestBrokenRules(t *testing.T) {
 	for _, x := range []struct {
 		name  string
 		spoil func(*spread.Message)
-		why   spread.Reason
+		why   skad.Reason
 		times int // until the score is full
 	}{
-		{"signature", func(m *spread.Message) { m.Signature[5] ^= 1 }, spread.BadSignature, 2},
-		{"id", func(m *spread.Message) { m.ID[5] ^= 1 }, spread.BadID, 2},
-		{"somebody else's key", func(m *spread.Message) { m.Origin[5] ^= 1; m.Hop = 0 }, spread.BadID, 2},
-		{"payload", func(m *spread.Message) { m.Payload = []byte("another") }, spread.BadID, 2},
-		{"height", func(m *spread.Message) { m.Height++ }, spread.BadHeight, 4},
-		{"hop", func(m *spread.Message) { m.Hop = max(m.Height+1, 2) }, spread.BadHop, 4},
+		{"signature", func(m *spread.Message) { m.Signature[5] ^= 1 }, skad.BadSignature, 2},
+		{"id", func(m *spread.Message) { m.ID[5] ^= 1 }, skad.SpreadID, 2},
+		{"somebody else's key", func(m *spread.Message) { m.Origin[5] ^= 1; m.Hop = 0 }, skad.SpreadID, 2},
+		{"payload", func(m *spread.Message) { m.Payload = []byte("another") }, skad.SpreadID, 2},
+		{"height", func(m *spread.Message) { m.Height++ }, skad.SpreadHeight, 4},
+		{"hop", func(m *spread.Message) { m.Hop = max(m.Height+1, 2) }, skad.SpreadHop, 4},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w, l := lies(t, nil)
 			to := w.nodes[0]
-			if x.why == spread.BadHop { // a hop above 1 needs a height to be well-formed
+			if x.why == skad.SpreadHop { // a hop above 1 needs a height to be well-formed
 				for _, n := range w.nodes[:10] {
 					if skad.CommonPrefix(n.record().ID, l.record().ID) > 0 {
 						to = n
@@ -198,8 +198,8 @@ func TestReplays(t *testing.T) {
 	if got := w.reached(l.node, "again"); got != 10 {
 		t.Errorf("%d of 10 have it exactly once", got)
 	}
-	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Duplicate] < 299 || s.Dropped[spread.Stale] != 1 {
-		t.Errorf("%d duplicates, %d stale", s.Dropped[spread.Duplicate], s.Dropped[spread.Stale])
+	if s := w.nodes[0].cast.Stats(); s.Dropped[skad.SpreadKnown] < 299 || s.Dropped[skad.SpreadOld] != 1 {
+		t.Errorf("%d duplicates, %d stale", s.Dropped[skad.SpreadKnown], s.Dropped[skad.SpreadOld])
 	}
 }
 
@@ -228,7 +228,7 @@ func TestFloodingOrigin(t *testing.T) {
 			t.Errorf("node %d was given %d of the flood, its burst is 64 and its rate 16", i, flooded)
 		}
 	}
-	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Limited] == 0 {
+	if s := w.nodes[0].cast.Stats(); s.Dropped[skad.SpreadLimited] == 0 {
 		t.Errorf("nothing was cut: %+v", s)
 	}
 }
@@ -254,8 +254,8 @@ func TestEmptyPromises(t *testing.T) {
 		l.send(t, to, spread.Message{Op: opcode.BroadcastWantCode, IDs: []spread.MessageID{id, id, id, id}})
 	}
 	w.Pass(200 * time.Millisecond)
-	if s := to.cast.Stats(); s.Dropped[spread.Unoffered] == 0 || l.heard[heard{to.ID(), opcode.BroadcastCode}] > 1 || l.connected(to) {
-		t.Errorf("%d unoffered, given %d times, connected %t", s.Dropped[spread.Unoffered], l.heard[heard{to.ID(), opcode.BroadcastCode}], l.connected(to))
+	if s := to.cast.Stats(); s.Dropped[skad.SpreadUnoffered] == 0 || l.heard[heard{to.ID(), opcode.BroadcastCode}] > 1 || l.connected(to) {
+		t.Errorf("%d unoffered, given %d times, connected %t", s.Dropped[skad.SpreadUnoffered], l.heard[heard{to.ID(), opcode.BroadcastCode}], l.connected(to))
 	}
 }
 
@@ -333,14 +333,14 @@ func TestValidate(t *testing.T) {
 		l.send(t, w.nodes[0], l.compose(t, w.nodes[0], uint64(i+1), fmt.Sprint("odd", i)))
 	}
 	w.Pass(3 * time.Second)
-	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Ignored] != 4 || s.Delivered+s.Sent != 0 || !l.connected(w.nodes[0]) {
+	if s := w.nodes[0].cast.Stats(); s.Dropped[skad.SpreadIgnored] != 4 || s.Delivered+s.Sent != 0 || !l.connected(w.nodes[0]) {
 		t.Errorf("ignored: %+v", s)
 	}
 	for i := range 4 {
 		l.send(t, w.nodes[0], l.compose(t, w.nodes[0], uint64(i+10), fmt.Sprint("bad", i)))
 	}
 	w.Pass(3 * time.Second)
-	if s := w.nodes[0].cast.Stats(); s.Dropped[spread.Rejected] != 4 || s.Delivered+s.Sent != 0 || l.connected(w.nodes[0]) {
+	if s := w.nodes[0].cast.Stats(); s.Dropped[skad.SpreadRejected] != 4 || s.Delivered+s.Sent != 0 || l.connected(w.nodes[0]) {
 		t.Errorf("rejected: %+v", s)
 	}
 }

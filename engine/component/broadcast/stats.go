@@ -3,6 +3,7 @@ package broadcast
 import (
 	"sync"
 
+	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
@@ -26,7 +27,7 @@ func (s *Stats) Duplicates() float64 {
 	if s.Delivered == 0 {
 		return 0
 	}
-	return float64(s.Dropped[spread.Duplicate]) / float64(s.Delivered)
+	return float64(s.Dropped[skad.SpreadKnown]) / float64(s.Delivered)
 }
 
 // Missed is the share of the messages that the tree did not bring and repair did. One less it is the coverage of the tree

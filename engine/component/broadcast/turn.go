@@ -153,7 +153,7 @@ func (c *Component) carry(now time.Duration, a *spread.Action) {
 }
 
 // blame passes on that a contact broke a rule, and ends its connection when its score is full.
-func (c *Component) blame(now time.Duration, who *skad.Contact, why spread.Reason) {
+func (c *Component) blame(now time.Duration, who *skad.Contact, why skad.Reason) {
 	if c.cfg.Blame != nil {
 		c.cfg.Blame(who, why)
 	}
