@@ -93,7 +93,8 @@ func (simChurnCommand) Help() string {
 were there until the end.
 
   p2pbench sim churn --nodes 1000
-  p2pbench sim churn --nodes 1000 --mean 1000s`
+  p2pbench sim churn --nodes 1000 --mean 1000s
+  p2pbench sim churn --nodes 10000 --warm 50m --for 10m  an hour`
 }
 
 func (c *simChurnCommand) Run(a *app) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/skad/sim"
@@ -133,12 +134,14 @@ func printSim(w io.Writer, title string, results []*simResult) {
 	_ = t.Flush() // standard output that is gone is not worth more words
 	last := results[len(results)-1]
 	var events uint64
+	var virtual time.Duration
 	var seconds float64
 	for _, r := range results {
+		virtual += r.Virtual
 		events += uint64(r.EventsPerSecond * r.Seconds)
 		seconds += r.Seconds
 	}
-	fmt.Fprintf(w, "%s events, %s/s; heap %s MB; trace %s\n",
+	fmt.Fprintf(w, "%v of virtual time in %.1f s; %s events, %s/s; heap %s MB; trace %s\n", virtual.Round(time.Second), seconds,
 		report.Short(float64(events)), report.Short(float64(events)/seconds), report.Megabytes(float64(last.HeapBytes)), last.TraceHash[:16])
 }
 

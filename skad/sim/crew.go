@@ -39,12 +39,9 @@ func (c *crew) work(last time.Duration) {
 }
 
 func (c *crew) hire() {
-	patience := 0
-	if len(c.w.shards) <= runtime.GOMAXPROCS(0) {
-		patience = gatePatience
-	}
+	watch := len(c.w.shards) <= runtime.GOMAXPROCS(0)
 	for _, s := range c.w.shards[1:] {
-		x := &worker{begin: newGate(patience), done: newGate(patience)}
+		x := &worker{begin: newGate(watch), done: newGate(watch)}
 		c.hired = append(c.hired, x)
 		c.gone.Go(func() {
 			for x.begin.pass(); !c.over; x.begin.pass() {
@@ -68,11 +65,14 @@ func (c *crew) dismiss() {
 	c.w.soonest = skad.Never
 }
 
-// A gate lets one goroutine wait for another, for a moment with open eyes: a window takes a tenth of a millisecond, and falling asleep and waking up a good part of that.
+// A gate lets one goroutine wait for another, for a while with open eyes: a window takes a tenth of a millisecond, and falling asleep and waking up as long as that. So as long as
+// that is worth it the wait is a look at every moment. Where processors have others to serve, whoever is waited for may not be running at all: every look in vain halves the next one,
+// and one that is not makes it whole again.
 type gate struct {
 	state    atomic.Int32
 	wake     chan struct{}
-	patience int
+	patience int  // of the goroutine that passes
+	watch    bool // false: there are fewer processors than workers, and nobody opens the gate while it is looked at
 }
 
 const (
@@ -81,11 +81,16 @@ const (
 	asleep
 )
 
-// gatePatience is how often a gate is looked at before its goroutine falls asleep: some ten microseconds. If there are fewer processors than workers nobody opens it meanwhile, and
-// it is not looked at twice.
-const gatePatience = 20_000
+// gatePatience and gateImpatience are how often a gate is looked at, at most and at least, before its goroutine falls asleep: a tenth of a millisecond, the length of a window, and a
+// sixteenth of that.
+const (
+	gatePatience   = 320_000
+	gateImpatience = gatePatience / 16
+)
 
-func newGate(patience int) gate { return gate{wake: make(chan struct{}, 1), patience: patience} }
+func newGate(watch bool) gate {
+	return gate{wake: make(chan struct{}, 1), patience: gatePatience, watch: watch}
+}
 
 // open lets who waits pass, or who comes next.
 func (g *gate) open() {
@@ -96,13 +101,22 @@ func (g *gate) open() {
 
 // pass waits until the gate is open, and shuts it.
 func (g *gate) pass() {
-	for range g.patience {
-		if g.state.Load() == opened {
-			break
-		}
+	if g.watch {
+		g.look()
 	}
 	if g.state.CompareAndSwap(shut, asleep) {
 		<-g.wake
 	}
 	g.state.Store(shut)
+}
+
+// look waits with open eyes.
+func (g *gate) look() {
+	for range g.patience {
+		if g.state.Load() == opened {
+			g.patience = gatePatience
+			return
+		}
+	}
+	g.patience = max(g.patience/2, gateImpatience)
 }

@@ -133,10 +133,10 @@ func TestHandsAreToldInOrder(t *testing.T) {
 	}
 }
 
-// TestGate: a gate that is open lets one pass, whether somebody waits already or comes later, with patience and without.
+// TestGate: a gate that is open lets one pass, whether somebody waits already or comes later, watched or not.
 func TestGate(t *testing.T) {
-	for _, patience := range []int{0, 100} {
-		there, back := newGate(patience), newGate(patience)
+	for _, watch := range []bool{false, true} {
+		there, back := newGate(watch), newGate(watch)
 		passed := 0 // guarded by the gates
 		done := make(chan struct{})
 		go func() {
@@ -151,17 +151,31 @@ func TestGate(t *testing.T) {
 			there.open()
 			back.pass()
 			if passed != i+1 {
-				t.Fatalf("patience %d: passed %d times, want %d", patience, passed, i+1)
+				t.Fatalf("watched %v: passed %d times, want %d", watch, passed, i+1)
 			}
 		}
 		<-done
 		if there.state.Load() != shut || back.state.Load() != shut {
-			t.Errorf("patience %d: a gate stays open", patience)
+			t.Errorf("watched %v: a gate stays open", watch)
 		}
 	}
 }
 
-// BenchmarkWorkers runs the pings of a young network of 10,000 nodes; an operation is an event.
+// TestPatience: who looks in vain looks for half as long the next time, down to a sixteenth, and who does not for as long as ever again.
+func TestPatience(t *testing.T) {
+	g := newGate(true)
+	for _, want := range []int{gatePatience / 2, gatePatience / 4, gatePatience / 8, gateImpatience, gateImpatience} {
+		if g.look(); g.patience != want {
+			t.Fatalf("patience is %d, want %d", g.patience, want)
+		}
+	}
+	g.open()
+	if g.pass(); g.patience != gatePatience {
+		t.Errorf("after a gate that was open patience is %d, want %d", g.patience, gatePatience)
+	}
+}
+
+// BenchmarkWorkers runs a network of 10,000 nodes at rest; an operation is an event.
 func BenchmarkWorkers(b *testing.B) {
 	for _, workers := range []int{1, 2, 4} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
@@ -170,9 +184,6 @@ func BenchmarkWorkers(b *testing.B) {
 				b.Fatal(err)
 			}
 			w.Fill()
-			if err := w.run(context.Background(), 28*time.Second, never); err != nil {
-				b.Fatal(err)
-			}
 			b.ResetTimer()
 			until := w.Events() + uint64(b.N)
 			if err := w.run(context.Background(), skad.Never, func() bool { return w.Events() >= until }); err != nil {
