@@ -1,10 +1,16 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
+
+	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -159,5 +165,44 @@ func TestDisconnectOfAMovedConnection(t *testing.T) {
 		if fresh.CloseReason() == nil {
 			t.Error("the new connection cannot be ended itself")
 		}
+	}
+}
+
+// What is sent on a connection that the pair has left is compressed once, and not again by the one that it goes over.
+func TestCompressedOnceWhenMoved(t *testing.T) {
+	type page struct{ B []byte }
+	n, tr := onBench(t)
+	registered := make(chan error, 1)
+	go func() { registered <- Register[page](n, 1000, WithCompression()) }()
+	for len(registered) == 0 { // it waits for the loop
+		tr.turns()
+		runtime.Gosched()
+	}
+	if err := <-registered; err != nil {
+		t.Fatal(err)
+	}
+	to, _ := openOnBench(n, tr)
+	to.inflates = true
+	old := &PeerClient{net: n, loop: n.loops[0], link: &benchLink{loop: tr.loop}, index: -1, inflates: true}
+	old.send.err = &movedError{to: to}
+	var plain []byte
+	for i := range 600 { // its blocks are so much alike that they could be compressed again
+		plain = fmt.Appendf(plain, "a long line that is always the same, but for the number at its end, which is one of ten: %d%d%d\n", i%10, i%7, i%10)
+	}
+	if again := s2.Encode(nil, s2.Encode(nil, plain)); len(again) > len(s2.Encode(nil, plain))*3/4 {
+		t.Fatalf("of %d bytes that are compressed %d remain: this shows nothing", len(s2.Encode(nil, plain)), len(again))
+	}
+	if err := old.TrySendRaw(1000, plain); err != nil {
+		t.Fatal(err)
+	}
+	to.mu.Lock()
+	record := to.send.out.lanes[laneBulk].Take()
+	to.mu.Unlock()
+	var f framing.Frame
+	if _, err := f.Next(record[framing.RecordHeaderSize:]); err != nil || f.Flags != framing.FlagCompressed {
+		t.Fatalf("flags %#x, %v", f.Flags, err)
+	}
+	if got, err := s2.Decode(nil, f.Payload); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(plain), err)
 	}
 }

@@ -217,7 +217,7 @@ func (p *PeerClient) trySend(ln lane, op opcode.Opcode, flags framing.Flags, id 
 
 // queue queues a message and has the loop flush it. waits says what the caller does if there is no room.
 func (p *PeerClient) queue(ln lane, waits bool, op opcode.Opcode, flags framing.Flags, id uint32, payload []byte) error {
-	if p.inflates {
+	if p.inflates && flags&framing.FlagCompressed == 0 { // else by the connection that this one has come after
 		if small := p.deflate(op, payload); small != nil {
 			defer p.net.bufs.Put(small)
 			payload, flags = small, flags|framing.FlagCompressed
