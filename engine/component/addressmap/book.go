@@ -22,7 +22,7 @@ type Book struct {
 // NewBook makes a book that knows what the operator knows. cfg is copied.
 func NewBook(cfg Config) *Book {
 	cfg.Public = slices.Clone(cfg.Public)
-	return &Book{cfg: cfg, votes: votes{map[netip.Prefix]*vote{}}}
+	return &Book{cfg: cfg, votes: newVotes()}
 }
 
 // SetHost says where the node listens and which addresses its host has, each with its network.

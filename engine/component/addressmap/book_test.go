@@ -260,6 +260,36 @@ func TestVotesFull(t *testing.T) {
 	}
 }
 
+// A group that loses its place and gets one again keeps count of its peers: as long as one is connected its word counts.
+func TestVotesOfAGroupThatComesBack(t *testing.T) {
+	b := NewBook(Config{})
+	const real = "tcp://25.64.0.10:1"
+	see(t, b, 0, 0, real+"<") // the oldest, and two more of its peers
+	see(t, b, 0, 0, real+"<")
+	for i := 1; i < groupLimit; i++ {
+		see(t, b, time.Second, i, real+"<")
+	}
+	late := Observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, real)[0], Dialled: true}
+	if !b.Observe(2*time.Second, late) || b.votes.groups[groupOf(group(0))] != nil {
+		t.Fatal("the oldest group has its place still")
+	}
+	b.Forget(3*time.Second, group(1)) // its word will have aged
+	at := 4*time.Second + voteLife
+	if !see(t, b, at, 0, real+"<") {
+		t.Fatal("no place for the group's third peer")
+	}
+	b.Forget(at, group(0)) // the first two go
+	b.Forget(at, group(0))
+	if v := b.votes.groups[groupOf(group(0))]; !b.votes.live(groupOf(group(0)), v, at+2*voteLife) {
+		t.Error("its third peer is connected, and its word has aged")
+	}
+	b.Forget(at, group(0))
+	b.Forget(at, group(0)) // once too often
+	if v := b.votes.groups[groupOf(group(0))]; b.votes.live(groupOf(group(0)), v, at+2*voteLife) {
+		t.Error("all have gone, and its word has not aged")
+	}
+}
+
 // A full table of peers that were dialled has no room for another.
 func TestVotesFullOfDialled(t *testing.T) {
 	b := NewBook(Config{})

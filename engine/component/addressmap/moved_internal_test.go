@@ -37,10 +37,8 @@ func TestVotesOfTheMoved(t *testing.T) {
 		if got := len(c.book.votes.groups); got != 3 {
 			t.Fatalf("%d networks have voted, want 3", got)
 		}
-		for group, v := range c.book.votes.groups {
-			if v.peers != 0 {
-				t.Errorf("%v is thought to have %d peers left", group, v.peers)
-			}
+		if left := c.book.votes.present; len(left) != 0 {
+			t.Errorf("peers are thought to be left: %v", left)
 		}
 	})
 }

@@ -16,17 +16,22 @@ type Observation struct {
 
 // votes are what network groups say about this node. A group has one vote, whatever the number of its peers.
 type votes struct {
-	groups map[netip.Prefix]*vote
+	groups  map[netip.Prefix]*vote
+	present map[netip.Prefix]int // peers that are connected, also of groups without a place: one that loses it and gets it back has not lost count
 }
+
+func newVotes() votes { return votes{map[netip.Prefix]*vote{}, map[netip.Prefix]int{}} }
 
 type vote struct {
 	seen    transport.Addr // zero: none of its peers has said
 	dialled bool           // a peer that this node has dialled says so
-	peers   int            // of the group that are connected
 	at      time.Duration  // when it was last renewed
 }
 
-func (v *vote) live(now time.Duration) bool { return v.peers > 0 || now < v.at+voteLife }
+// live: a peer of the group is connected, or was of late.
+func (vs *votes) live(group netip.Prefix, v *vote, now time.Duration) bool {
+	return vs.present[group] > 0 || now < v.at+voteLife
+}
 
 // groupOf is the group of an address.
 func groupOf(a netip.Addr) netip.Prefix {
@@ -46,6 +51,8 @@ func (vs *votes) add(now time.Duration, o Observation) bool {
 	}
 	group := groupOf(o.From)
 	v := vs.groups[group]
+	was := v == nil || vs.live(group, v, now)
+	vs.present[group]++
 	if v == nil {
 		if !vs.room(now, o.Dialled) {
 			return false
@@ -53,19 +60,24 @@ func (vs *votes) add(now time.Duration, o Observation) bool {
 		v = &vote{at: now}
 		vs.groups[group] = v
 	}
-	was := *v
-	v.peers++
-	if !public(o.Seen.Addr()) || o.From.Is4() != o.Seen.Addr().Is4() || v.dialled && !o.Dialled && was.live(now) {
-		return !was.live(now) // nothing to say, or the better witness of the group has spoken
+	if !public(o.Seen.Addr()) || o.From.Is4() != o.Seen.Addr().Is4() || v.dialled && !o.Dialled && was {
+		return !was // nothing to say, or the better witness of the group has spoken
 	}
+	news := !was || v.seen != o.Seen || v.dialled != o.Dialled
 	v.seen, v.dialled, v.at = o.Seen, o.Dialled, now
-	return !was.live(now) || v.seen != was.seen || v.dialled != was.dialled
+	return news
 }
 
 // drop is for a peer that leaves.
 func (vs *votes) drop(now time.Duration, from netip.Addr) {
-	if v := vs.groups[groupOf(from)]; v != nil && v.peers > 0 {
-		v.peers--
+	group := groupOf(from)
+	if vs.present[group] == 0 {
+		return // of no group, or never counted
+	}
+	if vs.present[group]--; vs.present[group] == 0 {
+		delete(vs.present, group)
+	}
+	if v := vs.groups[group]; v != nil {
 		v.at = now
 	}
 }
@@ -78,7 +90,7 @@ func (vs *votes) room(now time.Duration, dialled bool) bool {
 	var victim netip.Prefix
 	var oldest *vote
 	for group, v := range vs.groups {
-		if !v.live(now) {
+		if !vs.live(group, v, now) {
 			delete(vs.groups, group)
 			return true
 		}
@@ -109,9 +121,9 @@ func (vs *votes) reached(now time.Duration, proto transport.Proto, is4 bool) (tr
 func elect[T comparable](vs *votes, now time.Duration, answer func(*vote) (T, bool)) (winner T, ok bool) {
 	type tally struct{ groups, weight int }
 	counts, all := map[T]tally{}, 0
-	for _, v := range vs.groups {
+	for group, v := range vs.groups {
 		said, votes := answer(v)
-		if !votes || !v.live(now) {
+		if !votes || !vs.live(group, v, now) {
 			continue
 		}
 		weight := weightInbound
