@@ -130,6 +130,26 @@ func (c Config) withDefaults() (Config, error) {
 			bad("address %v is not valid", a)
 		}
 	}
+	c.fillSizes(bad)
+	c.fillTimes(bad)
+	c.fillPeers(bad)
+	if c.ConnMgr == nil {
+		c.ConnMgr = NewConnMgr(c.Peers)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if len(problems) > 0 {
+		return c, fmt.Errorf("engine: bad config: %w", errors.Join(problems...))
+	}
+	return c, nil
+}
+
+// fillSizes, fillTimes and fillPeers write the defaults of numbers and check what is given.
+func (c *Config) fillSizes(bad func(format string, args ...any)) {
 	for _, f := range []struct {
 		name string
 		v    *int
@@ -158,6 +178,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Memory < 1<<20 {
 		bad("Memory is %d: at least 1 MiB", c.Memory)
 	}
+}
+
+func (c *Config) fillTimes(bad func(format string, args ...any)) {
 	for _, f := range []struct {
 		name string
 		v    *time.Duration
@@ -179,6 +202,9 @@ func (c Config) withDefaults() (Config, error) {
 			bad("%s is negative", f.name)
 		}
 	}
+}
+
+func (c *Config) fillPeers(bad func(format string, args ...any)) {
 	c.Peers = c.Peers.withDefaults()
 	for _, f := range []struct {
 		name string
@@ -189,19 +215,6 @@ func (c Config) withDefaults() (Config, error) {
 			bad("Peers.%s is negative", f.name)
 		}
 	}
-	if c.ConnMgr == nil {
-		c.ConnMgr = NewConnMgr(c.Peers)
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if c.Rand == nil {
-		c.Rand = rand.Reader
-	}
-	if len(problems) > 0 {
-		return c, fmt.Errorf("engine: bad config: %w", errors.Join(problems...))
-	}
-	return c, nil
 }
 
 func orInt(v *int, def int) {
