@@ -3,9 +3,7 @@ package docs_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
-	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/udpio"
@@ -14,10 +12,10 @@ import (
 // Not run by the tests: it makes an identity and binds a port.
 func Example_overUDP() {
 	ctx := context.Background()
-	n, err := node.New(node.Config{Engine: func(c *engine.Config) {
-		c.MoreTransports = append(c.MoreTransports, udpio.New(udpio.Config{}))
-		c.Listen = append(c.Listen, transport.Addr{Proto: transport.UDP, AddrPort: netip.MustParseAddrPort("0.0.0.0:4001")})
-	}})
+	n, err := node.New(node.Config{
+		Listen:     []string{"tcp://0.0.0.0:4001", "udp://0.0.0.0:4001"},
+		Transports: []transport.Transport{udpio.New(udpio.Config{})},
+	})
 	check(err)
 	check(n.Start(ctx))
 

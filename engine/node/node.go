@@ -92,25 +92,45 @@ type Config struct {
 // New makes a node that has not been started. It may take seconds if an identity has to be made. All problems of cfg that
 // can be seen are reported at once.
 func New(cfg Config) (*engine.Network, error) {
+	if cfg.Overlay != nil {
+		cfg.settle()
+	}
+	relays, err1 := proxy.New(cfg.Relay)
+	if err1 != nil {
+		relays, _ = proxy.New(proxy.Config{}) // so that the rest can be looked at
+	}
+	ec, err2 := cfg.engine(relays)
+	n, err3 := engine.New(ec)
+	if ec.Identity == nil && err2 != nil {
+		err3 = nil // that there is no identity has been said, and why
+	}
+	components, err4 := cfg.components(ec.Advertise)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	for _, c := range append(components, relays) {
+		if err := n.AddComponent(c); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// engine says what Network is wanted, and what of that cannot be.
+func (cfg *Config) engine(relays *proxy.Component) (engine.Config, error) {
 	listen, err1 := parseAll("Listen", cfg.Listen)
 	advertise, err2 := parseAll("Advertise", cfg.Advertise)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+	var err3 error
+	if cfg.Loops < 0 {
+		err3 = fmt.Errorf("Loops %d is negative", cfg.Loops)
 	}
 	puzzle := identity.DefaultPuzzle
 	if cfg.Puzzle != nil {
 		puzzle = *cfg.Puzzle
 	}
-	id, err := cfg.identity(puzzle)
-	if err != nil {
-		return nil, fmt.Errorf("node: identity: %w", err)
-	}
-	relays, err := proxy.New(cfg.Relay)
-	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
-	}
-	if cfg.Overlay != nil {
-		cfg.settle()
+	id, err4 := cfg.identity(puzzle)
+	if err4 != nil {
+		err4 = fmt.Errorf("identity: %w", err4)
 	}
 	ec := engine.Config{
 		Transport:      gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}),
@@ -122,20 +142,7 @@ func New(cfg Config) (*engine.Network, error) {
 	if cfg.Engine != nil {
 		cfg.Engine(&ec)
 	}
-	n, err := engine.New(ec)
-	if err != nil {
-		return nil, err
-	}
-	components, err := cfg.components(ec.Advertise)
-	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
-	}
-	for _, c := range append(components, relays) {
-		if err := n.AddComponent(c); err != nil {
-			return nil, err
-		}
-	}
-	return n, nil
+	return ec, errors.Join(err1, err2, err3, err4)
 }
 
 // components makes the stock components. public are the addresses that the configuration advertises.

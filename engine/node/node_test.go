@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +11,12 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/component/backoff"
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
+	"github.com/carrier-p2p/carrier/engine/component/proxy"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
@@ -98,11 +101,26 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
-// All that is wrong with the addresses is said at once, and a weak puzzle has to be meant.
+// All that is wrong with any part is said at once, and a weak puzzle has to be meant.
 func TestBadConfig(t *testing.T) {
-	_, err := node.New(node.Config{Listen: []string{"nonsense", "tcp://127.0.0.1:0"}, Advertise: []string{"tcp://:x"}})
-	if !errors.Is(err, transport.ErrAddress) || !strings.Contains(err.Error(), "Listen") || !strings.Contains(err.Error(), "Advertise") {
+	_, err := node.New(easy(node.Config{
+		Listen: []string{"nonsense", "tcp://127.0.0.1:0", "tcp://localhost:4001", "udp://127.0.0.1:0"}, Advertise: []string{"tcp://:x"},
+		Loops: -1, Peers: engine.PeerLimits{All: -4}, Relay: proxy.Config{Reservations: -1},
+		Reconnect: &backoff.Config{First: -1}, Overlay: &node.Overlay{Bootstrap: []string{"nobody"}},
+		Engine: func(c *engine.Config) { c.Memory = 5 },
+	}))
+	if !errors.Is(err, transport.ErrAddress) {
 		t.Errorf("%v", err)
+	}
+	for _, part := range []string{`Listen: transport: not an address: "nonsense"`, "want an IP address and a port", "udp", "Advertise", "Loops -1",
+		"Peers.All", "Memory", "backoff:", "discovery:", "proxy:"} {
+		if !strings.Contains(fmt.Sprint(err), part) {
+			t.Errorf("%q is not in:\n%v", part, err)
+		}
+	}
+	none := node.Config{IdentityFile: t.TempDir()}
+	if _, err := node.New(easy(none)); err == nil || strings.Contains(err.Error(), "missing") {
+		t.Errorf("an identity that cannot be read: %v", err)
 	}
 	if _, err := node.New(node.Config{Puzzle: &identity.Puzzle{}}); err == nil || !strings.Contains(err.Error(), "WeakPuzzle") {
 		t.Errorf("a weak puzzle: %v", err)

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -55,7 +54,7 @@ func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	dc.Overlay.Scope = max(dc.Overlay.Scope, o.Scope)
 	d, err := discovery.New(dc)
 	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+		return nil, err
 	}
 	bc := o.Broadcast
 	bc.Table, bc.Connect, bc.Scope = d.Table(), d.Connect, dc.Overlay.Scope
@@ -64,13 +63,13 @@ func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	}
 	b, err := broadcast.New(bc)
 	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+		return nil, err
 	}
 	rc := o.Routed
 	rc.Discovery = d
 	r, err := overlay.New(rc)
 	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+		return nil, err
 	}
 	ac := o.Reach
 	ac.Scope = dc.Overlay.Scope
@@ -79,7 +78,7 @@ func (o Overlay) components() ([]engine.ComponentInterface, error) {
 	}
 	a, err := reach.New(ac)
 	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
+		return nil, err
 	}
 	return []engine.ComponentInterface{d, b, r, a}, nil
 }

@@ -80,7 +80,7 @@ func ParseAddr(s string) (Addr, error) {
 	}
 	ap, err := netip.ParseAddrPort(rest)
 	if err != nil {
-		return Addr{}, fmt.Errorf("%w: %q: %v", ErrAddress, s, err)
+		return Addr{}, fmt.Errorf("%w: %q: want an IP address and a port, such as %s://198.51.100.7:4001 (%v)", ErrAddress, s, scheme, err)
 	}
 	return Addr{p, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}, nil
 }
