@@ -159,7 +159,11 @@ func (g *Group) notes() (notes []string) {
 			}
 		}
 		if warned > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %s (in %d of %d runs)", driver, first, warned, len(g.Runs[driver])))
+			note := driver + ": " + first
+			if of := len(g.Runs[driver]); of > 1 {
+				note += fmt.Sprintf(" (in %d of %d runs)", warned, of)
+			}
+			notes = append(notes, note)
 		}
 	}
 	return notes

@@ -106,6 +106,9 @@ func (p *parser) beginRun(scenario string, number int) error {
 	if len(p.file.Runs) == runsLimit {
 		return fmt.Errorf("more than %d runs", runsLimit)
 	}
+	if scenario == "broadcast" { // as the command may be called, too
+		scenario = load.FanOut
+	}
 	p.said, p.began = map[string]bool{}, number
 	p.run = &Run{Config: load.Config{Scenario: scenario, Duration: p.duration, Warmup: p.warmup}}
 	return nil

@@ -69,6 +69,14 @@ scenario mixed
 }
 
 // What is wrong is said with its line.
+// A scenario may be called what its command may be called.
+func TestParseAlias(t *testing.T) {
+	got, err := scenario.Parse("scenario broadcast\nconns 20")
+	if err != nil || got.Runs[0].Config.Scenario != load.FanOut {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"", "no scenario"}, {"# nothing\n", "no scenario"}, {"title x\n", "no scenario"},
@@ -80,7 +88,7 @@ func TestParseRefuses(t *testing.T) {
 		{"scenario rpc\nstage 5s", "line 2"}, {"scenario rpc\nstage 5s 1..2..3", "line 2"}, {"scenario rpc\nstage 0s 5", "line 1: load: config: stage 1 lasts 0s"},
 		{"scenario rpc\nstage 1s 5\nduration 3s", "a duration and stages"}, {"scenario rpc\nstage 1s 5\nrate 3", "a rate and stages"},
 		{"scenario rpc\narrival never", "line 2: arrival"}, {"scenario rpc\narrival poisson", "Poisson arrivals need a rate"},
-		{"scenario rpc\nexpect p98<1s", "line 2: slo: rule"}, {"scenario rpc\nduration 0s", "line 2"}, {"scenario rpc\nwarmup -1s", "line 2"},
+		{"scenario rpc\nexpect p98<1s", "line 2: slo: rule"}, {"scenario rpc\nexpect p99<1s errors<=0", "commas between rules"}, {"scenario rpc\nduration 0s", "line 2"}, {"scenario rpc\nwarmup -1s", "line 2"},
 		{"rounds 1001\nscenario rpc", "line 1"}, {"scenario hold\nrate 5\nscenario rpc", "line 3: load: config: hold has no rate"},
 		{strings.Repeat("scenario rpc\n", 101), "line 101: more than 100 runs"}, {strings.Repeat("#", 1<<16+1), "65537 bytes"},
 		{"scenario rpc\nsizes 64", "line 2"}, {"scenario rpc\nsizes 64:0", "a share of 0"},

@@ -62,6 +62,9 @@ func parseRule(text string) (Rule, error) {
 	}
 	var ok bool
 	if r.Bound, ok = k.parse(strings.TrimSpace(bound)); !ok {
+		if strings.ContainsAny(bound, "<>") && strings.Contains(strings.TrimSpace(bound), " ") {
+			return Rule{}, fmt.Errorf("%w: %q: want commas between rules", ErrRule, text)
+		}
 		return Rule{}, fmt.Errorf("%w: %q: the bound of %s is %s", ErrRule, text, r.Measure, k.wanted())
 	}
 	return r, nil

@@ -7,9 +7,9 @@ import (
 )
 
 type compareCommand struct {
-	A      string  `arg:"" help:"Results before: JSONL or JSON of p2pbench, or Go benchmark output."`
-	B      string  `arg:"" help:"Results after; - for standard input."`
-	Effect float64 `help:"The least change that matters, in percent of A." default:"5"`
+	A      string  `arg:"" name:"before" help:"Results before: JSONL or JSON of p2pbench, or Go benchmark output."`
+	B      string  `arg:"" name:"after" help:"Results after; - for standard input."`
+	Effect float64 `help:"The least change that matters, in percent of what it was before." default:"5"`
 	Alpha  float64 `help:"The most that chance may explain: 0.01 lets one figure of a hundred look different by luck, and needs five rounds on each side." default:"0.01"`
 	All    bool    `help:"Also show what is within noise." short:"a"`
 	Force  bool    `help:"Compare figures of different machines."`

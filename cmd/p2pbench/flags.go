@@ -115,6 +115,9 @@ func (f *runFlags) rounds() int {
 
 // config adds what all scenarios share.
 func (f *runFlags) config(c load.Config) (load.Config, error) {
+	if f.Duration <= 0 {
+		return c, fmt.Errorf("%w: --duration %v: want a time such as 500ms or 2s", errUsage, f.Duration)
+	}
 	c.Duration, c.Warmup = f.Duration, f.Warmup
 	if f.Config != "" {
 		scenario := c.Scenario

@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -104,7 +105,7 @@ func run() int {
 	}
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry 'p2pbench --help'.\n", err)
+		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", err, misused(err, os.Args[1:]))
 		return exitUsage
 	}
 	var stdout io.Writer = os.Stdout
@@ -115,6 +116,19 @@ func run() int {
 	}
 	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, model: parser.Model, command: append([]string{"p2pbench"}, os.Args[1:]...)})
 	return exitCode(err)
+}
+
+// misused is the command that a wrong command line meant, as far as it names one.
+func misused(err error, args []string) string {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) || wrong.Context == nil {
+		return "p2pbench"
+	}
+	command := wrong.Context.Selected()
+	if command == nil || len(args) == 0 || !slices.Contains(args, command.Name) { // none: the tour
+		return "p2pbench"
+	}
+	return command.FullPath()
 }
 
 func description() string {

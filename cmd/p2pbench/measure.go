@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
@@ -20,6 +21,12 @@ import (
 
 // scenario runs one scenario as its flags say: here, or several times in processes of their own.
 func (a *app) scenario(f *loadFlags, c load.Config) error {
+	switch asks := slices.Contains([]string{load.RPC, load.Soak, load.Mixed, load.Storm, load.Slow}, c.Scenario); {
+	case c.Conns < 1: // in a Config 0 means the default, on the command line it was meant
+		return fmt.Errorf("%w: --conns %d: want at least 1", errUsage, c.Conns)
+	case asks && c.Inflight < 1:
+		return fmt.Errorf("%w: --inflight %d: want at least 1", errUsage, c.Inflight)
+	}
 	c, err := f.config(c)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,9 @@ func (c *reportCommand) Run(a *app) error {
 	var all []report.Record
 	for _, path := range c.Files {
 		records, err := a.readRecords(path)
+		if errors.Is(err, report.ErrFormat) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 		if err != nil {
 			return err
 		}
