@@ -57,6 +57,14 @@ func TestGroups(t *testing.T) {
 	all := records()
 	all[3].Errors["lost"] = 7
 	all[1].Warnings = []string{"busy"}
+	if notes := Groups(records()[:1])[0].notes(); len(notes) != 0 {
+		t.Errorf("notes of a run without any: %q", notes)
+	}
+	alone := records()[:1]
+	alone[0].Warnings = []string{"busy"}
+	if notes := Groups(alone)[0].notes(); len(notes) != 1 || notes[0] != "ours: busy" {
+		t.Errorf("the note of a single run: %q", notes)
+	}
 	groups := Groups(all)
 	if len(groups) != 2 || groups[0].Rounds != 3 || groups[1].Scenario != load.Hold {
 		t.Fatalf("%d groups", len(groups))

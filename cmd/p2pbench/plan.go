@@ -16,7 +16,7 @@ import (
 const (
 	// runOverhead is what a run takes besides what it measures, until there is experience: processes, identities, connections,
 	// collections of garbage.
-	runOverhead = 3 * time.Second
+	runOverhead = time.Second
 
 	// runGrace is what a run may take besides thrice what it measures: a thousand connections of a slow library, and waiting for what
 	// does not arrive.
