@@ -40,9 +40,11 @@ func (c *Core) heard(p Peer) {
 	case c.fit(p.Contact):
 		if c.wanted(p.Contact) || i != 0 {
 			c.probe(p.Contact, true)
-		} else if j := c.acquire(p.Contact); j != 0 {
-			c.spare(j)
-			c.tidy(j)
+		} else if b := c.bucketOf(c.prefixOf(p.Contact)); len(b.spares) < spareLimit { // else spare would have none of it
+			if j := c.acquire(p.Contact); j != 0 {
+				c.spare(j)
+				c.tidy(j)
+			}
 		}
 	}
 }

@@ -176,6 +176,7 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 
 // TestFilledNetworkIsAtRest: upkeep goes on as it always has. A network whose tables were all made in one moment would ping in step, and far more often at first.
 func TestFilledNetworkIsAtRest(t *testing.T) {
+	statistical(t)
 	w := newNetwork(t, Config{Nodes: 300, Seed: 1})
 	w.Fill()
 	var events []uint64
