@@ -193,7 +193,7 @@ func (n *Network) running() bool { return n.phase.Load() == phaseRunning }
 func (n *Network) String() string { return n.id.Short() }
 
 // Format prints String, whatever the verb: everything else in a Network changes while it runs.
-func (n *Network) Format(f fmt.State, _ rune) { io.WriteString(f, n.String()) }
+func (n *Network) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()) }
 
 // ID is this node's identity.
 func (n *Network) ID() identity.ID { return n.id }

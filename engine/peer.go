@@ -191,7 +191,7 @@ func (p *PeerClient) Connected() bool { return p.state() == stateOpen }
 func (p *PeerClient) String() string { return p.id.Short() + " at " + p.link.Remote().String() }
 
 // Format prints String, whatever the verb: everything else in a PeerClient is a key, or its loop's.
-func (p *PeerClient) Format(f fmt.State, _ rune) { io.WriteString(f, p.String()) }
+func (p *PeerClient) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
 
 // LogValue shows the peer in logs.
 func (p *PeerClient) LogValue() slog.Value {
