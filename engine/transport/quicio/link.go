@@ -111,6 +111,9 @@ func (l *link) Close() {
 func (l *link) closed(err error) {
 	if !l.over {
 		l.over = true
+		if l.closing.Load() {
+			err = nil // our end may have been answered, and so heard of by the reader, before Close has come to say so
+		}
 		l.t.sink.Closed(l, err)
 	}
 }
