@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"hash"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 )
@@ -23,9 +24,15 @@ type baker struct {
 	in    [4 + 16 + 2 + idSize]byte
 	sum   [sha256.Size]byte
 	fresh cookie
+	dice  *rand.Rand
 }
 
-func newBaker(s *Secret) *baker { return &baker{mac: hmac.New(sha256.New, s[:])} }
+func newBaker(s *Secret) *baker {
+	k := &baker{mac: hmac.New(sha256.New, s[:])}
+	k.mac.Write([]byte("when cookies are due")) // shorter than what cookies are made of
+	k.dice = rand.New(rand.NewChaCha8([32]byte(k.mac.Sum(nil))))
+	return k
+}
 
 // bake returns a cookie, good until the next one.
 func (k *baker) bake(now time.Duration, from netip.AddrPort, id ID) []byte {
@@ -43,6 +50,12 @@ func (k *baker) check(now time.Duration, from netip.AddrPort, id ID, c cookie) b
 		return false
 	}
 	return subtle.ConstantTimeCompare(c[4:], k.over(second, from, id)) == 1
+}
+
+// about returns a time that is d on average. In a flood cookies so become due at times that nobody knows: were they evenly spaced, who
+// knocks every knockEvery, a multiple of that, would come too late each time.
+func (k *baker) about(d time.Duration) time.Duration {
+	return time.Duration(k.dice.Int64N(int64(2 * d)))
 }
 
 // over returns the code over what a cookie is made of, good until the next call.

@@ -117,7 +117,7 @@ type Mux struct {
 	used    usedCookies
 	alarms  alarms
 	overrun bool           // see Overrun
-	cookies time.Duration  // until when cookies have been handed out, at one every cookieEvery
+	cookies time.Duration  // until when cookies have been handed out, at one about every cookieEvery
 	current *Link          // whose datagram is being handed over
 	from    netip.AddrPort // where it came from
 	kind    Kind           // Open, Answer or Data
@@ -194,23 +194,15 @@ func (m *Mux) knocked(now time.Duration, socket int, from netip.AddrPort, b []by
 		m.Counts.Malformed.Add(1)
 		return
 	}
-	if m.overrun || !m.affords(now) {
+	m.cookies = max(m.cookies, now)
+	if m.overrun || m.cookies-now >= time.Duration(cookieBurst)*cookieEvery {
 		m.Counts.Overrun.Add(1)
 		return
 	}
 	id := ID(binary.LittleEndian.Uint64(b[HeaderSize:]))
 	m.Counts.Cookies.Add(1)
 	m.carrier.Send(socket, from, Cookie, id, m.baker.bake(now, from, id))
-}
-
-// affords reports whether there is a cookie left to hand out, and takes it.
-func (m *Mux) affords(now time.Duration) bool {
-	m.cookies = max(m.cookies, now)
-	if m.cookies-now >= time.Duration(cookieBurst)*cookieEvery {
-		return false
-	}
-	m.cookies += cookieEvery
-	return true
+	m.cookies += m.baker.about(cookieEvery)
 }
 
 // asked makes a link of a stranger that has shown its cookie, or finds the one made before.
