@@ -34,6 +34,30 @@ func (l Loop) Post(f func()) bool {
 	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
 }
 
+// Do has f run on the loop and waits until it has: how Cleanup ends what belongs to a loop. ErrClosed says that f has not run and never
+// will, as the loop has ended, with its network or by a fault of its transport; then nobody is on it any more, and the caller
+// may do itself what is left to do. Not on a loop: ErrOnLoop.
+func (l Loop) Do(f func()) error {
+	if l.loop.net.onLoop() {
+		return ErrOnLoop
+	}
+	done := make(chan struct{})
+	if !l.Post(func() { defer close(done); f() }) {
+		return ErrClosed
+	}
+	select {
+	case <-done:
+		return nil
+	case <-l.loop.over:
+	}
+	select {
+	case <-done: // it was the last thing that the loop did
+		return nil
+	default:
+		return ErrClosed
+	}
+}
+
 // Port is the transport's half of the loop. A transport whose links ride on the connections of other peers, and which has
 // no loops of its own, gives it to them as theirs, and reports about them in functions that it posts here.
 func (l Loop) Port() transport.Loop { return l.loop.port }

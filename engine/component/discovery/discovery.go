@@ -154,14 +154,10 @@ func (c *Component) Cleanup(*engine.Network) {
 		return
 	}
 	c.stop()
-	done := make(chan struct{})
 	var last []store.Entry
-	end := func() {
-		defer close(done)
-		last = c.end()
-	}
-	if c.loop.Post(end) {
-		<-done
+	end := func() { last = c.end() }
+	if err := c.loop.Do(end); err != nil { // the loop has ended already
+		end()
 	}
 	c.resolves.Wait() // after end, when no more begin
 	c.closeStore(last)

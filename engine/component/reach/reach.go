@@ -85,10 +85,7 @@ func (c *Component) Cleanup(*engine.Network) {
 	if c.task == nil {
 		return
 	}
-	done := make(chan struct{})
-	if c.loop.Post(func() { defer close(done); c.over = true; c.task.Stop() }) {
-		<-done
-	}
+	_ = c.loop.Do(func() { c.over = true; c.task.Stop() }) // if the loop has ended, so has the task
 }
 
 // PeerConnect is called on the peer's loop.
