@@ -55,7 +55,7 @@ page: ## docs/measured: a page with plots, and pictures, of the current state; o
 		code=$$?; .bench/p2pbench report .bench/page.jsonl --svg docs/measured --only lead,latency-percentiles; exit $$code
 
 .PHONY: comparison
-comparison: ## docs/comparison.md: other stacks in turns with carrier; on a quiet machine, 40 minutes (ROUNDS=1: 13; RESUME=1 goes on)
+comparison: ## docs/comparison.md: other stacks in turns with carrier; on a quiet machine, 20 minutes (ROUNDS=1: 7; RESUME=1 goes on)
 	INTO=../../docs/comparison.md bench/peers/measure
 
 .PHONY: cover
