@@ -12,6 +12,7 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	reactor "github.com/panjf2000/gnet/v2/pkg/errors"
+	"golang.org/x/sys/unix"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
@@ -94,6 +95,44 @@ func TestReset(t *testing.T) {
 		if len(got) != 1 || <-got != "last words" {
 			t.Fatal("the reset came, and not the bytes before it")
 		}
+	}
+}
+
+// TestHalfReset: a reset that the reactor took for the end of the stream, since its poll saw the error before the rest, is
+// told as a reset all the same, and an orderly end as an end.
+func TestHalfReset(t *testing.T) {
+	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for linger, end := range map[int]error{0: syscall.ECONNRESET, -1: io.EOF} {
+		p := newProbe()
+		tr := New(Config{})
+		tr.sink = p
+		c := strangers(t, addrOf(ln.Addr().(*net.TCPAddr).AddrPort()), 1)[0]
+		accepted, err := ln.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer accepted.Close()
+		c.SetLinger(linger)
+		c.Close()
+		raw, err := accepted.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = raw.Control(func(fd uintptr) {
+			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); n != 1 {
+				t.Errorf("poll: %d, %v", n, err)
+			}
+			l := &link{lp: &loop{t: tr}, fd: int32(fd)}
+			l.finish(syscallEOF())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "Closed", get(t, "an end", p.closed).err, end)
 	}
 }
 

@@ -200,12 +200,26 @@ func (l *link) finish(err error) {
 	if watched {
 		t.watcher.forget(l)
 	}
+	if errno == 0 && errors.Is(err, io.EOF) {
+		err = l.endOrReset(err)
+	}
 	l.lp.links.Add(-1)
 	t.sink.Closed(l, l.reason(err, errno))
 	l.mu.Lock()
 	l.released = true
 	l.mu.Unlock()
 	t.freeSlot()
+}
+
+// endOrReset is what an end really was. For a reset the reactor says end of stream if its poll meets the reset half-way: the
+// kernel sets the error first and makes the socket readable after it, and of an error alone the reactor does not read what
+// it is. A reset that nobody has read is still there to ask for.
+func (l *link) endOrReset(end error) error {
+	errno, err := unix.GetsockoptInt(int(l.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || errno == 0 {
+		return end
+	}
+	return os.NewSyscallError("read", syscall.Errno(errno))
 }
 
 // reason turns what the reactor knows about the end into what Closed promises.
