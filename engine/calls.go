@@ -120,10 +120,11 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 		p.loop.post(p.watchCalls)
 	}
 	switch {
-	case start && alone:
-		p.flush()
-	case start:
+	case !start:
+	case !alone:
 		p.loop.schedule(p)
+	case !p.loop.join(p):
+		p.flush()
 	}
 	return nil
 }

@@ -206,7 +206,7 @@ func TestWarmPeers(t *testing.T) {
 	expect("after having been empty", p[2])
 }
 
-// What those ask who are woken by an event goes out before it is over, without a waking of the loop.
+// What several ask who are woken by an event goes out before it is over, without a waking of the loop.
 func TestWokenAskWithinTheEvent(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the woken run when the loop lets them, and not beside it
 	n, tr := onBench(t)
@@ -226,7 +226,7 @@ func TestWokenAskWithinTheEvent(t *testing.T) {
 		before := link.written
 		l.enter()
 		reply <- struct{}{}
-		l.woke = 1
+		l.woke = 2
 		l.leave()
 		if link.written > before && !tr.loop.woken.Load() {
 			together++
@@ -240,4 +240,69 @@ func TestWokenAskWithinTheEvent(t *testing.T) {
 	if together == 0 {
 		t.Error("what the woken have asked has woken the loop each time")
 	}
+}
+
+// Those who are woken together ask together: the first of them, who finds no other request under way, does not write his alone.
+func TestWokenAskInOneWrite(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the woken run when the loop lets them, and not beside it
+	n, tr := onBench(t)
+	p, link := openOnBench(n, tr)
+	l := n.loops[0]
+	const callers = 5
+	together := 0
+	for range 50 {
+		reply, asked := make(chan struct{}, callers), make(chan uint32, callers)
+		for range callers {
+			go func() {
+				<-reply
+				c := &call{done: make(chan error, 1)}
+				if err := p.ask(0, c, 1000, []byte("and another thing")); err != nil {
+					t.Error(err)
+				}
+				asked <- c.id
+			}()
+		}
+		runtime.Gosched()
+		before := link.writes
+		l.enter()
+		for range callers {
+			reply <- struct{}{}
+			l.woke++
+		}
+		l.leave()
+		if link.writes == before+1 && len(asked) == callers {
+			together++
+		}
+		for range callers {
+			p.giveUp(<-asked)
+		}
+		tr.turns()
+		if link.writes == before {
+			t.Fatal("what was asked has not been written")
+		}
+	}
+	if together == 0 {
+		t.Error("what the woken have asked has never gone out in one write")
+	}
+}
+
+// One request with nothing else under way is written by its caller, whether an event lasts or not: the loop may be long about it.
+func TestOneRequestIsWrittenAtOnce(t *testing.T) {
+	n, tr := onBench(t)
+	p, link := openOnBench(n, tr)
+	for _, within := range []bool{false, true} {
+		if within {
+			n.loops[0].enter()
+		}
+		before := link.writes
+		c := &call{done: make(chan error, 1)}
+		if err := p.ask(0, c, 1000, []byte("a question")); err != nil {
+			t.Fatal(err)
+		}
+		if link.writes != before+1 {
+			t.Errorf("within an event %v: %d writes", within, link.writes-before)
+		}
+		p.giveUp(c.id)
+	}
+	n.loops[0].leave()
 }

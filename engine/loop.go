@@ -60,6 +60,7 @@ type loop struct {
 	commands []func()
 	dirty    []*PeerClient // have something to write
 	running  bool          // within an event: what is posted now is done before it ends
+	gathers  bool          // waits for those whom it has woken: what they ask is flushed together
 	woken    bool          // a turn has been asked for
 	closed   bool
 
@@ -98,8 +99,8 @@ func (l *loop) enter() {
 
 // leave ends an event: what was posted during it is done, who has something to say is flushed, the alarm is set.
 //
-// Those who were woken because their replies have come run before the event is over: what they ask next goes out together
-// and costs no waking of the loop. Of several another processor may have taken some, so they are given two chances.
+// Several who were woken because their replies have come run before the event is over: what they ask next goes out together
+// and costs no waking of the loop. So does one alone if bulk has just been written, behind which it would wait.
 func (l *loop) leave() {
 	if l.depth > 1 {
 		l.depth--
@@ -107,14 +108,12 @@ func (l *loop) leave() {
 	}
 	if n := l.woke; n > 0 {
 		l.woke = 0
-		l.round(false)
-		l.account()
-		yield()
-		if n > 1 {
-			yield()
+		if l.round(false) || n > 1 {
+			l.account()
+			l.gather()
+			l.now = l.clock()
+			l.began = l.now
 		}
-		l.now = l.clock()
-		l.began = l.now
 	}
 	more := l.round(true)
 	if more { // a second time for what the first has brought about
@@ -126,6 +125,18 @@ func (l *loop) leave() {
 	l.depth = 0
 	l.account()
 	l.arm()
+}
+
+// gather lets those run who have just been woken. Another processor may have taken some, so they are given two chances.
+func (l *loop) gather() {
+	l.mu.Lock()
+	l.gathers = true
+	l.mu.Unlock()
+	yield()
+	yield()
+	l.mu.Lock()
+	l.gathers = false
+	l.mu.Unlock()
 }
 
 // account adds up what has been counted since the event, or this part of it, began.
@@ -253,6 +264,16 @@ func (l *loop) schedule(p *PeerClient) {
 	if wake {
 		l.port.Wake()
 	}
+}
+
+// join is schedule while the loop waits for what is asked; else it does nothing and reports false.
+func (l *loop) join(p *PeerClient) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gathers {
+		l.dirty = append(l.dirty, p)
+	}
+	return l.gathers
 }
 
 // arm sets the transport's alarm for the next timer or sweep, if it is not set to that already.

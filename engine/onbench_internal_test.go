@@ -59,7 +59,8 @@ func (t *benchTransport) turns() {
 type benchLink struct {
 	loop    *benchLoop
 	owner   any
-	written int
+	written int    // bytes
+	writes  int    // calls
 	room    int    // what the next Write takes; 0: all
 	short   func() // called within a Write that is short
 	closed  bool
@@ -81,6 +82,7 @@ func (l *benchLink) Write(b []byte) (int, error) {
 		n, l.room = l.room, 0
 	}
 	l.written += n
+	l.writes++
 	if n < len(b) {
 		l.short()
 	}
