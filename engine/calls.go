@@ -327,7 +327,7 @@ func (p *PeerClient) expireCalls(now time.Duration) {
 	p.mu.Unlock()
 	for _, c := range late {
 		p.touch() // the asker has flushed by himself, perhaps, and nothing has come since
-		c.done <- fmt.Errorf("engine: request: %w", ErrReceiveTimeout)
+		c.done <- errNoReply
 	}
 	p.watchCalls()
 }
@@ -408,7 +408,7 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 	id, due := c.id, now+timeout
 	c.timer.Fire = func(time.Duration) {
 		if p.giveUp(id) {
-			p.callBack(c, nil, fmt.Errorf("engine: request: %w", ErrReceiveTimeout))
+			p.callBack(c, nil, errNoReply)
 		}
 	}
 	l.post(func() {

@@ -70,7 +70,7 @@ func (n *Network) DialNode(ctx context.Context, id identity.ID, addrs []transpor
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
 	}
-	err = fmt.Errorf("engine: dial %v: %w", id.Short(), err)
+	err = &failure{"dial " + id.Short(), err}
 	n.home().post(func() { c.end(nil, err) })
 	return nil, err
 }
@@ -94,14 +94,14 @@ func (n *Network) choose(id identity.ID, addrs []transport.Addr, then func(*Peer
 	case !n.running():
 		return nil, ErrNotStarted
 	case id.IsZero():
-		return nil, fmt.Errorf("engine: dial a node: %w", ErrNeedsID)
+		return nil, &failure{"dial a node", ErrNeedsID}
 	case id == n.id:
 		return nil, ErrSelfDial
 	}
 	c := &choice{net: n, id: id, then: then, left: n.inOrder(id, addrs)}
 	_, known := n.connMgr.Peer(id)
 	if len(c.left) == 0 && !known {
-		return nil, fmt.Errorf("engine: dial %v at %v: %w", id.Short(), addrs, ErrNoTransport)
+		return nil, &failure{fmt.Sprintf("dial %v at %v", id.Short(), addrs), ErrNoTransport}
 	}
 	c.timer.Fire = func(time.Duration) { c.next() }
 	if !n.home().post(c.next) {
@@ -170,7 +170,7 @@ func (c *choice) next() {
 	}
 	if len(c.left) == 0 {
 		if c.running == 0 {
-			c.end(nil, fmt.Errorf("engine: dial %v: %w", c.id.Short(), errors.Join(c.failed...)))
+			c.end(nil, &failure{"dial " + c.id.Short(), failures(c.failed)})
 		}
 		return
 	}

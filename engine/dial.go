@@ -76,17 +76,45 @@ func (s *dials) init(n *Network) {
 func (n *Network) home() *loop { return n.loops[0] }
 
 // Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
-// "<id>@" whoever answers there is taken: proven, but not known beforehand. It waits until ctx ends, at most
-// Config.DialTimeout and Config.HandshakeTimeout; time in which this node had no processor is not counted. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch,
-// ErrSelfDial, ErrNoTransport, ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
+// "<id>@" whoever answers there is taken: proven, but not known beforehand. A host that is a name is looked up, and its first
+// addresses, four at most, are tried in turn. It waits until ctx ends, at most Config.DialTimeout and Config.HandshakeTimeout for
+// each address; time in which this node had no processor is not counted. Errors: ErrDialTimeout, ErrHandshakeTimeout,
+// ErrPeerMismatch, ErrSelfDial, ErrNoTransport, ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
 func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
 	if n.onLoop() {
 		return nil, ErrOnLoop
 	}
-	t, err := resolve(ctx, target)
+	ts, err := resolve(ctx, target)
 	if err != nil {
 		return nil, err
 	}
+	p, err := firstOf(ctx, ts, n.dial)
+	if err != nil && len(ts) > 1 {
+		err = &failure{"dial " + target, err}
+	}
+	return p, err
+}
+
+// firstOf is the first of some targets that can be dialled. The error is of all that were tried.
+func firstOf(ctx context.Context, ts []Target, dial func(context.Context, Target) (*PeerClient, error)) (*PeerClient, error) {
+	var failed failures
+	for _, t := range ts {
+		p, err := dial(ctx, t)
+		if err == nil {
+			return p, nil
+		}
+		if failed = append(failed, err); ctx.Err() != nil {
+			break
+		}
+	}
+	if len(failed) == 1 {
+		return nil, failed[0]
+	}
+	return nil, failed
+}
+
+// dial waits for a dial of one address.
+func (n *Network) dial(ctx context.Context, t Target) (*PeerClient, error) {
 	type outcome struct {
 		peer *PeerClient
 		err  error
@@ -109,7 +137,7 @@ func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) 
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
 		}
-		return nil, fmt.Errorf("engine: dial %v: %w", t, err)
+		return nil, dialFailed(t, err)
 	}
 }
 
@@ -148,9 +176,9 @@ func (n *Network) DialSpareAsync(t Target, then func(*PeerClient, error)) error 
 func (n *Network) Probe(t Target, timeout time.Duration, then func(error)) error {
 	switch {
 	case t.ID.IsZero():
-		return fmt.Errorf("engine: probe %v: %w", t, ErrNeedsID)
+		return &failure{"probe " + t.String(), ErrNeedsID}
 	case t.Addr.Proto == transport.Relay:
-		return fmt.Errorf("engine: probe %v: %w", t, ErrNoTransport)
+		return &failure{"probe " + t.String(), ErrNoTransport}
 	}
 	_, _, err := n.dials.join(t, toProbe, timeout, func(_ *PeerClient, err error) {
 		l := n.home()
@@ -180,10 +208,10 @@ func (s *dials) join(t Target, purpose dialPurpose, limit time.Duration, then fu
 	}
 	via, err := n.transportOf(t.Addr.Proto)
 	if err != nil {
-		return nil, nil, fmt.Errorf("engine: dial %v: %w", t, err)
+		return nil, nil, dialFailed(t, err)
 	}
 	if _, ok := via.(transport.PeerDialer); ok && t.ID.IsZero() {
-		return nil, nil, fmt.Errorf("engine: dial %v: %w", t, ErrNeedsID)
+		return nil, nil, dialFailed(t, ErrNeedsID)
 	}
 	w := &dialWaiter{then}
 	s.mu.Lock()
@@ -265,7 +293,7 @@ func (d *dialing) late() {
 		l.wheel.Set(&d.timer, until)
 		return
 	}
-	d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, ErrDialTimeout))
+	d.finish(nil, dialFailed(d.target, ErrDialTimeout))
 }
 
 // isSpare reports whether the dial is one that no peer is to make room for. Any goroutine.
@@ -299,14 +327,14 @@ func (d *dialing) failed(err error) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
 	}
-	d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, err))
+	d.finish(nil, dialFailed(d.target, err))
 }
 
 // lost: the link ended before the peer was open. If that is because the pair has another connection, or is about to have
 // one, the dial ends with it.
 func (d *dialing) lost(p *PeerClient, why *CloseError) {
 	if why.Code != CodeDuplicate {
-		d.finish(nil, fmt.Errorf("engine: dial %v: %w", d.target, why))
+		d.finish(nil, dialFailed(d.target, why))
 		return
 	}
 	d.net.dials.mu.Lock()

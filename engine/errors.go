@@ -3,7 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/carrier-p2p/carrier/handshake"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -17,7 +19,7 @@ var (
 	ErrMessageTooLarge  = errors.New("engine: message larger than its opcode allows")
 	ErrNotRegistered    = opcode.ErrNotRegistered
 	ErrReserved         = opcode.ErrReserved
-	ErrPeerMismatch     = errors.New("engine: the peer is not the one that was asked for")
+	ErrPeerMismatch     = handshake.ErrPeerMismatch
 	ErrSelfDial         = errors.New("engine: this address leads to this node itself")
 	ErrNoTransport      = errors.New("engine: no transport serves this protocol")
 	ErrNeedsID          = errors.New("engine: this address needs the ID of the node that it leads to")
@@ -36,6 +38,9 @@ var (
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.
 	ErrIntercepted error = &interception{"engine: intercepted"}
 )
+
+// errNoReply is of requests, and a value of its own: many may end in one moment.
+var errNoReply = &failure{"request", ErrReceiveTimeout}
 
 var errNoOpcode = errors.New("engine: no opcode is named, so no message can be the one")
 
@@ -93,9 +98,9 @@ func (e *CloseError) Error() string {
 	fault, isFault := e.Err.(*Fault)
 	switch {
 	case isFault: // its fate is what this error is
-		s += fmt.Sprintf(": fault of %v: %v", fault.Whose, fault.Err)
+		s += ", " + fault.Whose.fault() + ": " + bare(fault.Err)
 	case e.Err != nil: // the text is what the other side is told of it
-		s += ": " + e.Err.Error()
+		s += ": " + bare(e.Err)
 	case e.Text != "":
 		s += ": " + e.Text
 	}
@@ -136,6 +141,13 @@ func (p Party) String() string {
 	return "nobody's"
 }
 
+func (p Party) fault() string {
+	if p == Ours {
+		return "our fault"
+	}
+	return p.String() + " fault"
+}
+
 // A Fate is what happens because of a Fault.
 type Fate uint8
 
@@ -161,7 +173,42 @@ type Fault struct {
 }
 
 func (f *Fault) Error() string {
-	return fmt.Sprintf("engine: fault of %v, fate %v: %v", f.Whose, f.Fate, f.Err)
+	return fmt.Sprintf("engine: %s, fate %v: %s", f.Whose.fault(), f.Fate, bare(f.Err))
 }
 
 func (f *Fault) Unwrap() error { return f.Err }
+
+// A failure is an error with what the engine was doing in front of it. It says "engine:" once, however many of its errors
+// are about each other.
+type failure struct {
+	doing string
+	err   error
+}
+
+func (f *failure) Error() string { return "engine: " + f.doing + ": " + bare(f.err) }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// bare is what err says, for who has said already that it is the engine that speaks.
+func bare(err error) string {
+	if err == nil {
+		return "no reason"
+	}
+	return strings.TrimPrefix(err.Error(), "engine: ")
+}
+
+// dialFailed says that t was not reached, and why.
+func dialFailed(t fmt.Stringer, why error) error { return &failure{"dial " + t.String(), why} }
+
+// failures are what has become of the tries of one dial, on one line.
+type failures []error
+
+func (f failures) Error() string {
+	said := make([]string, len(f))
+	for i, err := range f {
+		said[i] = bare(err)
+	}
+	return strings.Join(said, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }

@@ -21,7 +21,24 @@ func TestCloseErrorText(t *testing.T) {
 		{engine.CloseError{Code: engine.CodeRefused, Text: cause.Error(), Err: cause}, "engine: closed here: refused: codec: bytes left over"},
 		{engine.CloseError{Code: engine.CodeProtocol, Text: cause.Error(), Err: &engine.Fault{
 			Whose: engine.Peers, Fate: engine.Close, Code: engine.CodeProtocol, Err: cause,
-		}}, "engine: closed here: protocol: fault of the peer's: codec: bytes left over"},
+		}}, "engine: closed here: protocol, the peer's fault: codec: bytes left over"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// What the engine says of the failure of a part of it, which is one of its own errors too, names the engine once.
+func TestFaultText(t *testing.T) {
+	for _, c := range []struct {
+		err  engine.Fault
+		want string
+	}{
+		{engine.Fault{Whose: engine.Peers, Fate: engine.Drop, Err: engine.ErrMessageTooLarge}, "engine: the peer's fault, fate drop: message larger than its opcode allows"},
+		{engine.Fault{Whose: engine.Path, Fate: engine.Close, Err: engine.ErrHandshakeTimeout}, "engine: the path's fault, fate close: handshake timed out"},
+		{engine.Fault{Whose: engine.Ours, Err: errors.New("disk: full")}, "engine: our fault, fate drop: disk: full"},
+		{engine.Fault{}, "engine: our fault, fate drop: no reason"},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

@@ -98,6 +98,9 @@ const (
 	// last ended: the largest, 16 MiB, at 1 Mbit/s takes 134 s.
 	messageTimeout = 150 * time.Second
 
+	// namedAddrs bounds how many addresses of a name are tried: two hosts of both families. Each may take DialTimeout.
+	namedAddrs = 4
+
 	// dialQueueLimit bounds the dials that wait for one of Config.Dials to end. What is dialled may be what others have
 	// named; a thousand waiting ones are a minute's work and 200 KB.
 	dialQueueLimit = 1024

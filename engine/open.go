@@ -213,8 +213,6 @@ func (p *PeerClient) botched(err error) {
 // greetError turns the handshake's errors into the engine's where there is one.
 func greetError(err error) error {
 	switch {
-	case errors.Is(err, handshake.ErrPeerMismatch):
-		return fmt.Errorf("%w: %w", ErrPeerMismatch, err)
 	case errors.Is(err, handshake.ErrSelf):
 		return fmt.Errorf("%w: %w", ErrSelfDial, err)
 	case errors.Is(err, handshake.ErrTimeout):

@@ -64,24 +64,33 @@ func splitTarget(s string) (identity.ID, string, error) {
 	return id, scheme + "://" + host, nil
 }
 
-// resolve is ParseTarget for hosts that may be names. It may wait for a name server until ctx ends.
-func resolve(ctx context.Context, s string) (Target, error) {
+// resolve is ParseTarget for hosts that may be names, which may lead to several addresses, the likeliest first (RFC 6724). It may
+// wait for a name server until ctx ends.
+func resolve(ctx context.Context, s string) ([]Target, error) {
 	id, addr, err := splitTarget(s)
 	if err != nil {
-		return Target{}, err
+		return nil, err
 	}
 	scheme, hostport, _ := strings.Cut(addr, "://")
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return Target{}, fmt.Errorf("%w: %q: %w", transport.ErrAddress, s, err)
+		return nil, fmt.Errorf("%w: %q: want a host and a port, such as %s://198.51.100.7:4001", transport.ErrAddress, s, scheme)
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
 		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
-			return Target{}, fmt.Errorf("engine: dial %s: %w", s, err)
+			return nil, &failure{"dial " + s, err}
 		}
-		addr = scheme + "://" + net.JoinHostPort(ips[0].Unmap().String(), port)
+		var ts []Target
+		for _, ip := range ips[:min(len(ips), namedAddrs)] {
+			a, err := transport.ParseAddr(scheme + "://" + net.JoinHostPort(ip.Unmap().String(), port))
+			if err != nil {
+				return nil, err
+			}
+			ts = append(ts, Target{Addr: a, ID: id})
+		}
+		return ts, nil
 	}
 	a, err := transport.ParseAddr(addr)
-	return Target{Addr: a, ID: id}, err
+	return []Target{{Addr: a, ID: id}}, err
 }

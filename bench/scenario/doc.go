@@ -24,5 +24,5 @@
 //	expect    p99<2ms, errors<0.1%        run       package slo; several lines add up
 //
 // The parser is strict: an unknown key, one that is said twice, a value that is none and a run that load would refuse are
-// errors, with the line's number. Ready scenarios are part of the package, see Ready. Nothing here has state.
+// errors, told together, each with its line's number. Ready scenarios are part of the package, see Ready. Nothing here has state.
 package scenario

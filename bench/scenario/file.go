@@ -12,7 +12,7 @@ import (
 )
 
 // ErrFile is wrapped by everything that Parse refuses.
-var ErrFile = errors.New("scenario: file")
+var ErrFile = errors.New("scenario: not a scenario file")
 
 const (
 	// sizeLimit bounds a file. 64 KiB: a hundred runs of ten lines are a tenth of it.
@@ -23,6 +23,9 @@ const (
 
 	// roundsLimit bounds the rounds. 1000, as nobody waits for more.
 	roundsLimit = 1000
+
+	// wrongLimit bounds the wrong lines that are told. 10: more than that and it is no scenario file.
+	wrongLimit = 10
 )
 
 // A File is what a scenario file says.
@@ -42,7 +45,7 @@ type Run struct {
 	Against []string // nil: the file's
 }
 
-// Parse reads a file, or says what is wrong with its first wrong line.
+// Parse reads a file, or says what is wrong with its first ten wrong lines.
 func Parse(text string) (*File, error) {
 	if len(text) > sizeLimit {
 		return nil, fmt.Errorf("%w: %d bytes: want at most %d", ErrFile, len(text), sizeLimit)
@@ -56,18 +59,36 @@ func Parse(text string) (*File, error) {
 		if key == "" {
 			continue
 		}
-		if err := p.line(key, strings.TrimSpace(value), number); err != nil {
-			return nil, fmt.Errorf("%w: line %d: %w", ErrFile, number, err)
+		p.note(number, p.line(key, strings.TrimSpace(value), number))
+		if len(p.wrong) == wrongLimit {
+			break
 		}
 	}
-	if err := p.endRun(); err != nil {
-		return nil, fmt.Errorf("%w: line %d: %w", ErrFile, p.began, err)
-	}
-	if len(p.file.Runs) == 0 {
+	p.endRun()
+	if len(p.wrong) == 0 && len(p.file.Runs) == 0 {
 		return nil, fmt.Errorf("%w: it has no scenario", ErrFile)
+	}
+	if len(p.wrong) > 0 {
+		return nil, fmt.Errorf("%w: %w", ErrFile, p.wrong)
 	}
 	return p.file, nil
 }
+
+// wrongLines are what is wrong, a line each.
+type wrongLines []error
+
+func (w wrongLines) Error() string {
+	if len(w) == 1 {
+		return w[0].Error()
+	}
+	var b strings.Builder
+	for _, err := range w {
+		b.WriteString("\n  " + err.Error())
+	}
+	return b.String()
+}
+
+func (w wrongLines) Unwrap() []error { return w }
 
 // A parser is between two lines of a file.
 type parser struct {
@@ -75,12 +96,21 @@ type parser struct {
 	run      *Run            // nil before the first scenario
 	began    int             // the line of its beginning
 	said     map[string]bool // keys of the file, then of the run
-	duration time.Duration   // the file's
-	warmup   time.Duration   // the file's; 0: not said
+	spoilt   bool            // a line of the run is wrong, so it is no run
+	wrong    wrongLines
+	duration time.Duration // the file's
+	warmup   time.Duration // the file's; 0: not said
 }
 
 // repeated keys add up; all others are said once.
 var repeated = map[string]bool{"scenario": true, "stage": true, "expect": true}
+
+// note keeps what is wrong with a line, if anything is.
+func (p *parser) note(line int, err error) {
+	if err != nil {
+		p.wrong, p.spoilt = append(p.wrong, fmt.Errorf("line %d: %w", line, err)), true
+	}
+}
 
 func (p *parser) line(key, value string, number int) error {
 	if value == "" {
@@ -91,9 +121,7 @@ func (p *parser) line(key, value string, number int) error {
 	}
 	p.said[key] = true
 	if key == "scenario" {
-		if err := p.endRun(); err != nil {
-			return err
-		}
+		p.endRun()
 		return p.beginRun(value, number)
 	}
 	if p.run == nil {
@@ -109,27 +137,28 @@ func (p *parser) beginRun(scenario string, number int) error {
 	if scenario == "broadcast" { // as the command may be called, too
 		scenario = load.FanOut
 	}
-	p.said, p.began = map[string]bool{}, number
+	p.said, p.began, p.spoilt = map[string]bool{}, number, false
 	p.run = &Run{Config: load.Config{Scenario: scenario, Duration: p.duration, Warmup: p.warmup}}
 	return nil
 }
 
-// endRun completes the run that is over.
-func (p *parser) endRun() error {
-	if p.run == nil {
-		return nil
+// endRun completes the run that is over. What is wrong with it as a whole is said of the line where it begins.
+func (p *parser) endRun() {
+	if p.run == nil || p.spoilt {
+		return
 	}
 	if len(p.run.Config.Stages) > 0 && p.said["duration"] {
-		return errors.New("a duration and stages: want one of them")
+		p.note(p.began, errors.New("a duration and stages: want one of them"))
+		return
 	}
 	c, err := p.run.Config.WithDefaults()
 	if err != nil {
-		return err
+		p.note(p.began, err)
+		return
 	}
 	p.run.Config = c
 	p.file.Runs = append(p.file.Runs, *p.run)
 	p.run = nil
-	return nil
 }
 
 func (p *parser) ofFile(key, value string) (err error) {
@@ -148,7 +177,7 @@ func (p *parser) ofFile(key, value string) (err error) {
 	case "warmup":
 		p.warmup, err = warmup(value)
 	default:
-		return fmt.Errorf("no key %q before the first scenario", key)
+		return noKey(key, head, body)
 	}
 	return err
 }
@@ -192,7 +221,7 @@ func (p *parser) ofRun(key, value string) (err error) {
 		p.run.Expect = append(p.run.Expect, rules...)
 		return err
 	default:
-		return fmt.Errorf("no key %q in a scenario", key)
+		return noKey(key, body, head)
 	}
 	return err
 }

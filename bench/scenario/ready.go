@@ -32,7 +32,7 @@ func ReadyNames() (names []string) {
 func Ready(name string) (string, error) {
 	b, err := ready.ReadFile("ready/" + name + readySuffix)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s: want one of %s", ErrNoReady, name, strings.Join(ReadyNames(), ", "))
+		return "", fmt.Errorf("%w: want one of %s", ErrNoReady, strings.Join(ReadyNames(), ", "))
 	}
 	return string(b), nil
 }

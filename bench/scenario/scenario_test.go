@@ -68,7 +68,6 @@ scenario mixed
 	}
 }
 
-// What is wrong is said with its line.
 // A scenario may be called what its command may be called.
 func TestParseAlias(t *testing.T) {
 	got, err := scenario.Parse("scenario broadcast\nconns 20")
@@ -77,10 +76,39 @@ func TestParseAlias(t *testing.T) {
 	}
 }
 
+// Every wrong line is told, up to ten, with the key that was meant; a run that is not as it was meant is not judged as a whole.
+func TestParseTellsAll(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"druation 2s\nscenario rpc", `line 1: no key "druation" before the first scenario: did you mean "duration"?`},
+		{"scenario rpc\ninflght 64\n\nsize 64x # bytes\nscenario hold\nrate 5\nscenario rpc\nrate 5\nstage 1s 5", `
+  line 2: no key "inflght" in a scenario: did you mean "inflight"?
+  line 4: "64x" is no size: want bytes such as 64, 1KiB or 1MiB
+  line 5: load: config: hold has no rate: nothing happens in it
+  line 7: load: config: a rate and stages: want one of them`},
+		{"scenario rpc\nszie 64\nexpct p99<1s\nstages 1s 5\nwarm 1s\nzzz 1\nsize 1", `
+  line 2: no key "szie" in a scenario: did you mean "size"?
+  line 3: no key "expct" in a scenario: did you mean "expect"?
+  line 4: no key "stages" in a scenario: did you mean "stage"?
+  line 5: no key "warm" in a scenario: want one of conns, inflight, size, sizes, answer, bulk, direction, duration, warmup, rate, stage, arrival, expect, driver, against, scenario
+  line 6: no key "zzz" in a scenario: want one of conns, inflight, size, sizes, answer, bulk, direction, duration, warmup, rate, stage, arrival, expect, driver, against, scenario`},
+		{"scenario rpc\nan-extraordinarily-long-key 1", `line 2: no key "an-extraordinarily-long-key" in a scenario: want one of`},
+	} {
+		_, err := scenario.Parse(test.text)
+		if err == nil || !strings.HasPrefix(err.Error(), "scenario: not a scenario file: "+test.want) {
+			t.Errorf("%q: %v, want %s", test.text, err, test.want)
+		}
+	}
+	_, err := scenario.Parse("scenario rpc\n" + strings.Repeat("nonsense 1\n", 50))
+	if n := strings.Count(err.Error(), "\n"); n != 10 {
+		t.Errorf("%d lines of 50 wrong ones are told, want 10", n)
+	}
+}
+
+// What is wrong is said with its line.
 func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"", "no scenario"}, {"# nothing\n", "no scenario"}, {"title x\n", "no scenario"},
-		{"conns 5\nscenario rpc", `line 1: no key "conns" before`}, {"scenario rpc\nrounds 5", `line 2: no key "rounds" in`},
+		{"conns 5\nscenario rpc", `line 1: no key "conns" before the first scenario: it belongs in a scenario`}, {"scenario rpc\nrounds 5", `line 2: no key "rounds" in a scenario: it belongs before the first scenario`},
 		{"scenario", "line 1: scenario has no value"}, {"scenario dance", `line 1: load: config: no scenario "dance"`},
 		{"scenario rpc\n\nconns", "line 3: conns has no value"}, {"scenario rpc\nconns 5\nconns 6", "line 3: conns is said twice"},
 		{"scenario rpc\nconns 0", "line 2"}, {"scenario rpc\nconns x", "line 2"}, {"scenario rpc\nsize 1KB", "line 2: \"1KB\" is no size"},
@@ -88,8 +116,8 @@ func TestParseRefuses(t *testing.T) {
 		{"scenario rpc\nstage 5s", "line 2"}, {"scenario rpc\nstage 5s 1..2..3", "line 2"}, {"scenario rpc\nstage 0s 5", "line 1: load: config: stage 1 lasts 0s"},
 		{"scenario rpc\nstage 1s 5\nduration 3s", "a duration and stages"}, {"scenario rpc\nstage 1s 5\nrate 3", "a rate and stages"},
 		{"scenario rpc\narrival never", "line 2: arrival"}, {"scenario rpc\narrival poisson", "Poisson arrivals need a rate"},
-		{"scenario rpc\nexpect p98<1s", "line 2: slo: rule"}, {"scenario rpc\nexpect p99<1s errors<=0", "commas between rules"}, {"scenario rpc\nduration 0s", "line 2"}, {"scenario rpc\nwarmup -1s", "line 2"},
-		{"rounds 1001\nscenario rpc", "line 1"}, {"scenario hold\nrate 5\nscenario rpc", "line 3: load: config: hold has no rate"},
+		{"scenario rpc\nexpect p98<1s", "line 2: slo: not a rule"}, {"scenario rpc\nexpect p99<1s errors<=0", "commas between rules"}, {"scenario rpc\nduration 0s", "line 2"}, {"scenario rpc\nwarmup -1s", "line 2"},
+		{"rounds 1001\nscenario rpc", "line 1"}, {"scenario hold\nrate 5\nscenario rpc", "line 1: load: config: hold has no rate"},
 		{strings.Repeat("scenario rpc\n", 101), "line 101: more than 100 runs"}, {strings.Repeat("#", 1<<16+1), "65537 bytes"},
 		{"scenario rpc\nsizes 64", "line 2"}, {"scenario rpc\nsizes 64:0", "a share of 0"},
 	} {

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrRule is wrapped by everything that Parse refuses.
-var ErrRule = errors.New("slo: rule")
+var ErrRule = errors.New("slo: not a rule")
 
 // rulesLimit bounds the rules of one text. 32: more than there are measures of a scenario.
 const rulesLimit = 32

@@ -105,7 +105,7 @@ func run() int {
 	}
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", err, misused(err, os.Args[1:]))
+		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", trimPackage(err), misused(err, os.Args[1:]))
 		return exitUsage
 	}
 	var stdout io.Writer = os.Stdout

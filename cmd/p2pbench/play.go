@@ -118,7 +118,7 @@ func (a *app) scenarioText(name string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		text, readyErr := scenario.Ready(name)
 		if readyErr != nil {
-			return "", fmt.Errorf("%w: no file %s, and %w", errUsage, name, readyErr)
+			return "", fmt.Errorf("%w: no file %s: %w", errUsage, name, readyErr)
 		}
 		return text, nil
 	}

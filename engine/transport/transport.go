@@ -234,7 +234,7 @@ type Sink interface {
 	// a link. The sink may Close it at once.
 	Opened(l Link, tag any)
 
-	// DialFailed reports that a Dial came to nothing. Any goroutine.
+	// DialFailed reports that a Dial came to nothing. err says why; where to, who has dialled knows and says. Any goroutine.
 	DialFailed(tag any, err error)
 
 	// Bytes hands over what arrived. b belongs to the sink, which may overwrite it, until the call returns; then the

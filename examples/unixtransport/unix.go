@@ -156,7 +156,7 @@ func (t *Transport) start(f func()) bool {
 
 // Dial implements transport.Transport.
 func (t *Transport) Dial(ctx context.Context, to transport.Addr, tag any) {
-	fail := func(err error) { t.sink.DialFailed(tag, fmt.Errorf("unixtransport: dial %v: %w", to, err)) }
+	fail := func(err error) { t.sink.DialFailed(tag, err) }
 	if !t.start(func() {
 		conn, local, err := t.connect(ctx, to)
 		if err == nil && t.run(conn, local, to, tag) {

@@ -3,7 +3,6 @@ package datagram
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -42,7 +41,7 @@ func (m *Mux) Dial(ctx context.Context, to transport.Addr, tag any) bool {
 }
 
 func (d *dial) fail(m *Mux, err error) {
-	m.sink.DialFailed(d.tag, fmt.Errorf("datagram: dial %v: %w", d.to, err))
+	m.sink.DialFailed(d.tag, err)
 }
 
 // begin knocks for the first time.

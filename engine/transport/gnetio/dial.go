@@ -190,7 +190,10 @@ func (q *dialQueue) handOver(d *dial, lp *loop) error {
 
 // fail is the other outcome.
 func (q *dialQueue) fail(d *dial, err error) {
-	q.t.sink.DialFailed(d.tag, fmt.Errorf("gnetio: dial %v: %w", d.to, err))
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err // the rest is what was dialled
+	}
+	q.t.sink.DialFailed(d.tag, err)
 }
 
 // end fails what waits, breaks off what is under way and returns when every dial has had its outcome.

@@ -91,19 +91,15 @@ func readVersion(stream *quic.Stream) error {
 // ends after five seconds, or with its context.
 func (t *Transport) Dial(ctx context.Context, to transport.Addr, tag any) {
 	if !t.begin() {
-		go t.dialFailed(to, tag, transport.ErrClosed)
+		go t.sink.DialFailed(tag, transport.ErrClosed)
 		return
 	}
 	go func() {
 		defer t.running.Done()
 		if err := t.dial(ctx, to, tag); err != nil {
-			t.dialFailed(to, tag, err)
+			t.sink.DialFailed(tag, err)
 		}
 	}()
-}
-
-func (t *Transport) dialFailed(to transport.Addr, tag any, err error) {
-	t.sink.DialFailed(tag, fmt.Errorf("quicio: dial %v: %w", to, err))
 }
 
 // dial connects and then is the link's reader. An error means that there was no link.

@@ -2,7 +2,6 @@ package simnet
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -173,10 +172,8 @@ func (d *dial) open(n *Net, now time.Duration) {
 
 func (d *dial) fail(n *Net, err error) {
 	d.remove()
-	n.call.kind, n.call.host, n.call.tag, n.call.err = DialFailed, d.host, d.tag, d.wrap(err)
+	n.call.kind, n.call.host, n.call.tag, n.call.err = DialFailed, d.host, d.tag, err
 }
-
-func (d *dial) wrap(err error) error { return fmt.Errorf("dial %v: %w", d.to, err) }
 
 // remove takes the dial out of the queue and of its host's list, whose order is the order of dialling but for removals.
 func (d *dial) remove() {

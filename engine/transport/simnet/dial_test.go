@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -77,9 +76,6 @@ func TestDialFails(t *testing.T) {
 		n.Quiesce(time.Hour)
 		if len(a.fails) != 1 || !errors.Is(a.fails[0], c.want) || n.Now() != c.at {
 			t.Errorf("%s: %v at %v, want %v at %v", c.name, a.fails, n.Now(), c.want, c.at)
-		}
-		if len(a.fails) == 1 && !strings.Contains(a.fails[0].Error(), c.to.String()) {
-			t.Errorf("%s: %q does not name the address", c.name, a.fails[0])
 		}
 		if len(a.links)+len(b.links) != 0 {
 			t.Errorf("%s: a link all the same", c.name)

@@ -68,5 +68,5 @@ func Example() {
 	// 120ms a: got "I am b"
 	// 16.09s b: got "I am a"
 	// 16.12s a: got "I am b"
-	// a: dial tcp://192.0.2.2:4001: simnet: connection refused
+	// a: simnet: connection refused
 }

@@ -253,7 +253,7 @@ func (h *Host) shutDown() (calls []call, ran bool) {
 		calls = append(calls, call{kind: Task, host: h, task: t.run})
 	}
 	for _, d := range h.dials {
-		calls = append(calls, call{kind: DialFailed, host: h, tag: d.tag, err: d.wrap(transport.ErrClosed)})
+		calls = append(calls, call{kind: DialFailed, host: h, tag: d.tag, err: transport.ErrClosed})
 	}
 	for _, l := range slices.SortedFunc(slices.Values(h.links), func(a, b *Link) int { return cmp.Compare(a.number, b.number) }) {
 		if l.state <= linkClosing {

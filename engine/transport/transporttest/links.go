@@ -346,9 +346,14 @@ func (k *kit) awaitFailure(n *node, tag any, want error) {
 	}
 }
 
+// testDialRefused: the error says why; where to is the caller's to say.
 func testDialRefused(k *kit) {
-	a := k.start(k.node("a"))
-	k.awaitFailure(a, k.dial(context.Background(), a, k.net.Refusing()), nil)
+	a, at := k.start(k.node("a")), k.net.Refusing()
+	tag := k.dial(context.Background(), a, at)
+	k.awaitFailure(a, tag, nil)
+	if _, err := a.outcome(tag); err != nil && strings.Contains(err.Error(), at.AddrPort.String()) {
+		k.Errorf("dial: %q names the address, which who has dialled will do", err)
+	}
 }
 
 // testDialCancelled: the end of the context ends the dial, and says so.

@@ -254,7 +254,7 @@ func (t *Transport) Dial(ctx context.Context, to transport.Addr, tag any) {
 			return
 		}
 	}
-	go t.sink.DialFailed(tag, fmt.Errorf("udpio: dial %v: %w", to, transport.ErrClosed))
+	go t.sink.DialFailed(tag, transport.ErrClosed)
 }
 
 // Stop implements transport.Transport.
