@@ -56,19 +56,19 @@ var floors = map[string]floor{
 	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "github.com/klauspost/compress/s2", "golang.org/x/sys/unix"}},
 
 	// 5: components.
-	"engine/component/keepalive":       {5, nil},
-	"engine/component/ack":             {5, nil},
-	"engine/component/backoff":         {5, nil},
-	"engine/component/metric":          {5, nil},
-	"engine/component/natmap":          {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
-	"engine/component/discovery":       {5, nil},
-	"engine/component/discovery/store": {2, []string{"go.etcd.io/bbolt"}},
-	"engine/component/proxy":           {5, nil},
-	"engine/component/broadcast":       {5, nil},
-	"engine/component/overlay":         {5, nil},
-	"engine/component/addressmap":      {5, nil},
-	"engine/component/reach":           {5, nil},
-	"engine/enginetest":                {5, []string{"go.uber.org/goleak"}}, // for tests
+	"engine/component/keepalive":                {5, nil},
+	"engine/component/ack":                      {5, nil},
+	"engine/component/backoff":                  {5, nil},
+	"engine/component/metric":                   {5, nil},
+	"engine/component/natmap":                   {5, []string{"github.com/huin/goupnp", "github.com/jackpal/go-nat-pmp"}},
+	"engine/component/discovery":                {5, nil},
+	"engine/component/discovery/internal/store": {2, []string{"go.etcd.io/bbolt"}},
+	"engine/component/proxy":                    {5, nil},
+	"engine/component/broadcast":                {5, nil},
+	"engine/component/overlay":                  {5, nil},
+	"engine/component/addressmap":               {5, nil},
+	"engine/component/reach":                    {5, nil},
+	"engine/enginetest":                         {5, []string{"go.uber.org/goleak"}}, // for tests
 
 	// 6: ready nodes.
 	"engine/node":       {6, nil},

@@ -2,7 +2,7 @@
 // peer's addresses to try first.
 //
 //	operator (Config.Public) ──┐
-//	gateway (component/natmap) ┼─▶ Book ─▶ Network.Advertise: the record, best address first
+//	gateway (component/natmap) ┼─▶ book ─▶ Network.Advertise: the record, best address first
 //	peers (Observed)  ─ votes ─┘     └───▶ Order: of a peer's addresses, the ones that can lead to it from here
 //
 // What peers say is a vote. Every network group has one, a /16 of IPv4 or a /32 of IPv6, and peers that this node has chosen
@@ -11,7 +11,7 @@
 // then it only changes the order: what a gateway maps or the operator has said stays in the record.
 //
 // The component is not a dialler and knows nothing of reachability beyond this: an address that peers have come in by works. State is
-// a Book under one mutex, a few hundred votes at most, and reached from the loops (PeerConnect) and from natmap. Callbacks take
+// a book under one mutex, a few hundred votes at most, and reached from the loops (PeerConnect) and from natmap. Callbacks take
 // microseconds. There are no errors: what makes no sense is not counted.
 package addressmap
 
@@ -47,13 +47,13 @@ type Component struct {
 
 	mu    sync.Mutex
 	net   *engine.Network // nil before Startup
-	book  *Book
+	book  *book
 	shown []transport.Addr
 }
 
 // New makes the component. cfg is copied.
 func New(cfg Config) *Component {
-	return &Component{book: NewBook(cfg)}
+	return &Component{book: newBook(cfg)}
 }
 
 // Startup puts what is known into the record.
@@ -97,7 +97,7 @@ func (c *Component) PeerConnect(p *engine.PeerClient) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := Observation{From: p.Origin().Addr().Unmap(), Seen: p.Observed(), Dialled: p.Dialled()}
+	o := observation{From: p.Origin().Addr().Unmap(), Seen: p.Observed(), Dialled: p.Dialled()}
 	if c.book.Observe(p.Network().Now(), o) && c.net != nil { // else Startup shows it
 		c.showLocked()
 	}
@@ -152,7 +152,8 @@ func (c *Component) External() []netip.Addr {
 	return c.book.External(c.net.Now())
 }
 
-// Order says which of a peer's addresses to try, best first: see Book.Order.
+// Order says which of a peer's addresses to try, best first, and leaves out those that lead to another host from here: private
+// ones of another network. The slice is new. Any goroutine, loops included.
 func (c *Component) Order(addrs []transport.Addr) []transport.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// A Book decides which addresses are this node's and which of a peer's to try. It makes no call and reads no clock; whoever has it owns
+// A book decides which addresses are this node's and which of a peer's to try. It makes no call and reads no clock; whoever has it owns
 // it.
-type Book struct {
+type book struct {
 	cfg    Config
 	bound  []transport.Addr // where the node listens
 	hosts  []netip.Prefix   // this host's addresses, each with its network
@@ -19,29 +19,29 @@ type Book struct {
 	votes  votes
 }
 
-// NewBook makes a book that knows what the operator knows. cfg is copied.
-func NewBook(cfg Config) *Book {
+// newBook makes a book that knows what the operator knows. cfg is copied.
+func newBook(cfg Config) *book {
 	cfg.Public = slices.Clone(cfg.Public)
-	return &Book{cfg: cfg, votes: newVotes()}
+	return &book{cfg: cfg, votes: newVotes()}
 }
 
 // SetHost says where the node listens and which addresses its host has, each with its network.
-func (b *Book) SetHost(bound []transport.Addr, hosts []netip.Prefix) {
+func (b *book) SetHost(bound []transport.Addr, hosts []netip.Prefix) {
 	b.bound, b.hosts = slices.Clone(bound), slices.Clone(hosts)
 }
 
 // SetMapped replaces the addresses that a gateway maps to this node.
-func (b *Book) SetMapped(external []transport.Addr) { b.mapped = slices.Clone(external) }
+func (b *book) SetMapped(external []transport.Addr) { b.mapped = slices.Clone(external) }
 
 // Observe takes a connected peer's word. It reports whether that may have changed anything.
-func (b *Book) Observe(now time.Duration, o Observation) bool { return b.votes.add(now, o) }
+func (b *book) Observe(now time.Duration, o observation) bool { return b.votes.add(now, o) }
 
 // Forget is for a peer that has left. Its word grows old.
-func (b *Book) Forget(now time.Duration, from netip.Addr) { b.votes.drop(now, from) }
+func (b *book) Forget(now time.Duration, from netip.Addr) { b.votes.drop(now, from) }
 
 // External are the public addresses of this host as far as they are known, best first: the operator's, a gateway's, the
 // host's own, the peers'.
-func (b *Book) External(now time.Duration) (out []netip.Addr) {
+func (b *book) External(now time.Duration) (out []netip.Addr) {
 	add := func(a netip.Addr) {
 		if public(a) && !slices.Contains(out, a) {
 			out = append(out, a)
@@ -68,7 +68,7 @@ func (b *Book) External(now time.Duration) (out []netip.Addr) {
 //	what peers from outside have reached
 //	what a gateway maps and peers doubt: they may be wrong
 //	what the node listens on, where it is private, for peers in the same network
-func (b *Book) Advertise(now time.Duration) []transport.Addr {
+func (b *book) Advertise(now time.Duration) []transport.Addr {
 	var out, doubted, private []transport.Addr
 	out = append(out, b.cfg.Public...)
 	for _, a := range b.mapped {
@@ -101,14 +101,14 @@ func unique(in []transport.Addr) []transport.Addr {
 }
 
 // doubts: enough peers see this node under another address.
-func (b *Book) doubts(now time.Duration, claimed netip.Addr) bool {
+func (b *book) doubts(now time.Duration, claimed netip.Addr) bool {
 	seen, ok := b.votes.address(now, claimed.Is4())
 	return ok && seen != claimed
 }
 
 // reached are addresses under which peers from outside have come in. They count only on the IP address that all kinds of
 // peers agree on: else a few of them could send everybody else to a victim.
-func (b *Book) reached(now time.Duration) (out []transport.Addr) {
+func (b *book) reached(now time.Duration) (out []transport.Addr) {
 	for _, a := range b.bound {
 		for _, is4 := range []bool{true, false} {
 			at, ok := b.votes.reached(now, a.Proto, is4)
@@ -121,7 +121,7 @@ func (b *Book) reached(now time.Duration) (out []transport.Addr) {
 }
 
 // expanded are the listening addresses with "all of this host" spelled out.
-func (b *Book) expanded() (out []transport.Addr) {
+func (b *book) expanded() (out []transport.Addr) {
 	for _, a := range b.bound {
 		if !a.Addr().IsUnspecified() {
 			out = append(out, a)
@@ -142,7 +142,7 @@ func (b *Book) expanded() (out []transport.Addr) {
 // Order says which of a peer's addresses to try, best first, and leaves out what cannot lead to it from here. In the same
 // network, which shows by a common public address, or by nobody having one, the private addresses come first; anywhere else a
 // private address would be another host's, so that a record could send this node knocking at its own neighbours.
-func (b *Book) Order(now time.Duration, addrs []transport.Addr) []transport.Addr {
+func (b *book) Order(now time.Duration, addrs []transport.Addr) []transport.Addr {
 	own := b.External(now)
 	near, global := false, false
 	for _, a := range addrs {
@@ -171,11 +171,11 @@ func (b *Book) Order(now time.Duration, addrs []transport.Addr) []transport.Addr
 }
 
 // attached: the address is in a network that this host is in.
-func (b *Book) attached(a netip.Addr) bool {
+func (b *book) attached(a netip.Addr) bool {
 	return slices.ContainsFunc(b.hosts, func(h netip.Prefix) bool { return h.Contains(a) })
 }
 
 // onLoopback: this node can only be reached on its own host, or not at all, so others there are its neighbours.
-func (b *Book) onLoopback() bool {
+func (b *book) onLoopback() bool {
 	return !slices.ContainsFunc(b.bound, func(a transport.Addr) bool { return !a.Addr().IsLoopback() })
 }

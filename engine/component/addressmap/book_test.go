@@ -49,10 +49,10 @@ func prefixes(in string) (out []netip.Prefix) {
 
 // see has a peer of group n say that it sees seen; a trailing "<" says that the peer has come in, and that seen is what it
 // has dialled.
-func see(t tb, b *Book, now time.Duration, n int, seen string) bool {
+func see(t tb, b *book, now time.Duration, n int, seen string) bool {
 	t.Helper()
 	seen, inbound := strings.CutSuffix(seen, "<")
-	return b.Observe(now, Observation{From: group(n), Seen: addrs(t, seen)[0], Dialled: !inbound})
+	return b.Observe(now, observation{From: group(n), Seen: addrs(t, seen)[0], Dialled: !inbound})
 }
 
 // group is an address in the nth group.
@@ -98,7 +98,7 @@ func TestAdvertise(t *testing.T) {
 			"tcp://25.64.0.10:4001 quic://25.64.0.10:4002 tcp://192.168.1.7:4001 quic://192.168.1.7:4001"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(Config{Public: addrs(t, c.configured), HidePrivate: c.hide})
+			b := newBook(Config{Public: addrs(t, c.configured), HidePrivate: c.hide})
 			b.SetHost(addrs(t, c.bound), prefixes(c.hosts))
 			b.SetMapped(addrs(t, c.mapped))
 			for i, s := range c.seen {
@@ -113,7 +113,7 @@ func TestAdvertise(t *testing.T) {
 
 // More addresses than a record holds: the best stay.
 func TestAdvertiseLimit(t *testing.T) {
-	b := NewBook(Config{})
+	b := newBook(Config{})
 	var hosts []netip.Prefix
 	for i := range 100 {
 		hosts = append(hosts, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 24))
@@ -131,55 +131,55 @@ func TestVotes(t *testing.T) {
 	const real, lie = "tcp://25.64.0.10:1", "tcp://66.6.6.6:1"
 	for _, c := range []struct {
 		name string
-		do   func(t *testing.T, b *Book) time.Duration
+		do   func(t *testing.T, b *book) time.Duration
 		want string
 	}{
-		{"nobody", func(*testing.T, *Book) time.Duration { return 0 }, ""},
-		{"two groups are too few", func(t *testing.T, b *Book) time.Duration { see(t, b, 0, 1, real); see(t, b, 0, 2, real); return 0 }, ""},
+		{"nobody", func(*testing.T, *book) time.Duration { return 0 }, ""},
+		{"two groups are too few", func(t *testing.T, b *book) time.Duration { see(t, b, 0, 1, real); see(t, b, 0, 2, real); return 0 }, ""},
 		{"three groups", three(real), "25.64.0.10"},
-		{"a hundred peers of one group", func(t *testing.T, b *Book) time.Duration {
+		{"a hundred peers of one group", func(t *testing.T, b *book) time.Duration {
 			for range 100 {
 				see(t, b, 0, 1, lie)
 			}
 			return 0
 		}, ""},
-		{"three who were dialled against five who came in", func(t *testing.T, b *Book) time.Duration {
+		{"three who were dialled against five who came in", func(t *testing.T, b *book) time.Duration {
 			three(real)(t, b)
 			for i := range 5 {
 				see(t, b, 0, 10+i, lie+"<")
 			}
 			return 0
 		}, "25.64.0.10"},
-		{"three against three", func(t *testing.T, b *Book) time.Duration {
+		{"three against three", func(t *testing.T, b *book) time.Duration {
 			three(real)(t, b)
 			for i := range 3 {
 				see(t, b, 0, 10+i, lie)
 			}
 			return 0
 		}, ""},
-		{"who came in does not speak for who was dialled", func(t *testing.T, b *Book) time.Duration {
+		{"who came in does not speak for who was dialled", func(t *testing.T, b *book) time.Duration {
 			three(real)(t, b)
 			for i := range 3 {
 				see(t, b, 0, i, lie+"<")
 			}
 			return 0
 		}, "25.64.0.10"},
-		{"who was dialled speaks for who came in", func(t *testing.T, b *Book) time.Duration {
+		{"who was dialled speaks for who came in", func(t *testing.T, b *book) time.Duration {
 			for i := range 3 {
 				see(t, b, 0, i, lie+"<")
 			}
 			return three(real)(t, b)
 		}, "25.64.0.10"},
-		{"the last word counts", func(t *testing.T, b *Book) time.Duration { three(lie)(t, b); return three(real)(t, b) }, "25.64.0.10"},
-		{"connected peers' votes do not age", func(t *testing.T, b *Book) time.Duration { three(real)(t, b); return 24 * time.Hour }, "25.64.0.10"},
-		{"of those who have left they do", func(t *testing.T, b *Book) time.Duration {
+		{"the last word counts", func(t *testing.T, b *book) time.Duration { three(lie)(t, b); return three(real)(t, b) }, "25.64.0.10"},
+		{"connected peers' votes do not age", func(t *testing.T, b *book) time.Duration { three(real)(t, b); return 24 * time.Hour }, "25.64.0.10"},
+		{"of those who have left they do", func(t *testing.T, b *book) time.Duration {
 			three(real)(t, b)
 			for i := range 3 {
 				b.Forget(time.Minute, group(i))
 			}
 			return time.Minute + voteLife
 		}, ""},
-		{"but not at once", func(t *testing.T, b *Book) time.Duration {
+		{"but not at once", func(t *testing.T, b *book) time.Duration {
 			three(real)(t, b)
 			for i := range 3 {
 				b.Forget(time.Minute, group(i))
@@ -189,15 +189,15 @@ func TestVotes(t *testing.T) {
 		{"a private address is nobody's outside", three("tcp://192.168.1.7:1"), ""},
 		{"a carrier's is not, either", three("tcp://100.64.0.7:1"), ""},
 		{"another family's", three("tcp://[2a00::1]:1"), ""},
-		{"neighbours do not know", func(t *testing.T, b *Book) time.Duration {
+		{"neighbours do not know", func(t *testing.T, b *book) time.Duration {
 			for i := range 5 {
-				b.Observe(0, Observation{From: netip.AddrFrom4([4]byte{10, byte(i), 1, 1}), Seen: addrs(t, real)[0], Dialled: true})
+				b.Observe(0, observation{From: netip.AddrFrom4([4]byte{10, byte(i), 1, 1}), Seen: addrs(t, real)[0], Dialled: true})
 			}
 			return 0
 		}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(Config{})
+			b := newBook(Config{})
 			now := c.do(t, b)
 			got := ""
 			if ip, ok := b.votes.address(now, true); ok {
@@ -213,8 +213,8 @@ func TestVotes(t *testing.T) {
 	}
 }
 
-func three(seen string) func(*testing.T, *Book) time.Duration {
-	return func(t *testing.T, b *Book) time.Duration {
+func three(seen string) func(*testing.T, *book) time.Duration {
+	return func(t *testing.T, b *book) time.Duration {
 		for i := range 3 {
 			see(t, b, 0, i, seen)
 		}
@@ -224,10 +224,10 @@ func three(seen string) func(*testing.T, *Book) time.Duration {
 
 // IPv6 has elections of its own, by /32.
 func TestVotes6(t *testing.T) {
-	b := NewBook(Config{})
+	b := newBook(Config{})
 	for i := range 3 {
 		from := netip.MustParseAddr(fmt.Sprintf("2a0%d::1", i))
-		b.Observe(0, Observation{From: from, Seen: addrs(t, "tcp://[2b00::9]:5")[0], Dialled: true})
+		b.Observe(0, observation{From: from, Seen: addrs(t, "tcp://[2b00::9]:5")[0], Dialled: true})
 		see(t, b, 0, i, "tcp://25.64.0.10:1")
 	}
 	if got := b.External(0); !slices.Equal(got, []netip.Addr{netip.MustParseAddr("25.64.0.10"), netip.MustParseAddr("2b00::9")}) {
@@ -240,11 +240,11 @@ func TestVotes6(t *testing.T) {
 
 // The table of groups is bounded; peers that were dialled find room in it, and lose none to those who came in.
 func TestVotesFull(t *testing.T) {
-	b := NewBook(Config{})
+	b := newBook(Config{})
 	for i := range groupLimit {
 		see(t, b, time.Duration(i), i, "tcp://66.6.6.6:1<")
 	}
-	late := Observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, "tcp://25.64.0.10:1")[0]}
+	late := observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, "tcp://25.64.0.10:1")[0]}
 	if b.Observe(time.Second, late) || len(b.votes.groups) != groupLimit {
 		t.Errorf("there was room for one more, %d groups", len(b.votes.groups))
 	}
@@ -262,14 +262,14 @@ func TestVotesFull(t *testing.T) {
 
 // A group that loses its place and gets one again keeps count of its peers: as long as one is connected its word counts.
 func TestVotesOfAGroupThatComesBack(t *testing.T) {
-	b := NewBook(Config{})
+	b := newBook(Config{})
 	const real = "tcp://25.64.0.10:1"
 	see(t, b, 0, 0, real+"<") // the oldest, and two more of its peers
 	see(t, b, 0, 0, real+"<")
 	for i := 1; i < groupLimit; i++ {
 		see(t, b, time.Second, i, real+"<")
 	}
-	late := Observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, real)[0], Dialled: true}
+	late := observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, real)[0], Dialled: true}
 	if !b.Observe(2*time.Second, late) || b.votes.groups[groupOf(group(0))] != nil {
 		t.Fatal("the oldest group has its place still")
 	}
@@ -292,11 +292,11 @@ func TestVotesOfAGroupThatComesBack(t *testing.T) {
 
 // A full table of peers that were dialled has no room for another.
 func TestVotesFullOfDialled(t *testing.T) {
-	b := NewBook(Config{})
+	b := newBook(Config{})
 	for i := range groupLimit {
 		see(t, b, 0, i, "tcp://25.64.0.10:1")
 	}
-	late := Observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, "tcp://66.6.6.6:1")[0], Dialled: true}
+	late := observation{From: netip.MustParseAddr("40.1.1.1"), Seen: addrs(t, "tcp://66.6.6.6:1")[0], Dialled: true}
 	if b.Observe(time.Second, late) || b.votes.groups[groupOf(late.From)] != nil {
 		t.Error("there was room")
 	}
@@ -322,7 +322,7 @@ func TestOrder(t *testing.T) {
 		{"nothing", "tcp://0.0.0.0:4001", "192.168.1.7/24", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := NewBook(Config{})
+			b := newBook(Config{})
 			b.SetHost(addrs(t, c.bound), prefixes(c.hosts))
 			b.SetMapped(addrs(t, c.mapped))
 			if got := text(b.Order(0, addrs(t, c.peer))); got != c.want {
@@ -334,7 +334,7 @@ func TestOrder(t *testing.T) {
 
 // In a network whose nodes are trusted, private addresses are tried, those next to this host first.
 func TestOrderTryPrivate(t *testing.T) {
-	b := NewBook(Config{TryPrivate: true})
+	b := newBook(Config{TryPrivate: true})
 	b.SetHost(addrs(t, "tcp://0.0.0.0:4001"), prefixes("10.0.0.7/24 25.64.0.1/24"))
 	if got := text(b.Order(0, addrs(t, "tcp://25.64.0.20:1 tcp://10.0.9.9:1 tcp://127.0.0.1:1 tcp://10.0.0.9:1"))); got !=
 		"tcp://10.0.0.9:1 tcp://25.64.0.20:1 tcp://10.0.9.9:1 tcp://127.0.0.1:1" {
@@ -346,7 +346,7 @@ func TestOrderTryPrivate(t *testing.T) {
 // and a mapping of it stays first in the record.
 func TestOutvoted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := NewBook(Config{})
+		b := newBook(Config{})
 		b.SetHost(addrs(t, "tcp://0.0.0.0:4001"), prefixes("192.168.1.7/24"))
 		b.SetMapped(addrs(t, "tcp://25.64.0.10:4001"))
 		honest := rapid.IntRange(quorum, 40).Draw(t, "honest groups, dialled")
@@ -385,13 +385,13 @@ func TestOutvoted(t *testing.T) {
 func FuzzBook(f *testing.F) {
 	f.Add([]byte{30, 1, 66, 6, 1, 0, 30, 2, 66, 6, 1, 0, 30, 3, 66, 6, 1, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		b := NewBook(Config{Public: addrs(t, "tcp://25.64.0.99:1")})
+		b := newBook(Config{Public: addrs(t, "tcp://25.64.0.99:1")})
 		b.SetHost(addrs(t, "tcp://0.0.0.0:4001 udp://[::]:4001"), prefixes("192.168.1.7/24 2a00::7/64"))
 		b.SetMapped(addrs(t, "tcp://25.64.0.10:4001"))
 		for now := time.Duration(0); len(in) >= 6; now += time.Minute {
 			from, seen := netip.AddrFrom4([4]byte{in[0], in[1], 1, 1}), netip.AddrFrom4([4]byte{in[2], in[3], 1, 1})
 			if in[5]&1 == 0 {
-				b.Observe(now, Observation{from, transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(seen, uint16(in[4]))}, in[5]&2 == 0})
+				b.Observe(now, observation{from, transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(seen, uint16(in[4]))}, in[5]&2 == 0})
 			} else {
 				b.Forget(now, from)
 			}

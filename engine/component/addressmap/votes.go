@@ -7,8 +7,8 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
-// An Observation is what one peer says about this node.
-type Observation struct {
+// An observation is what one peer says about this node.
+type observation struct {
 	From    netip.Addr     // the peer's address
 	Seen    transport.Addr // this node, as the peer sees it
 	Dialled bool           // by this node; else the peer has dialled Seen
@@ -45,7 +45,7 @@ func groupOf(a netip.Addr) netip.Prefix {
 
 // add takes what a connected peer says, and reports whether that can change an election. A peer of the same network, or one
 // that says nothing about the outside, has no vote, but its group does, in case another of its peers has.
-func (vs *votes) add(now time.Duration, o Observation) bool {
+func (vs *votes) add(now time.Duration, o observation) bool {
 	if !public(o.From) {
 		return false
 	}

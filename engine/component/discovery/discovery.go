@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/engine/component/discovery/internal/store"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"

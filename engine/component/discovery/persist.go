@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/engine/component/discovery/internal/store"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

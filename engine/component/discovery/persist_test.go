@@ -14,7 +14,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
-	"github.com/carrier-p2p/carrier/engine/component/discovery/store"
+	"github.com/carrier-p2p/carrier/engine/component/discovery/internal/store"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

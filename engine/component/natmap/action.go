@@ -23,7 +23,8 @@ func (p Protocol) String() string {
 	return "UPnP"
 }
 
-// What a gateway may answer. Dialects turn the words of their libraries into these; the machine knows nothing else.
+// What a gateway may answer, as AgentReport.Err and in events. What the libraries of the two protocols say is turned into these;
+// nothing that is decided depends on anything else.
 var (
 	ErrSilent    = errors.New("natmap: the gateway does not answer")
 	ErrGone      = errors.New("natmap: nobody listens at the gateway")
@@ -34,64 +35,64 @@ var (
 	ErrNonsense  = errors.New("natmap: the gateway's answer makes no sense")
 )
 
-// A Verb says what is to be done.
-type Verb uint8
+// A verb says what is to be done.
+type verb uint8
 
 const (
-	Probe Verb = iota + 1 // is it there, what is its address, does it still have what we hold?
-	Map                   // make or renew a mapping
-	Unmap                 // remove one
+	verbProbe verb = iota + 1 // is it there, what is its address, does it still have what we hold?
+	verbMap                   // make or renew a mapping
+	verbUnmap                 // remove one
 )
 
-// An Action is a call that the machine wants made: once, with exactly one Result.
-type Action struct {
-	Verb     Verb
+// An action is a call that the machine wants made: once, with exactly one result.
+type action struct {
+	Verb     verb
 	Via      Protocol
 	Gateway  Gateway
-	Port     Port          // Map, Unmap
-	External uint16        // Map: the external port wished for; Unmap: the one to free
-	Lifetime time.Duration // Map; 0: without an end
-	Held     []Held        // Probe: what to look for
+	Port     Port          // verbMap, verbUnmap
+	External uint16        // verbMap: the external port wished for; verbUnmap: the one to free
+	Lifetime time.Duration // verbMap; 0: without an end
+	Held     []held        // verbProbe: what to look for
 
 	turn uint64 // of the gateway
 }
 
-// Held is a mapping that should be there.
-type Held struct {
+// A held is a mapping that should be there.
+type held struct {
 	Port     Port
 	External uint16
 }
 
-// A Result is what became of an Action. Err is nil or wraps one of the errors above; fields that do not belong to the
+// A result is what became of an action. Err is nil or wraps one of the errors above; fields that do not belong to the
 // verb are zero.
-type Result struct {
-	Action   Action
+type result struct {
+	Action   action
 	Err      error
-	Address  netip.Addr    // Probe: the external address, as the gateway says
-	Epoch    time.Duration // Probe, Map: since the gateway began to count; where HasEpoch
+	Address  netip.Addr    // verbProbe: the external address, as the gateway says
+	Epoch    time.Duration // verbProbe, verbMap: since the gateway began to count; where HasEpoch
 	HasEpoch bool
-	Missing  []Port        // Probe: of Held, those that the gateway knows nothing of
-	Device   string        // Probe: what it calls itself
-	Others   []netip.Addr  // Probe: who has answered as well and is not the gateway
-	External uint16        // Map: the port that was given
-	Lifetime time.Duration // Map: for how long; 0: without an end
+	Missing  []Port        // verbProbe: of held, those that the gateway knows nothing of
+	Device   string        // verbProbe: what it calls itself
+	Others   []netip.Addr  // verbProbe: who has answered as well and is not the gateway
+	External uint16        // verbMap: the port that was given
+	Lifetime time.Duration // verbMap: for how long; 0: without an end
 }
 
-// An EventKind says what happened, for people.
-type EventKind uint8
+// An eventKind says what happened, for people.
+type eventKind uint8
 
 const (
-	GatewayFound     EventKind = iota + 1 // a gateway answers
-	GatewayLost                           // and does so no longer
-	GatewayRestarted                      // it has forgotten its mappings
-	AddressChanged                        // its external address is another one
-	NotPublic                             // it has none that can be reached from the internet: a second NAT above it
-	Mapped                                // a port can be reached from outside
-	MappingLost                           // and can no longer
-	MappingRefused                        // the gateway says no; Err why
+	gatewayFound     eventKind = iota + 1 // a gateway answers
+	gatewayLost                           // and does so no longer
+	gatewayRestarted                      // it has forgotten its mappings
+	addressChanged                        // its external address is another one
+	notPublic                             // it has none that can be reached from the internet: a second NAT above it
+	mapped                                // a port can be reached from outside
+	mappingLost                           // and can no longer
+	mappingRefused                        // the gateway says no; Err why
 )
 
-func (k EventKind) String() string {
+func (k eventKind) String() string {
 	names := [...]string{"none", "gateway found", "gateway lost", "gateway restarted", "external address changed",
 		"no public address", "mapped", "mapping lost", "mapping refused"}
 	if int(k) < len(names) {
@@ -100,9 +101,9 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// An Event is something an operator may want to know. Fields that do not belong to the kind are zero.
-type Event struct {
-	Kind     EventKind
+// An event is something an operator may want to know. Fields that do not belong to the kind are zero.
+type event struct {
+	Kind     eventKind
 	Via      Protocol
 	Gateway  netip.Addr
 	Port     Port
@@ -111,7 +112,7 @@ type Event struct {
 }
 
 // String is one line for people.
-func (e Event) String() string {
+func (e event) String() string {
 	s := e.Kind.String() + " (" + e.Via.String()
 	if e.Gateway.IsValid() {
 		s += " at " + e.Gateway.String()

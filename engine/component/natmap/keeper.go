@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// A keeper drives a Machine: it makes the calls, keeps the time and looks after the routing table. One goroutine, run, owns it.
+// A keeper drives a machine: it makes the calls, keeps the time and looks after the routing table. One goroutine, run, owns it.
 type keeper struct {
-	m       *Machine
+	m       *machine
 	place   func() (Gateway, error)
 	dial    func(Gateway) [protocols]dialect
 	want    func(local netip.Addr) []Port
 	changed func(Report) // after every step in which something may have
-	event   func(Event)
+	event   func(event)
 
 	began    time.Time
 	gateway  Gateway
 	dialects [protocols]dialect // of the gateway
 	problem  error              // why there is no gateway
-	results  chan Result
+	results  chan result
 	underWay int
 }
 
@@ -32,10 +32,10 @@ func dial(g Gateway) [protocols]dialect {
 
 func newKeeper(lifetime time.Duration, place func() (Gateway, error), dial func(Gateway) [protocols]dialect) *keeper {
 	return &keeper{
-		m: NewMachine(lifetime), place: place, dial: dial, began: time.Now(),
+		m: newMachine(lifetime), place: place, dial: dial, began: time.Now(),
 		// Room for all that can be under way when run has ended, so that nobody waits for a reader: one call for each
 		// protocol, and those to gateways that have been left.
-		results: make(chan Result, protocols*(portLimit+1)),
+		results: make(chan result, protocols*(portLimit+1)),
 	}
 }
 
@@ -116,10 +116,10 @@ func (k *keeper) look() {
 
 // call asks the gateway. What it answers is read by libraries; an answer that one of them panics at is nonsense, not the
 // node's end.
-func call(ctx context.Context, d dialect, act Action) (r Result) {
+func call(ctx context.Context, d dialect, act action) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
-			r = Result{Action: act, Err: fmt.Errorf("%w: %v", ErrNonsense, p)}
+			r = result{Action: act, Err: fmt.Errorf("%w: %v", ErrNonsense, p)}
 		}
 	}()
 	return d.do(ctx, act)

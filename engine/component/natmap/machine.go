@@ -9,11 +9,11 @@ import (
 // never is a time that does not come.
 const never = time.Duration(1<<63 - 1)
 
-// A Machine decides: whom to ask, what to map, when to ask again. It makes no call, reads no clock and starts nothing; time is
+// A machine decides: whom to ask, what to map, when to ask again. It makes no call, reads no clock and starts nothing; time is
 // an argument, and what it wants done comes out of Next. One goroutine owns it.
 //
 //	Gateway, Want, Stop ─▶ ┌─────────┐ ─▶ Next: actions, at most one under way for each protocol
-//	Receive (results)   ─▶ │ Machine │ ─▶ Mappings, NextEvent
+//	Receive (results)   ─▶ │ machine │ ─▶ Mappings, NextEvent
 //	Expire (time)       ─▶ └─────────┘ ─▶ Deadline: when to come back
 //
 // Both protocols are asked side by side. One of them, the holder, makes the mappings; the other one stands by. An agent, which is one
@@ -22,7 +22,7 @@ const never = time.Duration(1<<63 - 1)
 //	asking ──answers──▶ ready ──twice silent, or gone──▶ waiting
 //	   ▲                  ▲                                 │
 //	   └──── never did ───┴──────────── answers ────────────┘
-type Machine struct {
+type machine struct {
 	lifetime time.Duration
 	gateway  Gateway
 	turn     uint64 // counts gateways: results of an earlier one are known by it
@@ -34,8 +34,8 @@ type Machine struct {
 
 	mapNothing bool // only look; fixed before the first call
 
-	out    []Action
-	events []Event
+	out    []action
+	events []event
 }
 
 // An agent is one protocol at the gateway.
@@ -86,18 +86,18 @@ type holding struct {
 	refused  bool          // the last answer was no
 }
 
-// NewMachine makes a machine that asks for mappings of this lifetime; 0 means LifetimeDefault. It knows no gateway yet.
-func NewMachine(lifetime time.Duration) *Machine {
+// newMachine makes a machine that asks for mappings of this lifetime; 0 means LifetimeDefault. It knows no gateway yet.
+func newMachine(lifetime time.Duration) *machine {
 	if lifetime == 0 {
 		lifetime = LifetimeDefault
 	}
-	m := &Machine{lifetime: lifetime}
+	m := &machine{lifetime: lifetime}
 	m.forget(0)
 	return m
 }
 
 // forget begins anew with a gateway.
-func (m *Machine) forget(now time.Duration) {
+func (m *machine) forget(now time.Duration) {
 	m.turn++
 	m.since = now
 	m.holder = nil
@@ -108,7 +108,7 @@ func (m *Machine) forget(now time.Duration) {
 
 // Gateway says which router stands between this host and the world now; zero: none. What another one holds is removed
 // there, as well as that can be done from where the host is now.
-func (m *Machine) Gateway(now time.Duration, g Gateway) {
+func (m *machine) Gateway(now time.Duration, g Gateway) {
 	if g == m.gateway {
 		return
 	}
@@ -116,7 +116,7 @@ func (m *Machine) Gateway(now time.Duration, g Gateway) {
 		for i := range m.agents {
 			a := &m.agents[i]
 			if a.state != asking {
-				m.tell(a, Event{Kind: GatewayLost})
+				m.tell(a, event{Kind: gatewayLost})
 			}
 			for _, held := range a.held() {
 				m.abandon(a.via, held)
@@ -129,12 +129,12 @@ func (m *Machine) Gateway(now time.Duration, g Gateway) {
 }
 
 // abandon removes a mapping of a gateway that is not ours any more; nobody waits for the outcome.
-func (m *Machine) abandon(via Protocol, held Held) {
-	m.out = append(m.out, Action{Verb: Unmap, Via: via, Gateway: m.gateway, Port: held.Port, External: held.External})
+func (m *machine) abandon(via Protocol, held held) {
+	m.out = append(m.out, action{Verb: verbUnmap, Via: via, Gateway: m.gateway, Port: held.Port, External: held.External})
 }
 
 // Want says which ports are to be mapped; more than portLimit are cut off.
-func (m *Machine) Want(now time.Duration, ports []Port) {
+func (m *machine) Want(now time.Duration, ports []Port) {
 	m.ports = slices.Clone(ports[:min(len(ports), portLimit)])
 	for i := range m.agents {
 		holdings := m.agents[i].holdings
@@ -148,14 +148,14 @@ func (m *Machine) Want(now time.Duration, ports []Port) {
 }
 
 // Stop has every mapping removed. Done tells when nothing is left to do.
-func (m *Machine) Stop(now time.Duration) {
+func (m *machine) Stop(now time.Duration) {
 	m.stopping = true
 	m.ports = nil
 	m.plan(now)
 }
 
 // Done reports whether a stopped machine has nothing under way and holds nothing that it could remove.
-func (m *Machine) Done() bool {
+func (m *machine) Done() bool {
 	if !m.stopping || len(m.out) > 0 {
 		return false
 	}
@@ -168,9 +168,9 @@ func (m *Machine) Done() bool {
 }
 
 // Next returns the next action to be done. Actions may be done at the same time.
-func (m *Machine) Next() (Action, bool) {
+func (m *machine) Next() (action, bool) {
 	if len(m.out) == 0 {
-		return Action{}, false
+		return action{}, false
 	}
 	act := m.out[0]
 	m.out = m.out[1:]
@@ -178,16 +178,16 @@ func (m *Machine) Next() (Action, bool) {
 }
 
 // NextEvent returns the oldest event that has not been taken.
-func (m *Machine) NextEvent() (Event, bool) {
+func (m *machine) NextEvent() (event, bool) {
 	if len(m.events) == 0 {
-		return Event{}, false
+		return event{}, false
 	}
 	e := m.events[0]
 	m.events = m.events[1:]
 	return e, true
 }
 
-func (m *Machine) tell(a *agent, e Event) {
+func (m *machine) tell(a *agent, e event) {
 	e.Via, e.Gateway = a.via, m.gateway.Addr
 	m.events = append(m.events, e)
 	if len(m.events) > eventsLimit {
@@ -197,7 +197,7 @@ func (m *Machine) tell(a *agent, e Event) {
 
 // Mappings are the ports that can be reached from outside at this moment, in their order. What the agent that stands by once
 // mapped counts while the holder is out of order.
-func (m *Machine) Mappings() []Mapping {
+func (m *machine) Mappings() []Mapping {
 	var out []Mapping
 	for _, p := range m.ports {
 		for _, a := range m.inOrder() {
@@ -217,7 +217,7 @@ func (m *Machine) Mappings() []Mapping {
 func (h *holding) mapped() bool { return h != nil && h.external != 0 }
 
 // inOrder are the agents, the holder first.
-func (m *Machine) inOrder() [protocols]*agent {
+func (m *machine) inOrder() [protocols]*agent {
 	one, other := &m.agents[PMP], &m.agents[UPnP]
 	if m.holder == other {
 		one, other = other, one
@@ -226,7 +226,7 @@ func (m *Machine) inOrder() [protocols]*agent {
 }
 
 // Expire says that time has passed: mappings end, and what is due is asked for.
-func (m *Machine) Expire(now time.Duration) {
+func (m *machine) Expire(now time.Duration) {
 	for i := range m.agents {
 		a := &m.agents[i]
 		for _, p := range sorted(a.holdings) {
@@ -244,15 +244,15 @@ func (m *Machine) Expire(now time.Duration) {
 }
 
 // lose notes that a mapping is not there any more; it is made again as soon as possible.
-func (m *Machine) lose(a *agent, p Port, now time.Duration, why error) {
+func (m *machine) lose(a *agent, p Port, now time.Duration, why error) {
 	h := a.holdings[p]
-	m.tell(a, Event{Kind: MappingLost, Port: p, External: netip.AddrPortFrom(a.address, h.external), Err: why})
+	m.tell(a, event{Kind: mappingLost, Port: p, External: netip.AddrPortFrom(a.address, h.external), Err: why})
 	h.external = 0
 	h.nextAt = min(h.nextAt, now)
 }
 
 // Deadline is when Expire wants to be called, never being the largest Duration.
-func (m *Machine) Deadline() time.Duration {
+func (m *machine) Deadline() time.Duration {
 	at := never
 	if m.stopping || m.gateway.isZero() || len(m.ports) == 0 {
 		return at
@@ -283,6 +283,6 @@ func (m *Machine) Deadline() time.Duration {
 }
 
 // waitsForPMP: UPnP would be ready, and NAT-PMP still has its chance.
-func (m *Machine) waitsForPMP() bool {
+func (m *machine) waitsForPMP() bool {
 	return m.holder == nil && m.agents[PMP].state == asking && m.agents[PMP].failures == 0 && m.agents[UPnP].usable()
 }

@@ -101,12 +101,12 @@ func TestMachineLater(t *testing.T) {
 		upnp   bool // alone
 		strike func(s *stage)
 		mapped []string
-		said   []EventKind
+		said   []eventKind
 	}{
 		{"nothing", false, func(*stage) {}, both, nil},
-		{"restart", false, func(s *stage) { s.r.restart(s.now) }, both, []EventKind{GatewayRestarted}},
+		{"restart", false, func(s *stage) { s.r.restart(s.now) }, both, []eventKind{gatewayRestarted}},
 		{"restart, without an epoch", true, func(s *stage) { s.r.restart(s.now) },
-			[]string{"tcp/4001 25.64.0.10:4001 UPnP"}, []EventKind{MappingLost, Mapped}},
+			[]string{"tcp/4001 25.64.0.10:4001 UPnP"}, []eventKind{mappingLost, mapped}},
 		{"gone for a minute", false, func(s *stage) {
 			s.r.gone = [2]bool{true, true}
 			s.run(time.Minute)
@@ -115,7 +115,7 @@ func TestMachineLater(t *testing.T) {
 			}
 			s.r.restart(s.now)
 			s.r.gone = [2]bool{}
-		}, both, []EventKind{GatewayLost, MappingLost, GatewayLost, GatewayRestarted, GatewayFound, Mapped, GatewayRestarted, GatewayFound}},
+		}, both, []eventKind{gatewayLost, mappingLost, gatewayLost, gatewayRestarted, gatewayFound, mapped, gatewayRestarted, gatewayFound}},
 		{"silent for a minute", false, func(s *stage) {
 			s.r.silent = [2]bool{true, true}
 			s.run(time.Minute)
@@ -123,7 +123,7 @@ func TestMachineLater(t *testing.T) {
 				s.Errorf("a silent gateway has its mappings still: %q", got)
 			}
 			s.r.silent = [2]bool{}
-		}, []string{"tcp/4001 25.64.0.10:4001 UPnP"}, []EventKind{GatewayLost, GatewayLost, GatewayFound, Mapped, GatewayFound}},
+		}, []string{"tcp/4001 25.64.0.10:4001 UPnP"}, []eventKind{gatewayLost, gatewayLost, gatewayFound, mapped, gatewayFound}},
 		{"silent until the mapping has ended", false, func(s *stage) {
 			s.r.silent = [2]bool{true, true}
 			s.run(LifetimeDefault)
@@ -131,12 +131,12 @@ func TestMachineLater(t *testing.T) {
 				s.Errorf("after its life: %q", got)
 			}
 			s.r.silent = [2]bool{}
-		}, both, []EventKind{GatewayLost, GatewayLost, MappingLost, GatewayFound, Mapped, GatewayFound}},
+		}, both, []eventKind{gatewayLost, gatewayLost, mappingLost, gatewayFound, mapped, gatewayFound}},
 		{"another address", false, func(s *stage) { s.r.address = outside2; s.r.restart(s.now) },
-			[]string{"tcp/4001 25.64.0.11:4001 NAT-PMP"}, []EventKind{GatewayRestarted, AddressChanged}},
-		{"the address becomes private", false, func(s *stage) { s.r.address = home.Addr }, nil, []EventKind{NotPublic}},
+			[]string{"tcp/4001 25.64.0.11:4001 NAT-PMP"}, []eventKind{gatewayRestarted, addressChanged}},
+		{"the address becomes private", false, func(s *stage) { s.r.address = home.Addr }, nil, []eventKind{notPublic}},
 		{"the protocol dies", false, func(s *stage) { s.r.silent[PMP] = true },
-			[]string{"tcp/4001 25.64.0.10:4001 UPnP"}, []EventKind{GatewayLost, Mapped}},
+			[]string{"tcp/4001 25.64.0.10:4001 UPnP"}, []eventKind{gatewayLost, mapped}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRouter()
@@ -215,9 +215,9 @@ func TestMachineSharedRemoval(t *testing.T) {
 	r.silent[PMP] = false
 	s.run(30 * time.Second)
 	s.m.Want(s.now, nil)
-	var late Action
+	var late action
 	for act, ok := s.m.Next(); ok; act, ok = s.m.Next() {
-		if act.Verb != Unmap {
+		if act.Verb != verbUnmap {
 			t.Fatalf("%+v", act)
 		}
 		if act.Via == PMP {
@@ -228,7 +228,7 @@ func TestMachineSharedRemoval(t *testing.T) {
 	}
 	s.m.Want(s.now, []Port{tcp4001})
 	act, ok := s.m.Next()
-	if !ok || act.Verb != Map || act.Via != UPnP {
+	if !ok || act.Verb != verbMap || act.Via != UPnP {
 		t.Fatalf("%+v, %v", act, ok)
 	}
 	s.m.Receive(s.now, r.do(s.now, act))
@@ -289,25 +289,25 @@ func TestMachineMoves(t *testing.T) {
 	elsewhere := home
 	elsewhere.Addr = elsewhere.Addr.Next()
 	s.m.Gateway(s.now, elsewhere)
-	var verbs []Verb
-	var late Action
+	var verbs []verb
+	var late action
 	for act, ok := s.m.Next(); ok; act, ok = s.m.Next() {
 		verbs = append(verbs, act.Verb)
-		if act.Verb == Unmap && act.Gateway != home {
+		if act.Verb == verbUnmap && act.Gateway != home {
 			t.Errorf("unmapped at %v", act.Gateway)
 		}
-		if act.Verb == Probe && act.Gateway != elsewhere {
+		if act.Verb == verbProbe && act.Gateway != elsewhere {
 			t.Errorf("probed %v", act.Gateway)
 		}
 		late = act
 	}
-	if !slices.Equal(verbs, []Verb{Unmap, Probe, Probe}) {
+	if !slices.Equal(verbs, []verb{verbUnmap, verbProbe, verbProbe}) {
 		t.Errorf("%v", verbs)
 	}
 	late.turn--
-	late.Verb, late.Gateway, late.Port = Map, home, tcp4001
-	s.m.Receive(s.now, Result{Action: late, External: 7, Lifetime: time.Minute})
-	if act, ok := s.m.Next(); !ok || act.Verb != Unmap || act.External != 7 || act.Gateway != home {
+	late.Verb, late.Gateway, late.Port = verbMap, home, tcp4001
+	s.m.Receive(s.now, result{Action: late, External: 7, Lifetime: time.Minute})
+	if act, ok := s.m.Next(); !ok || act.Verb != verbUnmap || act.External != 7 || act.Gateway != home {
 		t.Errorf("a mapping made too late: %+v, %v", act, ok)
 	}
 	if got := s.m.Mappings(); got != nil {
@@ -418,7 +418,7 @@ func FuzzMachine(f *testing.F) {
 	f.Add([]byte("any bytes are a sequence of results and waits"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		in = in[:min(len(in), 2000)]
-		m := NewMachine(0)
+		m := newMachine(0)
 		var now time.Duration
 		m.Gateway(now, home)
 		m.Want(now, []Port{tcp4001, udp4001})
@@ -446,7 +446,7 @@ func FuzzMachine(f *testing.F) {
 				}
 			}
 			b := next()
-			r := Result{Action: act, Err: errs[int(b)%len(errs)], Address: addresses[int(next())%len(addresses)].Addr,
+			r := result{Action: act, Err: errs[int(b)%len(errs)], Address: addresses[int(next())%len(addresses)].Addr,
 				Epoch: time.Duration(next()) * time.Hour, HasEpoch: b&16 != 0, External: uint16(next()) << 8,
 				Lifetime: time.Duration(int8(next())) * time.Minute}
 			if b&32 != 0 {

@@ -53,13 +53,13 @@ func (r *router) restart(now time.Duration) {
 	}
 }
 
-func (r *router) do(now time.Duration, act Action) Result {
+func (r *router) do(now time.Duration, act action) result {
 	for e, l := range r.table {
 		if l.until <= now {
 			delete(r.table, e)
 		}
 	}
-	out := Result{Action: act, HasEpoch: act.Via == PMP, Epoch: (now - r.booted).Truncate(time.Second)}
+	out := result{Action: act, HasEpoch: act.Via == PMP, Epoch: (now - r.booted).Truncate(time.Second)}
 	switch {
 	case r.gone[act.Via]:
 		out.Err = ErrGone
@@ -69,11 +69,11 @@ func (r *router) do(now time.Duration, act Action) Result {
 		return out
 	}
 	switch act.Verb {
-	case Probe:
+	case verbProbe:
 		r.probe(act, &out)
-	case Map:
+	case verbMap:
 		r.mapPort(now, act, &out)
-	case Unmap:
+	case verbUnmap:
 		for e, l := range r.table {
 			if !l.other && e.udp == act.Port.UDP && l.internal == act.Port.Number && (act.Via == PMP || e.port == act.External) {
 				delete(r.table, e)
@@ -83,7 +83,7 @@ func (r *router) do(now time.Duration, act Action) Result {
 	return out
 }
 
-func (r *router) probe(act Action, out *Result) {
+func (r *router) probe(act action, out *result) {
 	out.Address = r.address
 	if !r.address.IsValid() {
 		out.Err = ErrNoAddress
@@ -97,7 +97,7 @@ func (r *router) probe(act Action, out *Result) {
 	}
 }
 
-func (r *router) mapPort(now time.Duration, act Action, out *Result) {
+func (r *router) mapPort(now time.Duration, act action, out *result) {
 	e := entry{act.Port.UDP, act.External}
 	taken := r.table[e].other
 	life := act.Lifetime
@@ -146,14 +146,14 @@ func (r *router) ours(now time.Duration) (out []string) {
 // A stage runs a machine against a router in virtual time.
 type stage struct {
 	testing.TB
-	m      *Machine
+	m      *machine
 	r      *router
 	now    time.Duration
 	out    [protocols]int // under way
 	done   int            // actions
 	probes [protocols]int
 	line   []pending
-	said   []Event
+	said   []event
 }
 
 const (
@@ -163,7 +163,7 @@ const (
 
 // begin is a machine that has just been told of its gateway and ports.
 func begin(t testing.TB, r *router, ports ...Port) *stage {
-	s := &stage{TB: t, m: NewMachine(0), r: r}
+	s := &stage{TB: t, m: newMachine(0), r: r}
 	s.m.Gateway(0, home)
 	s.m.Want(0, ports)
 	return s
@@ -172,7 +172,7 @@ func begin(t testing.TB, r *router, ports ...Port) *stage {
 // A pending is an action on its way back.
 type pending struct {
 	at time.Duration
-	r  Result
+	r  result
 }
 
 // run lets d pass.
@@ -215,7 +215,7 @@ func (s *stage) take() {
 				s.Fatalf("at %v: two actions under way by %v: %+v", s.now, act.Via, act)
 			}
 		}
-		if act.Verb == Probe {
+		if act.Verb == verbProbe {
 			s.probes[act.Via]++
 		}
 		if s.done > 1_000_000 {
@@ -237,7 +237,7 @@ func (s *stage) hear() {
 }
 
 // kinds are the events so far, and forgets them.
-func (s *stage) kinds() (out []EventKind) {
+func (s *stage) kinds() (out []eventKind) {
 	for _, e := range s.said {
 		out = append(out, e.Kind)
 	}

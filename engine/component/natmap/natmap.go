@@ -19,7 +19,7 @@
 //
 // # Owners
 //
-// Machine decides and is owned by one goroutine, which the component starts in Startup and ends in Cleanup. Calls to the
+// The machine decides and is owned by one goroutine, which the component starts in Startup and ends in Cleanup. Calls to the
 // gateway block, so each runs on a goroutine of its own, one for each protocol at a time; the loops of the Network never wait for
 // any of it. Errors of the gateway are in Report and in events; no method of the component returns one.
 package natmap
@@ -66,7 +66,7 @@ func (c *Component) Startup(net *engine.Network) {
 	c.stop, c.done = cancel, make(chan struct{})
 	k := newKeeper(c.Lifetime, c.place, dial)
 	k.changed = func(r Report) { c.changed(net, r) }
-	k.event = func(e Event) { c.tell(net, e) }
+	k.event = func(e event) { c.tell(net, e) }
 	k.want = func(local netip.Addr) []Port { return ports(net.Addrs(), local) }
 	go func() {
 		defer close(c.done)
@@ -156,7 +156,7 @@ func pairs(bound []transport.Addr, r Report) (local, external []transport.Addr) 
 	return local, external
 }
 
-func (c *Component) tell(net *engine.Network, e Event) {
+func (c *Component) tell(net *engine.Network, e event) {
 	if c.Logger != nil {
 		c.Logger.Info("nat: "+e.Kind.String(), "protocol", e.Via, "gateway", e.Gateway, "port", e.Port, "external", e.External, "err", e.Err)
 	}

@@ -128,7 +128,7 @@ func TestComponentHangs(t *testing.T) {
 func TestComponentAlone(t *testing.T) {
 	k := newKeeper(0, func() (Gateway, error) { return Gateway{}, ErrNoGateway }, nil)
 	var last Report
-	k.changed, k.event = func(r Report) { last = r }, func(Event) { t.Error("an event") }
+	k.changed, k.event = func(r Report) { last = r }, func(event) { t.Error("an event") }
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	k.run(ctx)
@@ -146,7 +146,7 @@ type modelled struct {
 	lag time.Duration
 }
 
-func (d modelled) do(_ context.Context, act Action) Result {
+func (d modelled) do(_ context.Context, act action) result {
 	time.Sleep(d.lag) // in a bubble: virtual time
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -176,7 +176,7 @@ func TestKeeperMoves(t *testing.T) {
 		})
 		var last Report
 		k.changed = func(r Report) { mu.Lock(); last = r; mu.Unlock() }
-		k.event = func(Event) {}
+		k.event = func(event) {}
 		k.want = func(netip.Addr) []Port { return []Port{tcp4001} }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -216,11 +216,11 @@ func TestKeeperMoves(t *testing.T) {
 // panicky is a library that cannot stand what the gateway says.
 type panicky struct{}
 
-func (panicky) do(context.Context, Action) Result { panic("index out of range") }
+func (panicky) do(context.Context, action) result { panic("index out of range") }
 
 func TestCallPanics(t *testing.T) {
-	act := Action{Via: UPnP, Verb: Map, Port: tcp4001}
-	if r := call(t.Context(), panicky{}, act); !errors.Is(r.Err, ErrNonsense) || r.Action.Via != UPnP || r.Action.Verb != Map || r.Action.Port != tcp4001 {
+	act := action{Via: UPnP, Verb: verbMap, Port: tcp4001}
+	if r := call(t.Context(), panicky{}, act); !errors.Is(r.Err, ErrNonsense) || r.Action.Via != UPnP || r.Action.Verb != verbMap || r.Action.Port != tcp4001 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -281,19 +281,19 @@ func TestPublic(t *testing.T) {
 
 // Events read well, and every kind has a name.
 func TestEvents(t *testing.T) {
-	e := Event{Kind: Mapped, Via: UPnP, Gateway: home.Addr, Port: tcp4001, External: netip.AddrPortFrom(outside1, 4002)}
+	e := event{Kind: mapped, Via: UPnP, Gateway: home.Addr, Port: tcp4001, External: netip.AddrPortFrom(outside1, 4002)}
 	if got := e.String(); got != "mapped (UPnP at 192.168.1.1) tcp/4001 25.64.0.10:4002" {
 		t.Error(got)
 	}
-	e = Event{Kind: MappingRefused, Via: PMP, Port: udp4001, Err: ErrRefused}
+	e = event{Kind: mappingRefused, Via: PMP, Port: udp4001, Err: ErrRefused}
 	if got := e.String(); got != "mapping refused (NAT-PMP) udp/4001: natmap: the gateway refuses" {
 		t.Error(got)
 	}
 	seen := map[string]bool{}
-	for k := GatewayFound; k <= MappingRefused; k++ {
+	for k := gatewayFound; k <= mappingRefused; k++ {
 		seen[k.String()] = true
 	}
-	if len(seen) != int(MappingRefused) || seen["unknown"] || (MappingRefused+1).String() != "unknown" {
+	if len(seen) != int(mappingRefused) || seen["unknown"] || (mappingRefused+1).String() != "unknown" {
 		t.Errorf("%v", seen)
 	}
 }

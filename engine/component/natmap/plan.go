@@ -8,7 +8,7 @@ import (
 func (a *agent) usable() bool { return a.state == ready && public(a.address) }
 
 // plan chooses the holder and gives every agent that has nothing to do its next action.
-func (m *Machine) plan(now time.Duration) {
+func (m *machine) plan(now time.Duration) {
 	m.choose(now)
 	for i := range m.agents {
 		a := &m.agents[i]
@@ -24,7 +24,7 @@ func (m *Machine) plan(now time.Duration) {
 }
 
 // choose decides who makes the mappings. A holder stays one for as long as it answers and has not said no to all.
-func (m *Machine) choose(now time.Duration) {
+func (m *machine) choose(now time.Duration) {
 	if m.stopping || m.holder != nil && m.holder.usable() && !m.holder.useless(now) {
 		return
 	}
@@ -61,23 +61,23 @@ func (a *agent) useless(now time.Duration) bool {
 }
 
 // next is what an agent does next, if anything.
-func (m *Machine) next(now time.Duration, a *agent) (Action, bool) {
+func (m *machine) next(now time.Duration, a *agent) (action, bool) {
 	if m.gateway.isZero() {
-		return Action{}, false
+		return action{}, false
 	}
 	if a.state == ready {
 		if p, h, ok := m.stray(a); ok {
-			return Action{Verb: Unmap, Port: p, External: h.external}, true
+			return action{Verb: verbUnmap, Port: p, External: h.external}, true
 		}
 	}
 	if m.stopping || len(m.ports) == 0 {
-		return Action{}, false
+		return action{}, false
 	}
 	if a.probeAt <= now {
-		return Action{Verb: Probe, Held: a.held()}, true
+		return action{Verb: verbProbe, Held: a.held()}, true
 	}
 	if a != m.holder || !a.usable() || m.mapNothing {
-		return Action{}, false
+		return action{}, false
 	}
 	for _, p := range m.ports {
 		h := a.holdings[p]
@@ -89,12 +89,12 @@ func (m *Machine) next(now time.Duration, a *agent) (Action, bool) {
 			return m.wish(p, h), true
 		}
 	}
-	return Action{}, false
+	return action{}, false
 }
 
 // wish is the action that maps or renews.
-func (m *Machine) wish(p Port, h *holding) Action {
-	act := Action{Verb: Map, Port: p, External: h.external, Lifetime: m.lifetime}
+func (m *machine) wish(p Port, h *holding) action {
+	act := action{Verb: verbMap, Port: p, External: h.external, Lifetime: m.lifetime}
 	if act.External == 0 {
 		act.External = candidate(p, h.tries)
 	}
@@ -117,7 +117,7 @@ func candidate(p Port, tries int) uint16 {
 // stray is a mapping that should not be there: nobody wants the port, or the holder has mapped it to another external one.
 // Where it is the same external port the two may be one, which many routers make of both protocols' mappings; then it is
 // left alone until nobody wants it.
-func (m *Machine) stray(a *agent) (Port, *holding, bool) {
+func (m *machine) stray(a *agent) (Port, *holding, bool) {
 	for _, p := range sorted(a.holdings) {
 		h := a.holdings[p]
 		if !h.mapped() {
@@ -136,13 +136,13 @@ func (m *Machine) stray(a *agent) (Port, *holding, bool) {
 	return Port{}, nil, false
 }
 
-func (a *agent) held() (held []Held) {
+func (a *agent) held() (all []held) {
 	for _, p := range sorted(a.holdings) {
 		if h := a.holdings[p]; h.mapped() {
-			held = append(held, Held{p, h.external})
+			all = append(all, held{p, h.external})
 		}
 	}
-	return held
+	return all
 }
 
 // sorted are the ports of a table in an order that is the same every time.

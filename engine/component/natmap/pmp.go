@@ -15,7 +15,7 @@ import (
 // A dialect makes calls in one protocol to one gateway. do returns within the protocol's time-out, in this file pmpTimeout
 // whatever becomes of ctx. One call at a time.
 type dialect interface {
-	do(ctx context.Context, act Action) Result
+	do(ctx context.Context, act action) result
 }
 
 // pmp speaks NAT-PMP. It keeps nothing between calls.
@@ -25,21 +25,21 @@ func newPMP(g Gateway) *pmp {
 	return &pmp{natpmp.NewClientWithLocalAndTimeout(g.Addr.AsSlice(), g.Local.AsSlice(), pmpTimeout)}
 }
 
-func (d *pmp) do(_ context.Context, act Action) Result {
-	r := Result{Action: act}
+func (d *pmp) do(_ context.Context, act action) result {
+	r := result{Action: act}
 	switch act.Verb {
-	case Probe:
+	case verbProbe:
 		d.probe(&r)
-	case Map:
+	case verbMap:
 		d.mapPort(&r)
-	case Unmap: // RFC 6886, section 3.4: a lifetime of 0, and of the external port
+	case verbUnmap: // RFC 6886, section 3.4: a lifetime of 0, and of the external port
 		_, err := d.client.AddPortMapping(act.Port.network(), int(act.Port.Number), 0, 0)
 		r.Err = pmpError(err)
 	}
 	return r
 }
 
-func (d *pmp) probe(r *Result) {
+func (d *pmp) probe(r *result) {
 	answer, err := d.client.GetExternalAddress()
 	if r.Err = pmpError(err); r.Err == nil {
 		r.Address = netip.AddrFrom4(answer.ExternalIPAddress)
@@ -47,7 +47,7 @@ func (d *pmp) probe(r *Result) {
 	}
 }
 
-func (d *pmp) mapPort(r *Result) {
+func (d *pmp) mapPort(r *result) {
 	port := r.Action.Port
 	answer, err := d.client.AddPortMapping(port.network(), int(port.Number), int(r.Action.External), int(r.Action.Lifetime/time.Second))
 	if r.Err = pmpError(err); r.Err != nil {

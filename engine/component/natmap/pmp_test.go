@@ -12,15 +12,15 @@ import (
 func TestPMP(t *testing.T) {
 	f := newFake(t)
 	d := newPMP(f.gateway())
-	r := d.do(t.Context(), Action{Verb: Probe})
+	r := d.do(t.Context(), action{Verb: verbProbe})
 	if r.Err != nil || r.Address != outside1 || !r.HasEpoch || r.Epoch != 256*time.Second {
 		t.Fatalf("probe: %+v", r)
 	}
-	r = d.do(t.Context(), Action{Verb: Map, Port: udp4001, External: 4002, Lifetime: 10 * time.Minute})
+	r = d.do(t.Context(), action{Verb: verbMap, Port: udp4001, External: 4002, Lifetime: 10 * time.Minute})
 	if r.Err != nil || r.External != 4002 || r.Lifetime != 10*time.Minute || f.mapped("udp 4002") != 4001 || r.Epoch != 256*time.Second {
 		t.Fatalf("map: %+v", r)
 	}
-	r = d.do(t.Context(), Action{Verb: Unmap, Port: udp4001, External: 4002})
+	r = d.do(t.Context(), action{Verb: verbUnmap, Port: udp4001, External: 4002})
 	if r.Err != nil || f.mapped("udp 4002") != 0 {
 		t.Fatalf("unmap: %+v", r)
 	}
@@ -64,7 +64,7 @@ func TestPMPHostile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFake(t)
 			f.set(func() { f.pmp = c.pmp })
-			r := newPMP(f.gateway()).do(t.Context(), Action{Verb: Map, Port: tcp4001, External: 4001, Lifetime: time.Minute})
+			r := newPMP(f.gateway()).do(t.Context(), action{Verb: verbMap, Port: tcp4001, External: 4001, Lifetime: time.Minute})
 			if !errors.Is(r.Err, c.want) || c.want == nil && (r.External != 4005 || r.Lifetime != time.Minute) {
 				t.Errorf("%+v, want %v", r, c.want)
 			}
@@ -78,11 +78,11 @@ func TestPMPAbsent(t *testing.T) {
 	f := newFake(t)
 	nobody := f.gateway()
 	nobody.Addr = loopback()
-	if r := newPMP(nobody).do(t.Context(), Action{Verb: Probe}); !errors.Is(r.Err, ErrGone) {
+	if r := newPMP(nobody).do(t.Context(), action{Verb: verbProbe}); !errors.Is(r.Err, ErrGone) {
 		t.Errorf("nobody there: %v", r.Err)
 	}
 	f.set(func() { f.deaf = true })
-	if r := newPMP(f.gateway()).do(t.Context(), Action{Verb: Map, Port: tcp4001}); !errors.Is(r.Err, ErrSilent) {
+	if r := newPMP(f.gateway()).do(t.Context(), action{Verb: verbMap, Port: tcp4001}); !errors.Is(r.Err, ErrSilent) {
 		t.Errorf("no answer: %v", r.Err)
 	}
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // Receive takes the result of an action.
-func (m *Machine) Receive(now time.Duration, r Result) {
+func (m *machine) Receive(now time.Duration, r result) {
 	if r.Action.turn != m.turn {
-		if r.Action.Verb == Map && r.Err == nil && r.External != 0 { // made at a gateway that is not ours any more
-			r.Action.Verb, r.Action.External, r.Action.turn = Unmap, r.External, 0
+		if r.Action.Verb == verbMap && r.Err == nil && r.External != 0 { // made at a gateway that is not ours any more
+			r.Action.Verb, r.Action.External, r.Action.turn = verbUnmap, r.External, 0
 			m.out = append(m.out, r.Action)
 		}
 		return
@@ -19,18 +19,18 @@ func (m *Machine) Receive(now time.Duration, r Result) {
 	a := &m.agents[r.Action.Via]
 	a.busy = false
 	switch r.Action.Verb {
-	case Probe:
+	case verbProbe:
 		m.probed(now, a, &r)
-	case Map:
+	case verbMap:
 		m.mapped(now, a, &r)
-	case Unmap:
+	case verbUnmap:
 		m.unmapped(now, a, &r)
 	}
 	m.plan(now)
 }
 
 // answered is for everything that shows that the gateway is there.
-func (m *Machine) answered(now time.Duration, a *agent, r *Result) {
+func (m *machine) answered(now time.Duration, a *agent, r *result) {
 	a.failures, a.err = 0, nil
 	restarted := a.suspect
 	if r.HasEpoch {
@@ -53,12 +53,12 @@ func (a *agent) fell(now, epoch time.Duration) bool {
 }
 
 // restarted: what the gateway held is gone, and is asked for again at once. It stays published for the moment that takes.
-func (m *Machine) restarted(now time.Duration, a *agent) {
-	m.tell(a, Event{Kind: GatewayRestarted})
+func (m *machine) restarted(now time.Duration, a *agent) {
+	m.tell(a, event{Kind: gatewayRestarted})
 	a.doubt(now)
 }
 
-func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
+func (m *machine) probed(now time.Duration, a *agent, r *result) {
 	if r.Err != nil && !errors.Is(r.Err, ErrNoAddress) {
 		a.others = r.Others
 		m.failed(now, a, r.Err)
@@ -66,7 +66,7 @@ func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
 	}
 	m.answered(now, a, r)
 	if a.state != ready {
-		m.tell(a, Event{Kind: GatewayFound, External: netip.AddrPortFrom(r.Address, 0)})
+		m.tell(a, event{Kind: gatewayFound, External: netip.AddrPortFrom(r.Address, 0)})
 	}
 	a.state, a.ever, a.device, a.others = ready, true, r.Device, r.Others
 	m.moved(now, a, r.Address)
@@ -89,7 +89,7 @@ func (m *Machine) probed(now time.Duration, a *agent, r *Result) {
 }
 
 // moved notes the external address, and tells about it unless the other agent has done so or is the one to do so.
-func (m *Machine) moved(now time.Duration, a *agent, address netip.Addr) {
+func (m *machine) moved(now time.Duration, a *agent, address netip.Addr) {
 	old, before := a.address, a.verdict
 	a.address, a.verdict = address, shut
 	if public(address) {
@@ -102,14 +102,14 @@ func (m *Machine) moved(now time.Duration, a *agent, address netip.Addr) {
 	}
 	switch {
 	case a.verdict == shut && before != shut && other.verdict != shut:
-		m.tell(a, Event{Kind: NotPublic, External: netip.AddrPortFrom(address, 0)})
+		m.tell(a, event{Kind: notPublic, External: netip.AddrPortFrom(address, 0)})
 	case a.verdict == reachable && before != unknown && old != address:
-		m.tell(a, Event{Kind: AddressChanged, External: netip.AddrPortFrom(address, 0)})
+		m.tell(a, event{Kind: addressChanged, External: netip.AddrPortFrom(address, 0)})
 	}
 }
 
 // missing: the gateway does not have a mapping that it has confirmed.
-func (m *Machine) missing(now time.Duration, a *agent, p Port) {
+func (m *machine) missing(now time.Duration, a *agent, p Port) {
 	h := a.holdings[p]
 	if !h.mapped() {
 		return
@@ -122,7 +122,7 @@ func (m *Machine) missing(now time.Duration, a *agent, p Port) {
 }
 
 // failed: no sensible answer. Mappings stay until they end by themselves: the gateway may only be deaf.
-func (m *Machine) failed(now time.Duration, a *agent, err error) {
+func (m *machine) failed(now time.Duration, a *agent, err error) {
 	a.err = err
 	a.failures++
 	a.probeAt = now + a.backoff()
@@ -131,7 +131,7 @@ func (m *Machine) failed(now time.Duration, a *agent, err error) {
 	}
 	if a.state == ready && a.failures >= 2 {
 		a.state = waiting
-		m.tell(a, Event{Kind: GatewayLost, Err: err})
+		m.tell(a, event{Kind: gatewayLost, Err: err})
 		m.wakeOther(now, a)
 	}
 	if a.suspect && a.failures >= 2 {
@@ -144,7 +144,7 @@ func (m *Machine) failed(now time.Duration, a *agent, err error) {
 }
 
 // wakeOther has the protocol that stands by asked at once.
-func (m *Machine) wakeOther(now time.Duration, a *agent) {
+func (m *machine) wakeOther(now time.Duration, a *agent) {
 	if other := &m.agents[UPnP-a.via]; other.state == ready {
 		other.probeAt = min(other.probeAt, now)
 	}
@@ -158,7 +158,7 @@ func (a *agent) backoff() time.Duration {
 	return min(limit, retryMin<<min(a.failures-1, 10))
 }
 
-func (m *Machine) mapped(now time.Duration, a *agent, r *Result) {
+func (m *machine) mapped(now time.Duration, a *agent, r *result) {
 	p := r.Action.Port
 	h := a.holdings[p]
 	if h == nil { // the port was mapped by the other agent meanwhile
@@ -176,7 +176,7 @@ func (m *Machine) mapped(now time.Duration, a *agent, r *Result) {
 	a.noUntil = 0
 	fresh := h.external != r.External
 	if fresh && h.external != 0 {
-		m.tell(a, Event{Kind: MappingLost, Port: p, External: netip.AddrPortFrom(a.address, h.external)})
+		m.tell(a, event{Kind: mappingLost, Port: p, External: netip.AddrPortFrom(a.address, h.external)})
 	}
 	life := m.lifetime
 	if r.Lifetime > 0 {
@@ -193,11 +193,11 @@ func (m *Machine) mapped(now time.Duration, a *agent, r *Result) {
 		h.until = h.nextAt + renewMin // granted for less than it takes to renew: it comes back, with gaps
 	}
 	if fresh {
-		m.tell(a, Event{Kind: Mapped, Port: p, External: netip.AddrPortFrom(a.address, r.External)})
+		m.tell(a, event{Kind: mapped, Port: p, External: netip.AddrPortFrom(a.address, r.External)})
 	}
 }
 
-func (m *Machine) notMapped(now time.Duration, a *agent, p Port, h *holding, err error) {
+func (m *machine) notMapped(now time.Duration, a *agent, p Port, h *holding, err error) {
 	switch {
 	case errors.Is(err, ErrTaken):
 		if h.external != 0 { // what was ours is another's
@@ -215,7 +215,7 @@ func (m *Machine) notMapped(now time.Duration, a *agent, p Port, h *holding, err
 	case errors.Is(err, ErrNoAddress):
 		h.nextAt = now + noAddressEvery
 		a.probeAt = now // it tells what is the matter
-		m.answered(now, a, &Result{})
+		m.answered(now, a, &result{})
 	default:
 		h.nextAt = now + retryMin
 		m.failed(now, a, err)
@@ -223,10 +223,10 @@ func (m *Machine) notMapped(now time.Duration, a *agent, p Port, h *holding, err
 }
 
 // refused: no. The other protocol may have its try; this one is asked again much later.
-func (m *Machine) refused(now time.Duration, a *agent, p Port, err error) {
+func (m *machine) refused(now time.Duration, a *agent, p Port, err error) {
 	h := a.holdings[p]
 	if !h.refused {
-		m.tell(a, Event{Kind: MappingRefused, Port: p, Err: err})
+		m.tell(a, event{Kind: mappingRefused, Port: p, Err: err})
 	}
 	a.failures, a.err = 0, err
 	h.tries, h.losses, h.refused = 0, 0, true
@@ -235,7 +235,7 @@ func (m *Machine) refused(now time.Duration, a *agent, p Port, err error) {
 }
 
 // unmapped: gone, or it ends by itself. Only one without an end is tried again, when the gateway answers.
-func (m *Machine) unmapped(now time.Duration, a *agent, r *Result) {
+func (m *machine) unmapped(now time.Duration, a *agent, r *result) {
 	deaf := errors.Is(r.Err, ErrSilent) || errors.Is(r.Err, ErrGone)
 	h := a.holdings[r.Action.Port]
 	if h != nil && (!deaf || m.stopping || h.until != never) {

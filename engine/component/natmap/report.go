@@ -23,7 +23,7 @@ type AgentReport struct {
 	Refusing bool  // it has said no to a mapping, and no yes since
 }
 
-func (m *Machine) report(problem error) Report {
+func (m *machine) report(problem error) Report {
 	r := Report{Gateway: m.gateway, Problem: problem, Mappings: m.Mappings()}
 	for i := range m.agents {
 		a := &m.agents[i]

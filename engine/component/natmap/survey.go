@@ -33,7 +33,7 @@ func Look(ctx context.Context, gateway netip.Addr, trial Port) Survey {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k := newKeeper(0, func() (Gateway, error) { return findGateway(gateway) }, dial)
-	k.event = func(Event) {}
+	k.event = func(event) {}
 	k.want = func(local netip.Addr) []Port {
 		if public(local) {
 			return nil

@@ -81,21 +81,21 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (d *upnp) do(ctx context.Context, act Action) Result {
+func (d *upnp) do(ctx context.Context, act action) result {
 	ctx, cancel := context.WithTimeout(ctx, upnpTimeout)
 	defer cancel()
-	r := Result{Action: act}
+	r := result{Action: act}
 	r.Err = d.find(ctx)
 	r.Others = d.strangers
 	if r.Err != nil {
 		return r
 	}
 	switch act.Verb {
-	case Probe:
+	case verbProbe:
 		d.probe(ctx, &r)
-	case Map:
+	case verbMap:
 		d.mapPort(ctx, &r)
-	case Unmap:
+	case verbUnmap:
 		err := d.device.service.DeletePortMappingCtx(ctx, "", act.External, soapProtocol(act.Port))
 		if r.Err = upnpError(err); errors.Is(r.Err, errNoEntry) {
 			r.Err = nil
@@ -210,7 +210,7 @@ func soapProtocol(p Port) string {
 	return "TCP"
 }
 
-func (d *upnp) probe(ctx context.Context, r *Result) {
+func (d *upnp) probe(ctx context.Context, r *result) {
 	r.Device = d.device.name
 	said, err := d.device.service.GetExternalIPAddressCtx(ctx)
 	if r.Err = upnpError(err); r.Err != nil {
@@ -237,7 +237,7 @@ func (d *upnp) probe(ctx context.Context, r *Result) {
 	}
 }
 
-func (d *upnp) mapPort(ctx context.Context, r *Result) {
+func (d *upnp) mapPort(ctx context.Context, r *result) {
 	act := &r.Action
 	err := d.device.service.AddPortMappingCtx(ctx, "", act.External, soapProtocol(act.Port), act.Port.Number,
 		d.gateway.Local.String(), true, mappingName, uint32(act.Lifetime/time.Second))

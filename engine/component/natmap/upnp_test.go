@@ -36,19 +36,19 @@ func TestUPnP(t *testing.T) {
 				}
 			})
 			d := newUPnP(f.gateway())
-			r := d.do(t.Context(), Action{Verb: Probe})
+			r := d.do(t.Context(), action{Verb: verbProbe})
 			if r.Err != nil || r.Address != outside1 || r.Device != "fake ("+service+")" || r.HasEpoch {
 				t.Fatalf("probe: %+v", r)
 			}
-			r = d.do(t.Context(), Action{Verb: Map, Port: udp4001, External: 4002, Lifetime: time.Minute})
+			r = d.do(t.Context(), action{Verb: verbMap, Port: udp4001, External: 4002, Lifetime: time.Minute})
 			if r.Err != nil || r.External != 4002 || r.Lifetime != time.Minute || f.mapped("udp 4002") != 4001 {
 				t.Fatalf("map: %+v", r)
 			}
-			r = d.do(t.Context(), Action{Verb: Probe, Held: []Held{{udp4001, 4002}, {tcp4001, 4002}}})
+			r = d.do(t.Context(), action{Verb: verbProbe, Held: []held{{udp4001, 4002}, {tcp4001, 4002}}})
 			if r.Err != nil || !slices.Equal(r.Missing, []Port{tcp4001}) {
 				t.Fatalf("probe for two: %+v", r)
 			}
-			r = d.do(t.Context(), Action{Verb: Unmap, Port: udp4001, External: 4002})
+			r = d.do(t.Context(), action{Verb: verbUnmap, Port: udp4001, External: 4002})
 			if r.Err != nil || f.mapped("udp 4002") != 0 {
 				t.Fatalf("unmap: %+v", r)
 			}
@@ -127,7 +127,7 @@ func TestUPnPHostile(t *testing.T) {
 			f := newFake(t)
 			f.set(func() { c.spoil(f) })
 			d := newUPnP(f.gateway())
-			r := d.do(brief(t), Action{Verb: Probe})
+			r := d.do(brief(t), action{Verb: verbProbe})
 			if !errors.Is(r.Err, c.want) {
 				t.Errorf("%v, want %v", r.Err, c.want)
 			}
@@ -151,7 +151,7 @@ func TestUPnPBase(t *testing.T) {
 			_, _ = io.WriteString(w, description("WANIPConnection:1", "/control", "<URLBase>http://127.0.0.1:1/</URLBase>"))
 		}
 	})
-	if r := newUPnP(f.gateway()).do(t.Context(), Action{Verb: Probe}); r.Err != nil {
+	if r := newUPnP(f.gateway()).do(t.Context(), action{Verb: verbProbe}); r.Err != nil {
 		t.Error(r.Err)
 	}
 }
@@ -174,7 +174,7 @@ func TestUPnPStranger(t *testing.T) {
 		}
 		impostor.address = "25.64.0.66"
 	})
-	r := newUPnP(f.gateway()).do(t.Context(), Action{Verb: Probe})
+	r := newUPnP(f.gateway()).do(t.Context(), action{Verb: verbProbe})
 	if r.Err != nil || r.Address != outside1 || !slices.Equal(r.Others, []netip.Addr{impostor.at}) {
 		t.Errorf("%+v", r)
 	}
@@ -198,14 +198,14 @@ func TestUPnPFaults(t *testing.T) {
 				return f.goodSOAP(action, args)
 			}
 		})
-		r := newUPnP(f.gateway()).do(t.Context(), Action{Verb: Map, Port: tcp4001, External: 4001, Lifetime: time.Minute})
+		r := newUPnP(f.gateway()).do(t.Context(), action{Verb: verbMap, Port: tcp4001, External: 4001, Lifetime: time.Minute})
 		if !errors.Is(r.Err, c.want) {
 			t.Errorf("fault %d: %v, want %v", c.code, r.Err, c.want)
 		}
 	}
 	f := newFake(t)
 	f.set(func() { f.soap = func(a string, m map[string]string) (int, string) { return f.missing(a, m) } })
-	if r := newUPnP(f.gateway()).do(t.Context(), Action{Verb: Unmap, Port: tcp4001, External: 4001}); r.Err != nil {
+	if r := newUPnP(f.gateway()).do(t.Context(), action{Verb: verbUnmap, Port: tcp4001, External: 4001}); r.Err != nil {
 		t.Errorf("removing what is not there: %v", r.Err)
 	}
 }
@@ -234,7 +234,7 @@ func TestUPnPNotOurs(t *testing.T) {
 				return f.goodSOAP(action, args)
 			}
 		})
-		r := newUPnP(f.gateway()).do(t.Context(), Action{Verb: Probe, Held: []Held{{tcp4001, 4001}}})
+		r := newUPnP(f.gateway()).do(t.Context(), action{Verb: verbProbe, Held: []held{{tcp4001, 4001}}})
 		if r.Err != nil || !slices.Equal(r.Missing, []Port{tcp4001}) {
 			t.Errorf("%s: %+v", entry, r)
 		}
@@ -245,16 +245,16 @@ func TestUPnPNotOurs(t *testing.T) {
 func TestUPnPGone(t *testing.T) {
 	f := newFake(t)
 	d := newUPnP(f.gateway())
-	if r := d.do(t.Context(), Action{Verb: Probe}); r.Err != nil {
+	if r := d.do(t.Context(), action{Verb: verbProbe}); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	d.device.service = d.service(serviceNames[0], nil, &goupnp.Service{ControlURL: goupnp.URLField{URL: *mustURL(closed.URL)}}, nil)
-	if r := d.do(t.Context(), Action{Verb: Probe}); !errors.Is(r.Err, ErrGone) {
+	if r := d.do(t.Context(), action{Verb: verbProbe}); !errors.Is(r.Err, ErrGone) {
 		t.Errorf("%v", r.Err)
 	}
-	if r := d.do(t.Context(), Action{Verb: Probe}); r.Err != nil || f.searches != 2 {
+	if r := d.do(t.Context(), action{Verb: verbProbe}); r.Err != nil || f.searches != 2 {
 		t.Errorf("after looking again: %v, %d searches", r.Err, f.searches)
 	}
 }

@@ -131,8 +131,27 @@ func TestIPv6(t *testing.T) {
 	if la.Remote() != bound[0] || lb.Local() != bound[0] || la.Local() != lb.Remote() {
 		t.Errorf("dialled %v: %v->%v, %v->%v", bound[0], la.Local(), la.Remote(), lb.Local(), lb.Remote())
 	}
-	ends := newProbe()
-	start(t, Config{Loops: 1}, ends, transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound[0].Port())})
+	// The port may be somebody else's on IPv4 already, but hardly each of so many.
+	for range 32 {
+		six := New(Config{Loops: 1})
+		bound, err := six.Start(newProbe(), []transport.Addr{listen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		four := New(Config{Loops: 1})
+		_, err = four.Start(newProbe(), []transport.Addr{{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound[0].Port())}})
+		if err == nil {
+			four.Stop()
+		}
+		six.Stop()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
+	t.Error("a port that is listened on over IPv6 is never free on IPv4")
 }
 
 // TestZone: link-local addresses keep their zone, and the reactor does not keep it.
