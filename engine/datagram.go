@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
@@ -124,6 +125,8 @@ func (p *PeerClient) greetedAgain(msg []byte) {
 		g.keep(msg)
 	case p.state() == stateHandshaking && bytes.Equal(msg, g.answered):
 		p.writeGreeting(g.answer)
+	case p.state() == stateHandshaking && g.wrong >= wrongLimit && !g.knows(msg):
+		p.loop.received.dropped++
 	case p.state() == stateHandshaking && g.answered != nil && g.dial == nil && g.machine.Hello(msg):
 		p.begunAgain(msg)
 	case p.state() == stateHandshaking:
@@ -134,12 +137,14 @@ func (p *PeerClient) greetedAgain(msg []byte) {
 	}
 }
 
+// knows reports whether a message is one that has been answered.
+func (g *greeting) knows(msg []byte) bool {
+	return bytes.Equal(msg, g.answered) || slices.ContainsFunc(g.others, func(a attempt) bool { return bytes.Equal(msg, a.answered) })
+}
+
 // keep keeps a message that has come while a worker is busy, unless it has come before: then it will come again.
 func (g *greeting) keep(msg []byte) {
-	known := len(g.kept) >= keptLimit || bytes.Equal(msg, g.judged) || bytes.Equal(msg, g.answered)
-	for _, a := range g.others {
-		known = known || bytes.Equal(msg, a.answered)
-	}
+	known := len(g.kept) >= keptLimit || bytes.Equal(msg, g.judged) || g.knows(msg)
 	for _, k := range g.kept {
 		known = known || bytes.Equal(msg, k)
 	}
@@ -188,6 +193,7 @@ func (p *PeerClient) otherwise() bool {
 		return false
 	case g.machine.Over() || g.answered == nil:
 		g.attempt, g.others = g.others[last], g.others[:last]
+		g.wrong++
 		p.loop.received.dropped++
 		return true
 	case g.tried > last:

@@ -125,6 +125,12 @@ const (
 	// what a handshake does, and 6 KiB.
 	attemptsLimit = 4
 
+	// wrongLimit bounds the messages of a link over datagrams that are judged in its handshake and found not to be the peer's: what comes
+	// after them is not looked at. Each may cost a secret, 33 us, or with a key of low order 55 us, and no handshake that anybody
+	// answers: 32 are 2 ms, of which one address may have HalfOpenPerIP in HandshakeTimeout. An honest end makes none; who sees its
+	// datagrams, and so could write as many as these, can end the handshake with less.
+	wrongLimit = 32
+
 	// keptLimit bounds the handshake messages of a link that wait for a worker to be done with the one before: 10 KiB.
 	keptLimit = 8
 

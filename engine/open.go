@@ -48,6 +48,7 @@ type greeting struct {
 	others  []attempt   // of a responder that has been shown more than one message 1
 	tried   int         // of others, with the message that is being judged
 	kept    [][]byte    // have come while a worker was busy; at most keptLimit
+	wrong   int         // messages that were judged and not the peer's; at most wrongLimit
 	again   timer.Timer // sends the last answer again
 	doubt   error       // somebody has answered who is not the one; nil: nobody
 }
@@ -178,6 +179,7 @@ func (p *PeerClient) stepped(out []byte, err error) {
 // not waited for long.
 func (p *PeerClient) doubted(err error) {
 	g := p.greet
+	g.wrong++
 	p.loop.received.dropped++
 	if g.doubt != nil || errors.Is(err, handshake.ErrAuthentication) || errors.Is(err, handshake.ErrMessage) ||
 		errors.Is(err, handshake.ErrMessageTooLong) || errors.Is(err, handshake.ErrLowOrder) {
