@@ -26,8 +26,9 @@ import (
 // A parting is a connection that has been taken leave of and is not gone.
 type parting struct {
 	timer timer.Timer
-	last  bool // the other side said goodbye first: nothing more comes once ours is said
-	deaf  bool // what came behind the handshake was dropped with it, so what follows cannot be opened
+	last  bool  // the other side said goodbye first: nothing more comes once ours is said
+	keeps int64 // bytes, claimed of the relief and not given back yet
+	deaf  bool  // what came behind the handshake was dropped with it, so what follows cannot be opened
 }
 
 // Disconnect closes the connection in an orderly way: what was sent before still arrives. It returns at once; the peer's loop
@@ -188,6 +189,7 @@ func (p *PeerClient) gone(err error) {
 	p.move(stateClosed)
 	if p.parting != nil {
 		p.loop.wheel.Stop(&p.parting.timer)
+		p.net.relief.given(p.parting.keeps)
 		p.parting = nil
 	}
 	if p.dg != nil {

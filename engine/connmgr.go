@@ -110,11 +110,11 @@ func (m *connMgr) Admit(p *PeerClient) (*PeerClient, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !p.dialled {
+		if err := m.crowdedLocked(p.link.Remote().Addr()); err != nil { // first: nobody makes room for the next one of a crowd
+			return nil, err
+		}
 		if m.inbound-m.leaving >= m.limits.Inbound {
 			return m.makeRoomLocked("inbound", m.limits.Inbound)
-		}
-		if err := m.crowdedLocked(p.link.Remote().Addr()); err != nil {
-			return nil, err
 		}
 	}
 	if len(m.byID)-m.leaving >= m.limits.All {

@@ -169,6 +169,44 @@ func TestSubnetLimit(t *testing.T) {
 	w.dial(late, n)
 }
 
+// A full node makes room, but not for a crowd: who has his share of an address or a subnet pushes nobody out, however many identities
+// he has.
+func TestCrowdEvictsNobody(t *testing.T) {
+	for scope, limits := range map[string]engine.PeerLimits{
+		"ip":     {All: 6, PerIP: 2},
+		"subnet": {All: 6, PerSubnet: 2},
+	} {
+		t.Run(scope, func(t *testing.T) {
+			w := simWorld(t, 1, simnet.Weather{})
+			var seen witness
+			n := w.node(func(c *engine.Config) { w.at("172.16.0.1")(c); c.Peers = limits }, withWitness(&seen))
+			for i := range 4 {
+				w.dial(w.node(w.at(fmt.Sprintf("10.0.%d.1", 1+i))), n)
+			}
+			refused := 0
+			for i := range 8 {
+				w.Pass(time.Minute) // nobody who is there is young
+				from := fmt.Sprintf("10.9.9.%d", 1+i)
+				if scope == "ip" {
+					from = fmt.Sprintf("2001:db8::%d", 1+i) // a /64 is one host's
+				}
+				_, err := w.TryDial(w.node(w.at(from)), target(n))
+				if fullError(err) {
+					refused++
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, downs, _ := seen.count(); refused != 6 || downs != 0 {
+				t.Errorf("%d of a crowd of 8 were refused, where 2 have a share, and %d others pushed out", refused, downs)
+			}
+			w.Pass(time.Minute)
+			w.dial(w.node(w.at("10.0.9.1")), n)
+			w.Until("room for one of elsewhere", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+		})
+	}
+}
+
 // A full node makes room: the least valuable peer that is neither young nor protected goes, and is told why.
 func TestEviction(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})

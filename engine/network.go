@@ -71,6 +71,7 @@ type Network struct {
 	opcodes opcodeCounts
 	events  events
 	visits  visits
+	relief  relief
 	empty   chan struct{} // closed when shutting down and no peer is left
 }
 

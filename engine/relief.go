@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
@@ -59,8 +60,28 @@ func (l *loop) relieve() {
 	for _, p := range l.peers {
 		p.trim()
 	}
-	l.dismiss(l.shortage())
+	l.dismiss()
 }
+
+// A relief is what peers keep that have been told to leave, and have not given back yet: the loops see one shortage at the same
+// time, and each byte of it is worth one peer's going and not one on each loop. Any goroutine.
+type relief struct{ claimed atomic.Int64 }
+
+// claim notes that kept bytes will be given back, if some are short that nobody has claimed.
+func (r *relief) claim(short, kept int64) bool {
+	for {
+		have := r.claimed.Load()
+		if short <= have {
+			return false
+		}
+		if r.claimed.CompareAndSwap(have, have+kept) {
+			return true
+		}
+	}
+}
+
+// given ends a claim: what was kept is back, or lost.
+func (r *relief) given(kept int64) { r.claimed.Add(-kept) }
 
 // shortage is by how much the memory that is lent is above where relief begins.
 func (l *loop) shortage() int64 {
@@ -69,7 +90,7 @@ func (l *loop) shortage() int64 {
 }
 
 // dismiss has the slowest laggards leave that keep as much as is short.
-func (l *loop) dismiss(short int64) {
+func (l *loop) dismiss() {
 	var all []laggard
 	for _, p := range l.peers {
 		if kept, drag, slow := p.drag(l.now); slow {
@@ -78,10 +99,9 @@ func (l *loop) dismiss(short int64) {
 	}
 	slices.SortFunc(all, func(a, b laggard) int { return cmp.Compare(b.drag, a.drag) })
 	for _, s := range all {
-		if short <= 0 {
+		if !l.net.relief.claim(l.shortage(), s.kept) {
 			return
 		}
-		short -= s.kept
 		s.peer.relieve(s.kept)
 	}
 }
@@ -144,11 +164,27 @@ func (p *PeerClient) drag(now time.Duration) (kept int64, drag time.Duration, sl
 	return kept, drag, slow
 }
 
-// relieve ends the connection and gives back what it keeps, without waiting for it to take the news. On the loop.
+// relieve ends an open connection and gives back what it keeps, which has been claimed, without waiting for it to take the news. On
+// the loop.
 func (p *PeerClient) relieve(kept int64) {
+	if p.state() != stateOpen { // it has ended with one that was relieved before it, and that carried it
+		p.net.relief.given(kept)
+		return
+	}
 	p.net.counts.relieved.Add(1)
 	limit := p.net.bufs.Limit()
 	p.end(&Fault{Ours, Close, CodeLimit, fmt.Errorf("%w: %d bytes: %w", ErrSlowPeer, kept, &LimitError{"memory", int(limit)})})
-	p.flush()
+	p.parting.keeps = kept
+	if !p.full() {
+		p.flush()
+	}
 	p.link.Close()
+}
+
+// full reports whether the flush waits for the transport to say that there is room again, so that nothing may be written.
+func (p *PeerClient) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.send.out
+	return p.send.flush == flushParked && o != nil && o.ahead.Load() > 0
 }

@@ -3,10 +3,12 @@ package engine_test
 import (
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -178,5 +180,38 @@ func TestSlowPeersMakeRoomOverQUIC(t *testing.T) {
 			s := n.Stats()
 			return s.BufferBytes <= peers*each && s.BufferBytes <= s.BufferLimit/4*3 || s.Relieved > 0
 		})
+	}
+}
+
+// However many loops a node has, as many peers have to leave as the shortage is worth, and when it comes back more.
+func TestLoopsShareTheRelief(t *testing.T) {
+	for _, loops := range []int{1, 8} {
+		w := simWorld(t, 1, simnet.Weather{})
+		n := w.node(func(c *engine.Config) {
+			c.Memory = 16 << 20
+			c.Transport = w.Net().Host(netip.MustParseAddr("172.16.0.1"), simnet.Loops(loops))
+			c.Listen = []transport.Addr{{Proto: transport.TCP, AddrPort: netip.MustParseAddrPort("172.16.0.1:4001")}}
+		})
+		for range 24 {
+			b := w.node(nil)
+			w.dial(b, n)
+			w.Vanish(b)
+		}
+		fill := func() (short int64) { // with what nobody reads
+			for p := range n.ConnMgr().Peers() {
+				for p.TrySendRaw(opNote, make([]byte, 60<<10)) == nil {
+				}
+			}
+			s := n.Stats()
+			return s.BufferBytes - s.BufferLimit/4*3
+		}
+		for round := range 3 {
+			before, short := n.Stats().Relieved, fill()
+			w.Pass(10 * time.Second)
+			went := n.Stats().Relieved - before
+			if least := short / (1 << 20); short < 1<<20 || went < least || went > least+2 {
+				t.Errorf("%d loops, round %d: %d peers have left for %d bytes, of which each keeps a megabyte", loops, round, went, short)
+			}
+		}
 	}
 }
