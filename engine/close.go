@@ -31,10 +31,14 @@ type parting struct {
 	deaf  bool  // what came behind the handshake was dropped with it, so what follows cannot be opened
 }
 
-// Disconnect closes the connection in an orderly way: what was sent before still arrives. It returns at once; the peer's loop
-// does it a moment later, and from then on every call fails with CloseReason. It is about this connection alone: where the pair
-// moves to another one, or has (MoveTo), that stays, and is ended by its own PeerClient.
+// Disconnect closes the connection in an orderly way: what was sent before still arrives, and from now on nothing can be sent:
+// ErrClosed. It returns at once; the peer's loop does the rest a moment later, and from then on every call fails with CloseReason.
+// It is about this connection alone: where the pair moves to another one, or has (MoveTo), that stays, and is ended by its own
+// PeerClient.
 func (p *PeerClient) Disconnect(code Code, text string) {
+	p.mu.Lock()
+	p.send.open = false
+	p.mu.Unlock()
 	p.loop.post(func() { p.leave(&CloseError{Code: code, Text: text}) })
 }
 

@@ -58,6 +58,51 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// From Close on nothing is taken any more, by whatever call, though the connection is only about to end; what was taken before
+// arrives.
+func TestNothingIsSentAfterClose(t *testing.T) {
+	worlds(t, func(w *world) {
+		var seen witness
+		a, b := w.node(nil), w.node(nil, withWitness(&seen))
+		p := w.dial(a, b)
+		var stream *engine.Stream
+		if p.Reliable() {
+			var err error
+			if w.Do(func() { stream, err = p.Stream() }); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if err := p.TrySendRaw(opNote, []byte("before")); err != nil {
+			w.Fatal(err)
+		}
+		p.Close()
+		for call, err := range map[string]error{
+			"TrySendRaw":           p.TrySendRaw(opNote, []byte("after")),
+			"SendRaw":              p.SendRaw(context.Background(), opNote, []byte("after")),
+			"RequestRawAsync":      p.RequestRawAsync(opAsk, []byte("after"), 0, func(*engine.ComponentContext, error) { w.Error("called though it has failed") }),
+			"TrySendUnreliableRaw": p.TrySendUnreliableRaw(opNote, []byte("after")),
+			"Stream.Write":         write(stream),
+		} {
+			if !errors.Is(err, engine.ErrClosed) {
+				w.Errorf("%s after Close: %v", call, err)
+			}
+		}
+		w.Until("the end", func() bool { _, downs, _ := seen.count(); return downs == 1 })
+		if got := seen.seen(); !slices.Equal(got, []string{"up", "before", "down"}) {
+			w.Errorf("the other side saw %q", got)
+		}
+	})
+}
+
+// write is the error of a write to a stream, or what it would be if there is none.
+func write(s *engine.Stream) error {
+	if s == nil {
+		return engine.ErrClosed
+	}
+	_, err := s.Write([]byte("after"))
+	return err
+}
+
 // A request is answered, asynchronously everywhere and with the calls that wait.
 func TestRequest(t *testing.T) {
 	worlds(t, func(w *world) {

@@ -42,7 +42,10 @@ func (p *PeerClient) sendUnreliable(op opcode.Opcode, payload []byte) error {
 	if limit < 0 {
 		return p.trySend(laneBulk, op, 0, 0, payload)
 	}
-	if !p.Connected() {
+	p.mu.Lock()
+	open := p.send.open
+	p.mu.Unlock()
+	if !open {
 		return p.closeError()
 	}
 	if len(payload) > limit {
