@@ -288,3 +288,10 @@ func builtin(op opcode.Opcode) bool {
 	}
 	return false
 }
+
+// speakable reports whether components and applications may send an opcode: all but what the engine answers, and what of the
+// library's numbers has no meaning yet, where a later version may mean something else than whoever took it.
+func speakable(op opcode.Opcode) bool {
+	_, known := opcode.FactsOf(op)
+	return !builtin(op) && op != opcode.UnregisteredCode && (known || op >= opcode.ApplicationOpCodeStart)
+}

@@ -121,6 +121,9 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 		if builtin(code) && code != opcode.PongCode {
 			return fmt.Errorf("%w: %v is answered by the engine", ErrReserved, code)
 		}
+		if !builtin(code) && !speakable(code) {
+			return fmt.Errorf("%w: %v has no meaning yet", ErrReserved, code)
+		}
 	}
 
 	if n.onLoop() {

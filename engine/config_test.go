@@ -322,4 +322,51 @@ func TestReservedOpcodes(t *testing.T) {
 			t.Errorf("subscribing to %v: %v", op, err)
 		}
 	}
+	for _, op := range []opcode.Opcode{4, 8, 29, 39, 40, opcode.ApplicationOpCodeStart - 1} { // the library's, for later
+		for call, err := range map[string]error{
+			"SendRaw":              p.SendRaw(context.Background(), op, nil),
+			"TrySendRaw":           p.TrySendRaw(op, nil),
+			"TrySendUnreliableRaw": p.TrySendUnreliableRaw(op, nil),
+			"TrySendAckable":       p.TrySendAckable(op, 1, nil),
+			"RequestRawAsync":      p.RequestRawAsync(op, nil, 0, func(*engine.ComponentContext, error) {}),
+			"AddComponent":         a.AddComponent(&witness{}, engine.Opcodes(op)),
+		} {
+			if !errors.Is(err, engine.ErrReserved) {
+				t.Errorf("%s with %v: %v", call, op, err)
+			}
+		}
+	}
+	if err := p.TrySendRaw(opcode.ApplicationOpCodeStart, nil); err != nil {
+		t.Errorf("the first of the application's: %v", err)
+	}
 }
+
+// What nobody has registered or named goes to components that see every message. It is not unknown then, and counted with all that
+// has no counter of its own.
+func TestEverythingIsSeenAndCounted(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	all := &everything{}
+	a, b := w.node(nil), w.node(nil, func(n *engine.Network) {
+		if err := n.AddComponent(all); err != nil {
+			t.Fatal(err)
+		}
+	})
+	p := w.dial(a, b)
+	for range 3 {
+		if err := p.TrySendRaw(77777, []byte("four")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Pass(time.Second)
+	s := b.Stats()
+	if all.seen != 3 || s.Unknown != 0 || s.Opcodes[opcode.UnregisteredCode] != (engine.OpcodeStats{MessagesIn: 3, BytesIn: 12}) {
+		t.Errorf("%d seen, %d unknown, counted %v", all.seen, s.Unknown, s.Opcodes)
+	}
+}
+
+type everything struct {
+	engine.Component
+	seen int
+}
+
+func (c *everything) Receive(*engine.ComponentContext) error { c.seen++; return nil }

@@ -242,7 +242,7 @@ func (p *PeerClient) sendSmall(op opcode.Opcode, payload []byte) bool {
 	limit := framing.FramePayloadLimit
 	if r := p.net.table.Load().row(op); r != nil {
 		limit = r.small
-	} else if op == opcode.UnregisteredCode {
+	} else if op < opcode.ApplicationOpCodeStart {
 		return false
 	}
 	if len(payload) > limit {
@@ -386,7 +386,9 @@ func (p *PeerClient) TrySend(msg any) error {
 	})
 }
 
-// SendRaw is Send for a payload that is bytes already; they are copied.
+// SendRaw is Send for a payload that is bytes already; they are copied. op is the application's, from
+// opcode.ApplicationOpCodeStart on, or of a component of the library's for who speaks its protocol; what the engine says itself, and
+// numbers that have no meaning yet, are ErrReserved. It is so for all that send raw bytes.
 func (p *PeerClient) SendRaw(ctx context.Context, op opcode.Opcode, payload []byte) error {
 	if p.sendSmall(op, payload) {
 		return nil
@@ -405,9 +407,10 @@ func (p *PeerClient) TrySendRaw(op opcode.Opcode, payload []byte) error {
 	return p.trySend(laneBulk, op, 0, 0, payload)
 }
 
-// maySend checks what applications send themselves: not what the engine speaks, nothing larger than the opcode allows.
+// maySend checks what components and applications send themselves: not what the engine speaks, no number that the library keeps for
+// later, nothing larger than the opcode allows.
 func (n *Network) maySend(op opcode.Opcode, size int) error {
-	if builtin(op) || op == opcode.UnregisteredCode {
+	if !speakable(op) {
 		return fmt.Errorf("%w: %v", ErrReserved, op)
 	}
 	limit := opcode.DefaultPayloadLimit
