@@ -309,8 +309,23 @@ func (c *stuckCleanup) Cleanup(*engine.Network) { defer c.done.Done(); <-c.relea
 // What belongs to the engine or nobody cannot be sent or subscribed to.
 func TestReservedOpcodes(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})
-	a, b := w.node(nil), w.node(nil)
+	var replied []error
+	answers := &witness{on: func(ctx *engine.ComponentContext) error {
+		large := make([]byte, opcode.DefaultPayloadLimit+1) // the asker would hang up on it
+		replied = append(replied, ctx.ReplyRaw(opcode.CreditCode, nil), ctx.ReplyRaw(29, nil), ctx.ReplyRaw(opTold, large))
+		return nil
+	}}
+	a, b := w.node(nil), w.node(nil, withWitness(answers))
 	p := w.dial(a, b)
+	if err := p.RequestRawAsync(opAsk, nil, 0, func(*engine.ComponentContext, error) {}); err != nil {
+		t.Fatal(err)
+	}
+	w.Until("the question", func() bool { return len(replied) == 3 })
+	for i, want := range []error{engine.ErrReserved, engine.ErrReserved, engine.ErrMessageTooLarge} {
+		if !errors.Is(replied[i], want) {
+			t.Errorf("reply %d: %v, want %v", i, replied[i], want)
+		}
+	}
 	for _, op := range []opcode.Opcode{opcode.UnregisteredCode, opcode.PingCode, opcode.PongCode, opcode.DisconnectCode, opcode.ErrorCode, opcode.CreditCode} {
 		if err := p.TrySendRaw(op, nil); !errors.Is(err, engine.ErrReserved) {
 			t.Errorf("sending %v: %v", op, err)
@@ -345,7 +360,7 @@ func TestReservedOpcodes(t *testing.T) {
 // has no counter of its own.
 func TestEverythingIsSeenAndCounted(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})
-	all := &everything{}
+	all := &onlooker{}
 	a, b := w.node(nil), w.node(nil, func(n *engine.Network) {
 		if err := n.AddComponent(all); err != nil {
 			t.Fatal(err)
@@ -364,9 +379,9 @@ func TestEverythingIsSeenAndCounted(t *testing.T) {
 	}
 }
 
-type everything struct {
+type onlooker struct {
 	engine.Component
 	seen int
 }
 
-func (c *everything) Receive(*engine.ComponentContext) error { c.seen++; return nil }
+func (c *onlooker) Receive(*engine.ComponentContext) error { c.seen++; return nil }

@@ -66,6 +66,9 @@ func (c *ComponentContext) ReplyRaw(op opcode.Opcode, payload []byte) error {
 	if !c.IsRequest() {
 		return ErrNotRequest
 	}
+	if err := c.peer.net.maySend(op, len(payload)); err != nil {
+		return err
+	}
 	return c.peer.trySend(laneUrgent, op, framing.FlagReply, c.id, payload)
 }
 
