@@ -101,11 +101,17 @@ type slot struct {
 	cleaned   sync.Once
 }
 
-// AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. If the network runs,
-// Startup is called first, then PeerConnect for every peer that is open, then the component sees messages.
+// AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. A component with a method
+// Validate() error is asked first, and not added if there is one. If the network runs, Startup is called, then PeerConnect for every
+// peer that is open, then the component sees messages.
 func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) error {
 	if c == nil || !reflect.TypeOf(c).Comparable() {
 		return fmt.Errorf("engine: a %T cannot be a component: it has to be a pointer, or comparable", c)
+	}
+	if checked, ok := c.(interface{ Validate() error }); ok {
+		if err := checked.Validate(); err != nil {
+			return fmt.Errorf("engine: add %s: %w", nameOf(c), err)
+		}
 	}
 	s := &slot{component: c, name: nameOf(c), everyOp: true}
 	if sub, ok := c.(Subscriber); ok {

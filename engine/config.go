@@ -169,6 +169,12 @@ func (c *Config) fillSizes(bad func(format string, args ...any)) {
 			bad("%s is %d: at least %d", f.name, *f.v, f.min)
 		}
 	}
+	if c.ReceiveWindowMax < c.ReceiveWindow {
+		bad("ReceiveWindowMax is %d: at least ReceiveWindow, %d", c.ReceiveWindowMax, c.ReceiveWindow)
+	}
+	if c.ReceiveWindowMax > windowMost {
+		bad("ReceiveWindowMax is %d: at most %d", c.ReceiveWindowMax, windowMost)
+	}
 	if c.Requests > callSlots {
 		bad("Requests is %d: at most %d", c.Requests, callSlots)
 	}
@@ -200,6 +206,9 @@ func (c *Config) fillTimes(bad func(format string, args ...any)) {
 		}
 		if *f.v < 0 {
 			bad("%s is negative", f.name)
+		}
+		if *f.v > timeoutMost {
+			bad("%s is %v: at most %v", f.name, *f.v, timeoutMost)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ func TestBadConfig(t *testing.T) {
 			"HandshakeQueue", "HandshakeWorkers", "DialTimeout", "HandshakeTimeout", "RequestTimeout", "RecordTimeout", "SendTimeout",
 			"GateTimeout", "LingerTimeout", "ProbeTimeout", "Peers.All", "Peers.Inbound", "Peers.PerIP", "Peers.PerSubnet",
 			"Peers.HalfOpen ", "Peers.HalfOpenPerIP"}},
+		{"more than can be", engine.Config{ReceiveWindow: 8 << 30, ReceiveWindowMax: 4 << 30, HandshakeTimeout: math.MaxInt64, LingerTimeout: 400 * 24 * time.Hour},
+			[]string{"ReceiveWindowMax is 4294967296: at least ReceiveWindow, 8589934592", "ReceiveWindowMax is 4294967296: at most 1073741824", "HandshakeTimeout is", "LingerTimeout is 9600h0m0s: at most 8760h0m0s"}},
 	} {
 		n, err := engine.New(x.cfg)
 		if n != nil || err == nil {
@@ -305,6 +308,29 @@ type stuckCleanup struct {
 
 func (c *stuckCleanup) Startup(*engine.Network) { c.done.Add(1) }
 func (c *stuckCleanup) Cleanup(*engine.Network) { defer c.done.Done(); <-c.release }
+
+type picky struct {
+	engine.Component
+	err error
+}
+
+func (c *picky) Validate() error { return c.err }
+
+// A component that says it is badly configured is not added.
+func TestComponentsAreAsked(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{})
+	n := w.New(w.config())
+	bad, good := &picky{err: errors.New("nothing fits")}, &picky{}
+	if err := n.AddComponent(bad); !errors.Is(err, bad.err) || !strings.Contains(err.Error(), "picky") {
+		t.Errorf("a component with a problem: %v", err)
+	}
+	if err := n.AddComponent(good); err != nil {
+		t.Errorf("one without: %v", err)
+	}
+	if c, ok := engine.ComponentOf[*picky](n); !ok || c != good {
+		t.Error("the wrong one has been added")
+	}
+}
 
 // What belongs to the engine or nobody cannot be sent or subscribed to.
 func TestReservedOpcodes(t *testing.T) {

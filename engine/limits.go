@@ -251,6 +251,12 @@ const (
 	// evictionGrace protects young peers, who have had no time to be useful.
 	evictionGrace = 30 * time.Second
 
+	// windowMost bounds the configured credit of a peer: 1 GiB is 10 Gbit/s over a second, and fits the 32 bits in which a window is kept.
+	windowMost = 1 << 30
+
+	// timeoutMost bounds the configured time-outs: who means never gets a year, and no sum with it overflows.
+	timeoutMost = 365 * 24 * time.Hour
+
 	// unknownLimit is how many messages of unknown opcodes a peer may send before it is closed: newer versions may
 	// say things we do not know, but not only such things.
 	unknownLimit = 1 << 16

@@ -34,12 +34,12 @@ func TestStockComponents(t *testing.T) {
 	if _, ok := engine.ComponentOf[*backoff.Component](n); !ok {
 		t.Error("it does not reconnect")
 	}
-	weak.Ack.Retry, weak.Metric.Timeout, weak.Reconnect.First = -1, -1, -1
+	weak.Ack.Retry, weak.Metric.Timeout, weak.Reconnect.First, weak.Keepalive.Every, weak.Timeout = -1, -1, -1, -1, -1
 	_, err = node.New(weak)
 	if err == nil || errors.Is(err, engine.ErrClosed) {
 		t.Fatalf("bad settings: %v", err)
 	}
-	for _, part := range []string{"ack: Retry", "metric: Timeout", "backoff: First"} {
+	for _, part := range []string{"ack: Retry", "metric: Timeout", "backoff: First", "keepalive: Every", "Timeout -1ns"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not tell of %s", err, part)
 		}

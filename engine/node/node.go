@@ -124,6 +124,9 @@ func (cfg *Config) engine(relays *proxy.Component) (engine.Config, error) {
 	if cfg.Loops < 0 {
 		err3 = fmt.Errorf("Loops %d is negative", cfg.Loops)
 	}
+	if cfg.Timeout < 0 {
+		err3 = errors.Join(err3, fmt.Errorf("Timeout %v is negative", cfg.Timeout))
+	}
 	puzzle := identity.DefaultPuzzle
 	if cfg.Puzzle != nil {
 		puzzle = *cfg.Puzzle
@@ -152,7 +155,7 @@ func (cfg *Config) components(public []transport.Addr) ([]engine.ComponentInterf
 	addresses := addressmap.New(addressmap.Config{
 		Public: public, HidePrivate: len(public) > 0, TryPrivate: cfg.Overlay != nil && cfg.Overlay.Scope == skad.Private,
 	})
-	all, problems := []engine.ComponentInterface{&cfg.Keepalive, acks, metrics, addresses}, []error{err1, err2}
+	all, problems := []engine.ComponentInterface{&cfg.Keepalive, acks, metrics, addresses}, []error{err1, err2, cfg.Keepalive.Validate()}
 	if cfg.Reconnect != nil {
 		reconnect, err := backoff.New(*cfg.Reconnect)
 		all, problems = append(all, reconnect), append(problems, err)

@@ -19,6 +19,8 @@ package keepalive
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -43,7 +45,22 @@ type Component struct {
 	engine.Component
 
 	Every   time.Duration // silence before a peer is asked; 0 means EveryDefault
-	Timeout time.Duration // silence before it is disconnected; 0 means TimeoutDefault
+	Timeout time.Duration // silence before it is disconnected, longer than Every; 0 means TimeoutDefault
+}
+
+// Validate reports every problem at once. Network.AddComponent asks it.
+func (c *Component) Validate() error {
+	var errs []error
+	if c.Every < 0 {
+		errs = append(errs, errors.New("keepalive: Every is negative"))
+	}
+	if c.Timeout < 0 {
+		errs = append(errs, errors.New("keepalive: Timeout is negative"))
+	}
+	if every, timeout := c.SilentAfter(), c.timeout(); len(errs) == 0 && every >= timeout {
+		errs = append(errs, fmt.Errorf("keepalive: Every is %v, and a peer is disconnected after %v: it would never be asked", every, timeout))
+	}
+	return errors.Join(errs...)
 }
 
 var (

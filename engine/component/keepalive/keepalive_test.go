@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -228,5 +229,32 @@ func TestSilentAfter(t *testing.T) {
 	}
 	if got := (&keepalive.Component{Every: time.Second}).SilentAfter(); got != time.Second {
 		t.Errorf("%v", got)
+	}
+}
+
+// What cannot be kept to is said, all of it at once, and not taken for the default.
+func TestValidate(t *testing.T) {
+	for _, x := range []struct {
+		c    keepalive.Component
+		want []string // nil: good
+	}{
+		{keepalive.Component{}, nil},
+		{keepalive.Component{Every: time.Second}, nil},
+		{keepalive.Component{Every: time.Minute, Timeout: 3 * time.Minute}, nil},
+		{keepalive.Component{Timeout: 16 * time.Second}, nil},
+		{keepalive.Component{Every: -1}, []string{"Every is negative"}},
+		{keepalive.Component{Every: -1, Timeout: -1}, []string{"Every is negative", "Timeout is negative"}},
+		{keepalive.Component{Every: time.Minute}, []string{"Every is 1m0s", "45s"}},
+		{keepalive.Component{Timeout: 15 * time.Second}, []string{"never be asked"}},
+	} {
+		err := x.c.Validate()
+		if (err == nil) != (x.want == nil) {
+			t.Errorf("Every %v, Timeout %v: %v", x.c.Every, x.c.Timeout, err)
+		}
+		for _, part := range x.want {
+			if err != nil && !strings.Contains(err.Error(), part) {
+				t.Errorf("Every %v, Timeout %v: %q does not say %q", x.c.Every, x.c.Timeout, err, part)
+			}
+		}
 	}
 }

@@ -26,6 +26,7 @@ package natmap
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -50,6 +51,14 @@ type Component struct {
 
 	stop context.CancelFunc // set by Startup
 	done chan struct{}      // closed when the goroutine has ended
+}
+
+// Validate reports every problem at once. Network.AddComponent asks it.
+func (c *Component) Validate() error {
+	if c.Lifetime < 0 || c.Lifetime > lifetimeMost || c.Lifetime > 0 && c.Lifetime < time.Second {
+		return fmt.Errorf("natmap: Lifetime is %v, want a second to %v", c.Lifetime, lifetimeMost)
+	}
+	return nil
 }
 
 // An AddressBook is a component that wants to know the addresses that gateways map: component/addressmap.
