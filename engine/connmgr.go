@@ -134,7 +134,7 @@ func (m *connMgr) crowdedLocked(ip netip.Addr) error {
 	if m.byIP[network64(ip)] >= m.limits.PerIP {
 		return &LimitError{"ip", m.limits.PerIP}
 	}
-	if m.bySubnet[subnet(ip)] >= m.limits.PerSubnet {
+	if m.bySubnet[Subnet(ip)] >= m.limits.PerSubnet {
 		return &LimitError{"subnet", m.limits.PerSubnet}
 	}
 	return nil
@@ -195,7 +195,7 @@ func (m *connMgr) Add(p *PeerClient) {
 	m.inbound++
 	if ip := p.link.Remote().Addr(); !ip.IsLoopback() || m.limits.LoopbackToo {
 		m.byIP[network64(ip)]++
-		m.bySubnet[subnet(ip)]++
+		m.bySubnet[Subnet(ip)]++
 	}
 }
 
@@ -220,7 +220,7 @@ func (m *connMgr) Remove(p *PeerClient) {
 	m.inbound--
 	if ip := p.link.Remote().Addr(); !ip.IsLoopback() || m.limits.LoopbackToo {
 		down(m.byIP, network64(ip))
-		down(m.bySubnet, subnet(ip))
+		down(m.bySubnet, Subnet(ip))
 	}
 }
 
@@ -254,8 +254,9 @@ func (m *connMgr) Protected(id identity.ID) bool {
 	return len(m.tags[id]) > 0
 }
 
-// subnet is the group an address counts with: /24, or /48 for IPv6.
-func subnet(ip netip.Addr) netip.Prefix {
+// Subnet is the group that an address counts with in PeerLimits.PerSubnet: its /24, or /48 for IPv6. What is shared among strangers is
+// shared among these: identities cost a puzzle each, networks cost more.
+func Subnet(ip netip.Addr) netip.Prefix {
 	bits := 24
 	if ip.Is6() {
 		bits = 48

@@ -72,6 +72,14 @@ func (m *Memory[O, T]) Add(key O, value T) *Item[O, T] {
 	return i
 }
 
+// Of is how many items an owner has.
+func (m *Memory[O, T]) Of(key O) int {
+	if o := m.owners[key]; o != nil {
+		return o.count
+	}
+	return 0
+}
+
 // Owner is whose an item is, which is in the Memory.
 func (m *Memory[O, T]) Owner(i *Item[O, T]) O { return i.of.key }
 

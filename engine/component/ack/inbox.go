@@ -124,16 +124,5 @@ type inbox struct {
 
 	// Among the departed, under the Component's lock; nil while there is a connection.
 	place *list.Element
-	share *fair.Item[netip.Prefix, *inbox]
-}
-
-// network is whose share a sender's place is: that of its subnet, /24 or /48, which the engine's limits count, too. Identities cost
-// a puzzle each, networks cost more.
-func network(a netip.Addr) netip.Prefix {
-	bits := 48
-	if a.Is4() {
-		bits = 24
-	}
-	p, _ := a.Prefix(bits)
-	return p
+	share *fair.Item[netip.Prefix, *inbox] // of its subnet
 }

@@ -141,7 +141,7 @@ func (s *shelf) tell() {
 // departLocked begins the time for which a sender is remembered that has gone. If there are too many, the oldest of the network
 // makes room that has most. One of which nothing has been taken is forgotten at once: nothing of it can come again.
 func (c *Component) departLocked(in *inbox, now time.Duration) {
-	from := network(in.peer.Origin().Addr())
+	from := engine.Subnet(in.peer.Origin().Addr())
 	in.peer = nil
 	if c.inboxes[in.from] != in { // Cleanup was faster
 		return

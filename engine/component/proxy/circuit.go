@@ -33,6 +33,8 @@ type circuit struct {
 	index uint32
 	until atomic.Int64 // engine time
 
+	places [2]*share // among all circuits, and those to the same node; under the relay's mu
+
 	mu     sync.Mutex
 	legs   [2]leg
 	bytes  int64         // carried

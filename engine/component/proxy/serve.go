@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/engine/fair"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
@@ -21,7 +23,8 @@ type relay struct {
 	held     map[identity.ID]*reservation
 	circuits map[uint32]*circuit
 	byPeer   map[*engine.PeerClient]*visitor
-	last     uint32 // number of the last circuit
+	shares   fair.Memory[netip.Prefix, *circuit] // of circuits, by the network of who has asked for them
+	last     uint32                              // number of the last circuit
 	closed   bool
 }
 
@@ -34,8 +37,9 @@ type reservation struct {
 // A visitor is a peer that has circuits through this relay. Under the relay's mu.
 type visitor struct {
 	legs    map[*circuit]side
-	dialled int // of these, those that it has asked for
-	invited int // those that lead to it
+	dialled int                                 // of these, those that it has asked for
+	invited int                                 // those that lead to it
+	shares  fair.Memory[netip.Prefix, *circuit] // of these, by the network of who has asked for them
 
 	dials   bool          // it has asked for a circuit: it is remembered while it is connected
 	askedAt time.Duration // when all it has asked for has been earned, at one in askEvery
@@ -166,9 +170,9 @@ func (s *relay) answered(asked *engine.ComponentContext, c *circuit, answer *eng
 	reply(asked, response{number: c.number(caller), window: uint32(s.c.cfg.Limits.Window)})
 }
 
-// begin makes a circuit that is not open yet, if there may be one.
+// begin makes a circuit that is not open yet, if there may be one. Where there is no room, one makes room of the network that has most,
+// if that has more than this one would: or a handful of identities at one place could keep all others out.
 func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
-	limits := &s.c.cfg.Limits
 	switch {
 	case !s.c.cfg.Serve:
 		return nil, NotARelay
@@ -179,30 +183,62 @@ func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
 	case to == p.ID(), to == s.c.net.ID():
 		return nil, Self
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	have := s.held[to]
 	now := s.c.net.Now()
+	s.mu.Lock()
+	c, crowd, why := s.enterLocked(now, p, to, false)
+	s.mu.Unlock()
+	if crowd != nil {
+		crowd.until.Store(int64(now)) // so that it is not waited for if it does not read this
+		crowd.end(Full)
+		s.mu.Lock()
+		c, _, why = s.enterLocked(now, p, to, true)
+		s.mu.Unlock()
+	}
+	return c, why
+}
+
+// enterLocked puts a circuit into the books if there is room, or finds the one that is to make room. again: it has been asked already.
+func (s *relay) enterLocked(now time.Duration, p *engine.PeerClient, to identity.ID, again bool) (c, crowd *circuit, why Reason) {
+	limits := &s.c.cfg.Limits
+	have := s.held[to]
 	switch {
 	case have == nil, have.until <= now:
-		return nil, Unknown
-	case s.closed, len(s.circuits) >= limits.Circuits:
-		return nil, Full
+		return nil, nil, Unknown
+	case s.closed:
+		return nil, nil, Full
 	}
-	from, target := s.visitorLocked(p), s.visitorLocked(have.peer)
-	if !from.mayAsk(now) || from.dialled >= limits.CircuitsPerNode || target.invited >= limits.CircuitsPerNode || from.circuitsTo(have.peer) >= pairLimit {
-		s.tidyLocked(p)
-		s.tidyLocked(have.peer)
-		return nil, Full
+	from, target, network := s.visitorLocked(p), s.visitorLocked(have.peer), engine.Subnet(p.Origin().Addr())
+	defer s.tidyLocked(p)
+	defer s.tidyLocked(have.peer)
+	switch {
+	case !again && !from.mayAsk(now), from.dialled >= limits.CircuitsPerNode, from.circuitsTo(have.peer) >= pairLimit:
+		return nil, nil, Full
+	case target.invited >= limits.CircuitsPerNode:
+		return nil, crowded(&target.shares, network), Full
+	case len(s.circuits) >= limits.Circuits:
+		return nil, crowded(&s.shares, network), Full
 	}
 	for s.last++; s.circuits[s.last&numberMask] != nil; s.last++ {
 	}
-	c := newCircuit(s, s.last&numberMask, p, have.peer, now+limits.Duration)
+	c = newCircuit(s, s.last&numberMask, p, have.peer, now+limits.Duration)
 	s.circuits[c.index] = c
 	from.legs[c], target.legs[c] = caller, callee
 	from.dialled++
 	target.invited++
-	return c, None
+	c.places = [...]*share{s.shares.Add(network, c), target.shares.Add(network, c)}
+	return c, nil, None
+}
+
+// A share is a circuit's place among those of its network.
+type share = fair.Item[netip.Prefix, *circuit]
+
+// crowded is the circuit that is to make room for one from a network: the oldest of the network that has most, as its ends have had
+// time to find a direct way. nil: that one has hardly more, or is the same.
+func crowded(shares *fair.Memory[netip.Prefix, *circuit], network netip.Prefix) *circuit {
+	if most := shares.Victim(); most != nil && shares.Of(shares.Owner(most)) > shares.Of(network)+1 {
+		return most.Value
+	}
+	return nil
 }
 
 func (s *relay) visitorLocked(p *engine.PeerClient) *visitor {
@@ -239,6 +275,10 @@ func (s *relay) forget(c *circuit) {
 		return
 	}
 	delete(s.circuits, c.index)
+	s.shares.Remove(c.places[0])
+	if v := s.byPeer[c.legs[callee].peer]; v != nil {
+		v.shares.Remove(c.places[1])
+	}
 	for at := range c.legs {
 		p := c.legs[at].peer
 		v := s.byPeer[p]
