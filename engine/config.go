@@ -123,7 +123,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.checkTransports(bad)
 	if c.RecordSeq == 0 {
-		c.RecordSeq = uint64(time.Now().UnixNano())
+		c.RecordSeq = uint64(max(1, time.Now().UnixNano()))
 	}
 	for _, a := range append(append([]transport.Addr{}, c.Listen...), c.Advertise...) {
 		if !a.IsValid() {

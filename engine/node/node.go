@@ -46,7 +46,8 @@ type Config struct {
 	MapPorts bool
 
 	// Identity is who the node is. nil: the one in IdentityFile, which is made on the first start, or without a file one
-	// for this run. Making one takes about two seconds of one core: the network's proof of work.
+	// for this run. Making one takes about two seconds of one core: the network's proof of work. Beside the file is one with
+	// ".number" behind its name, so that the numbers of the node's records and messages rise though the clock may go back.
 	Identity     *identity.Identity
 	IdentityFile string
 
@@ -99,7 +100,8 @@ func New(cfg Config) (*engine.Network, error) {
 	if err1 != nil {
 		relays, _ = proxy.New(proxy.Config{}) // so that the rest can be looked at
 	}
-	ec, err2 := cfg.engine(relays)
+	ec, first, err2 := cfg.engine(relays)
+	cfg.Overlay = cfg.Overlay.numbered(first)
 	n, err3 := engine.New(ec)
 	if ec.Identity == nil && err2 != nil {
 		err3 = nil // that there is no identity has been said, and why
@@ -116,8 +118,8 @@ func New(cfg Config) (*engine.Network, error) {
 	return n, nil
 }
 
-// engine says what Network is wanted, and what of that cannot be.
-func (cfg *Config) engine(relays *proxy.Component) (engine.Config, error) {
+// engine says what Network is wanted, what its numbers begin with, and what of that cannot be.
+func (cfg *Config) engine(relays *proxy.Component) (ec engine.Config, first uint64, err error) {
 	listen, err1 := parseAll("Listen", cfg.Listen)
 	advertise, err2 := parseAll("Advertise", cfg.Advertise)
 	var err3 error
@@ -134,18 +136,20 @@ func (cfg *Config) engine(relays *proxy.Component) (engine.Config, error) {
 	id, err4 := cfg.identity(puzzle)
 	if err4 != nil {
 		err4 = fmt.Errorf("identity: %w", err4)
+	} else {
+		first = cfg.firstNumber(time.Now())
 	}
-	ec := engine.Config{
+	ec = engine.Config{
 		Transport:      gnetio.New(gnetio.Config{Loops: cfg.Loops, Logger: cfg.Logger}),
 		MoreTransports: append(slices.Clone(cfg.Transports), relays.Transport()),
-		Identity:       id, Listen: listen,
+		Identity:       id, Listen: listen, RecordSeq: first,
 		Advertise: advertise, NetworkID: cfg.NetworkID, Puzzle: &puzzle, WeakPuzzle: cfg.WeakPuzzle, Peers: cfg.Peers,
 		Logger: cfg.Logger,
 	}
 	if cfg.Engine != nil {
 		cfg.Engine(&ec)
 	}
-	return ec, errors.Join(err1, err2, err3, err4)
+	return ec, first, errors.Join(err1, err2, err3, err4)
 }
 
 // components makes the stock components. public are the addresses that the configuration advertises.
