@@ -58,6 +58,8 @@ type Bench struct {
 	began   time.Time
 	busy    Processors // when the measured part began
 
+	sleep func(time.Duration) // of whoever keeps a timetable; nil: sleepPrecisely
+
 	connsLock sync.Mutex // around conns where connections are replaced while others may close them all
 }
 
@@ -192,6 +194,7 @@ type part struct {
 	table    timetable
 	planned  uint64    // places of the timetable; set by the pacer, read after end
 	latency  *Recorder // what windows are taken of; nil: the serving side's
+	sleep    func(time.Duration)
 	finished chan struct{}
 	once     sync.Once
 	watching sync.WaitGroup
@@ -204,7 +207,10 @@ func (b *Bench) begin(ctx context.Context, name string, d time.Duration) *part {
 
 // beginPlanned starts a part with a timetable whose latencies go to a Recorder.
 func (b *Bench) beginPlanned(ctx context.Context, name string, d time.Duration, table timetable, latency *Recorder) *part {
-	p := &part{stop: make(chan struct{}), finished: make(chan struct{}), start: time.Now(), table: table, latency: latency}
+	p := &part{stop: make(chan struct{}), finished: make(chan struct{}), start: time.Now(), table: table, latency: latency, sleep: b.sleep}
+	if p.sleep == nil {
+		p.sleep = sleepPrecisely
+	}
 	b.busy = ReadProcessors()
 	p.watching.Go(func() {
 		var over <-chan time.Time

@@ -9,6 +9,9 @@ import (
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
+// lag is how long each sending, call and dial of a fake takes. It has to be something: in virtual time nothing else passes.
+const lag = 100 * time.Microsecond
+
 // fake is a driver without a network: what is sent is delivered by the sender's own goroutine, after mischief had its turn.
 type fake struct {
 	sink *load.Sink
@@ -24,14 +27,13 @@ type fake struct {
 
 	send error // of every one-way message; nil: none
 
-	patience time.Duration // how long a run waits for what is missing; 0: as long as a slow machine needs
-
 	keepsClosed bool // the serving side never notices that a connection has ended
 
 	silentDials bool // the serving side never hears of connections
 }
 
 func (f *fake) Dial(_ context.Context, _ string, n int) (load.Conn, error) {
+	time.Sleep(lag)
 	if f.dial != nil {
 		if err := f.dial(n); err != nil {
 			return nil, err
@@ -60,6 +62,7 @@ type fakeConn struct {
 }
 
 func (c *fakeConn) Send(msg []byte) error {
+	time.Sleep(lag) // before the lock: a wait for a lock holds virtual time up
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fake.send != nil {
@@ -78,6 +81,7 @@ func (c *fakeConn) Send(msg []byte) error {
 func (c *fakeConn) Flush() error { return nil }
 
 func (c *fakeConn) Call(req, into []byte) ([]byte, error) {
+	time.Sleep(lag)
 	c.mu.Lock()
 	n := c.requests
 	c.requests++

@@ -176,7 +176,7 @@ func (s *schedule) deal(p *part, tickets chan<- ticket, workers int, split bool)
 	for !p.stopped.Load() {
 		due := s.due(time.Since(p.start))
 		if due == 0 {
-			sleepPrecisely(min(s.place(0)-time.Since(p.start), stopLateness))
+			p.sleep(min(s.place(0)-time.Since(p.start), stopLateness))
 			continue
 		}
 		n := 1

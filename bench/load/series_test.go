@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,11 +12,7 @@ import (
 
 // A run that lasts long enough has windows of both sides, which add up to its messages and lie one after the other.
 func TestSeries(t *testing.T) {
-	b := newBench(&fake{}, load.Config{Scenario: load.RPC, Rate: 2000, Duration: 700 * time.Millisecond, Warmup: 300 * time.Millisecond})
-	r, err := b.Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := run(t, &fake{}, load.Config{Scenario: load.RPC, Rate: 2000, Duration: 700 * time.Millisecond, Warmup: 300 * time.Millisecond})
 	var messages uint64
 	at := 0.0
 	parts := map[string]int{}
@@ -103,7 +98,7 @@ func TestChurnFaults(t *testing.T) {
 	if r := run(t, lying, load.Config{Scenario: load.Churn, Conns: 2}); r.Errors["wrong_answer"] == 0 {
 		t.Errorf("errors %v, want wrong answers", r.Errors)
 	}
-	leaking := &fake{keepsClosed: true, patience: briefly}
+	leaking := &fake{keepsClosed: true}
 	if r := run(t, leaking, load.Config{Scenario: load.Churn, Conns: 2}); r.Errors["never_closed"] == 0 {
 		t.Errorf("errors %v, want connections that were never closed", r.Errors)
 	}

@@ -69,7 +69,7 @@ func (d *drip) wait(p *part) int {
 		if n > 0 {
 			return n
 		}
-		sleepPrecisely(min(wait, stopLateness))
+		p.sleep(min(wait, stopLateness))
 	}
 	return 0
 }
