@@ -185,7 +185,7 @@ func Example_stream() {
 
 	stream, err := peer.Stream() // a net.Conn
 	check(err)
-	check(stream.SetDeadline(time.Now().Add(5 * time.Second)))
+	check(stream.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = stream.Write([]byte("as if it were TCP"))
 	check(err)
 	buf := make([]byte, 17)
@@ -216,22 +216,23 @@ func Example_events() {
 	events := server.Events(watch)
 
 	dial(ctx, client, server).Disconnect(engine.CodeApplication+7, "enough")
-	for e := range events {
-		fmt.Println(e.Kind, e.ID == client.ID())
-		if e.Kind == engine.PeerDown {
-			fmt.Println(e.Err)
-			break
+	for up := true; up; {
+		switch e := <-events; e.Kind {
+		case engine.PeerUp:
+			fmt.Println(e.Kind, e.ID == client.ID())
+		case engine.PeerDown:
+			fmt.Println(e.Kind, e.ID == client.ID(), e.Err)
+			up = false
 		}
 	}
 	// Output:
 	// peer up true
-	// peer down true
-	// engine: closed by the peer: code 1007: enough
+	// peer down true engine: closed by the peer: code 1007: enough
 }
 
 // pair starts a node that listens and one that only dials; done ends both.
 func pair() (ctx context.Context, server, client *engine.Network, done func()) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	server, client = start(ctx, "tcp://127.0.0.1:0"), start(ctx)
 	return ctx, server, client, func() {
 		check(client.Shutdown(ctx))

@@ -92,7 +92,7 @@ func TestRequestTimeoutWithoutDeadline(t *testing.T) {
 	a := w.node(func(c *engine.Config) { c.RequestTimeout = 50 * time.Millisecond })
 	p := w.dial(a, w.node(nil, withWitness(cb)))
 	ctx, cancel := context.WithCancel(context.Background())
-	stop := time.AfterFunc(10*time.Second, cancel)
+	stop := time.AfterFunc(patience, cancel)
 	defer stop.Stop()
 	defer cancel()
 	if _, _, err := p.RequestRaw(ctx, opAsk, nil, nil); !errors.Is(err, engine.ErrReceiveTimeout) {

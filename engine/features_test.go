@@ -422,19 +422,24 @@ func TestEvents(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	events := b.Events(ctx)
+	next := func() (e engine.Event, ok bool) {
+		for e, ok = <-events; e.Kind == engine.LoopHeld; e, ok = <-events { // on a busy machine, as often as it likes
+		}
+		return e, ok
+	}
 	p := w.dial(a, b)
 	p.Disconnect(engine.CodeRefused, "bye")
-	if e := <-events; e.Kind != engine.PeerUp || e.ID != a.ID() {
+	if e, _ := next(); e.Kind != engine.PeerUp || e.ID != a.ID() {
 		t.Errorf("%+v", e)
 	}
-	e := <-events
+	e, _ := next()
 	var why *engine.CloseError
 	if e.Kind != engine.PeerDown || !errors.As(e.Err, &why) || why.Code != engine.CodeRefused {
 		t.Errorf("%+v", e)
 	}
 	cancel()
-	if _, open := <-events; open {
-		t.Error("the channel stays open")
+	if e, open := next(); open {
+		t.Errorf("the channel stays open: %+v", e)
 	}
 }
 

@@ -130,10 +130,14 @@ func TestWarmPeersKeepNoEmptyBuffers(t *testing.T) {
 func TestRestsInLargeBuffersMakeRoom(t *testing.T) {
 	w := liveWorld(t)
 	var seen witness
-	n := w.node(func(c *engine.Config) { c.Memory = 9 << 20 }, withWitness(&seen)) // of which seven take more than three quarters
+	// A MiB for each of the strangers is more than three quarters, from which on memory is short. As the last one's buffer grows, half a MiB
+	// more is lent, and up to 83 KiB with each, to read into and for a batch that was read before its memory was back: that is below the
+	// seven eighths which senders may take.
+	const strangers, memory = 14, 18<<20 + 256<<10
+	n := w.node(func(c *engine.Config) { c.Memory = memory }, withWitness(&seen))
 	const large, count = 60 << 10, 15
 	burst := count * (framing.FrameHeaderSize + large)
-	for i := range 7 {
+	for i := range strangers {
 		s := greet(t, n)
 		w.Until("the stranger to be in", func() bool { ups, _, _ := seen.count(); return ups == i+1 })
 		p := seen.peer(i)

@@ -2,6 +2,7 @@ package driver_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,12 +52,17 @@ func TestScenarios(t *testing.T) {
 	for _, d := range driver.All() {
 		t.Run(d.Name(), func(t *testing.T) {
 			t.Parallel()
-			runs := runs
+			runs := slices.Clone(runs)
 			if strings.HasSuffix(d.Name(), "-udp") {
 				runs = datagrams
 			}
 			if strings.HasSuffix(d.Name(), "-quic") {
 				runs = runs[:len(runs)-1] // nobody plays a peer who stops reading
+			}
+			if strings.HasSuffix(d.Name(), "quic") {
+				for i := range runs { // of those that a busy machine has not accepted yet quic-go turns the 33rd away
+					runs[i].Conns = min(runs[i].Conns, 32)
+				}
 			}
 			for _, c := range runs {
 				if testing.Short() && d.Name() == "carrier-quic" && c.Scenario == load.Connect {

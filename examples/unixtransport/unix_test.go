@@ -33,7 +33,7 @@ func TestContract(t *testing.T) {
 				select {
 				case <-changed:
 					return true
-				case <-time.After(20 * time.Second):
+				case <-time.After(time.Minute):
 					return false
 				}
 			},

@@ -231,7 +231,7 @@ func (f *fake) goodSOAP(action string, args map[string]string) (int, string) {
 // until waits for a condition that the test's own goroutines bring about.
 func until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	giveUp := time.After(20 * time.Second)
+	giveUp := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {

@@ -65,7 +65,7 @@ func Example() {
 
 	caller, _ := start(3, proxy.Config{})
 	check(engine.Register[greeting](caller, 1000))
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	peer, err := caller.Dial(ctx, engine.Target{Addr: reservations.Addrs()[0], ID: hidden.ID()}.String())
 	check(err)

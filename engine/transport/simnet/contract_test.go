@@ -66,7 +66,7 @@ func TestContractServed(t *testing.T) {
 			select {
 			case <-changed:
 				return true
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				return false
 			}
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // configs are the shapes of a transport that every test is run with.
 var configs = map[string]Config{"loops=1": {Loops: 1}, "loops=3": {Loops: 3}, "plain": {Plain: true}}
