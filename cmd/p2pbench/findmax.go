@@ -58,6 +58,9 @@ func (a *app) findMax(f *loadFlags, c load.Config, names []string) error {
 	if err := kept.finish(); err != nil {
 		return err
 	}
+	if a.ctx.Err() != nil {
+		return errInterrupted
+	}
 	if found[0].rate == 0 {
 		return errThreshold
 	}
@@ -138,13 +141,20 @@ func (a *app) tried(f *loadFlags, name string, rate float64, r *load.Result, bre
 
 func printFound(a *app, f *loadFlags, found []finding) {
 	t := tabwriter.NewWriter(a.tableOut(f.JSON), 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "the highest rate that meets %s\n  driver\ta second\tp50\tp99\ttries\n", slo.Rules(f.SLO))
+	heading, none := "the highest rate that meets", report.Short(0)
+	if a.ctx.Err() != nil {
+		heading, none = "interrupted; the highest rate until then that meets", "-"
+	}
+	fmt.Fprintf(t, "%s %s\n  driver\ta second\tp50\tp99\ttries\n", heading, slo.Rules(f.SLO))
 	for _, one := range found {
-		p50, p99 := "-", "-"
+		rate, p50, p99 := none, "-", "-"
+		if one.rate > 0 {
+			rate = report.Short(one.rate)
+		}
 		if one.best != nil && one.best.LatencyMicros != nil {
 			p50, p99 = report.Micros(one.best.LatencyMicros.P50), report.Micros(one.best.LatencyMicros.P99)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\n", one.driver, report.Short(one.rate), p50, p99, one.tries)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%d\n", one.driver, rate, p50, p99, one.tries)
 	}
 	for _, other := range found[1:] {
 		if other.rate > 0 {

@@ -75,7 +75,8 @@ type Config struct {
 	// Metric configures the measuring of peers. The zero value answers others and asks nobody.
 	Metric metric.Config
 
-	// Reconnect, if not nil, has peers that this node dialled dialled again when they are lost.
+	// Reconnect, if not nil, has peers that this node dialled dialled again when they are lost. Who said goodbye, as a node does
+	// that is restarted in order, is dialled again only after backoff.Component.Enable.
 	Reconnect *backoff.Config
 
 	// Relay says what the node does with relays: dial through them, which the zero value does, be reachable through some, or
