@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/carrier-p2p/carrier/engine/timer"
@@ -236,7 +237,7 @@ func goodbye(b []byte) *CloseError {
 	return why
 }
 
-// clip shortens a text to what fits the wire, at the border of a character, and keeps it printable.
+// clip shortens a text to what fits the wire, at the border of a character, and keeps it printable: it ends in logs and on terminals.
 func clip(text string) string {
 	if len(text) > closeTextLimit {
 		text = text[:closeTextLimit]
@@ -245,7 +246,7 @@ func clip(text string) string {
 		}
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

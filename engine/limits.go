@@ -211,6 +211,10 @@ const (
 	relieveLeast  = 4 << 10
 	relieveWithin = 8 * time.Second
 
+	// offloadCost is what keeping a message for a worker takes besides its payload: its context of 72 bytes, its place in the queue, and
+	// what the allocator rounds up. An empty message costs its sender 12 bytes of credit.
+	offloadCost = 128
+
 	// goodbyeRoom is what a goodbye may weigh behind a gate that holds all that a peer has credit for.
 	goodbyeRoom = 1 << 10
 

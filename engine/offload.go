@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
+	"github.com/carrier-p2p/carrier/engine/session"
 	"github.com/carrier-p2p/carrier/framing"
 )
 
@@ -15,7 +16,8 @@ import (
 // another peer. All messages of one peer go to the same worker, in order. PeerConnect and PeerDisconnect stay on the loop.
 //
 // A message that waits for a worker costs the peer credit until it has been handled, so a peer cannot queue more than its
-// window, and one that floods a slow component is slowed down itself. What Receive returns is counted; since the message
+// window, and one that floods a slow component is slowed down itself. What waits counts in Config.Memory with what keeping it takes,
+// which for small messages is more than they are; a peer that keeps much when half of that is lent is closed. What Receive returns is counted; since the message
 // has left the loop, later components do not see it, except that a Fault with Fate Close still disconnects the peer.
 // Keepalives, which cost no credit, are not handed on.
 //
@@ -23,7 +25,7 @@ import (
 func Offload(c ComponentInterface, workers int) ComponentInterface {
 	o := &offload{ComponentInterface: c}
 	for range max(1, workers) {
-		w := &offloadWorker{owner: o}
+		w := &offloadWorker{owner: o, kept: map[*PeerClient]int{}}
 		w.wake = sync.NewCond(&w.mu)
 		o.workers = append(o.workers, w)
 	}
@@ -51,6 +53,7 @@ type offloadWorker struct {
 	mu    sync.Mutex
 	wake  *sync.Cond
 	queue []*ComponentContext // bounded by the peers' credit
+	kept  map[*PeerClient]int // bytes that wait, by peer
 	quit  bool
 }
 
@@ -86,20 +89,47 @@ func (o *offload) Receive(ctx *ComponentContext) error {
 	if l := ctx.peer.loop; l.packed != nil { // as it came: what waits must not weigh more than the credit it costs
 		kept.payload, kept.flags = l.packed, ctx.flags|framing.FlagCompressed
 	}
-	if err := ctx.peer.net.bufs.Reserve(len(kept.payload)); err != nil {
+	id := ctx.peer.id
+	w := o.workers[binary.LittleEndian.Uint32(id[:])%uint32(len(o.workers))]
+	if err := w.reserve(ctx.peer, len(kept.payload)+offloadCost); err != nil {
 		return &Fault{Ours, Close, CodeLimit, err}
 	}
 	kept.payload = slices.Clone(kept.payload)
 	kept.kept = true
 	kept.held = ctx.peer.loop.held
 	ctx.peer.loop.held = 0
-	id := ctx.peer.id
-	w := o.workers[binary.LittleEndian.Uint32(id[:])%uint32(len(o.workers))]
 	w.mu.Lock()
 	w.queue = append(w.queue, &kept)
 	w.mu.Unlock()
 	w.wake.Signal()
 	return ErrIntercepted
+}
+
+// reserve books the memory of a message that is going to wait. On the peer's loop.
+func (w *offloadWorker) reserve(p *PeerClient, size int) error {
+	bufs := p.net.bufs
+	if err := bufs.Reserve(size); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kept := w.kept[p] + size
+	if kept > p.net.cfg.ReceiveWindow && bufs.Lent() > bufs.Limit()/2 {
+		bufs.Release(size)
+		return session.ErrMemory // half of the memory is not for those who send what costs little credit and much to keep
+	}
+	w.kept[p] = kept
+	return nil
+}
+
+// release ends what reserve began.
+func (w *offloadWorker) release(p *PeerClient, size int) {
+	p.net.bufs.Release(size)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kept[p] -= size; w.kept[p] == 0 {
+		delete(w.kept, p)
+	}
 }
 
 func (w *offloadWorker) run() {
@@ -129,7 +159,7 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 		p.consume(size)
 		p.grant()
 	})
-	defer p.net.bufs.Release(len(ctx.payload)) // its size now: inflating replaces it
+	defer w.release(p, len(ctx.payload)+offloadCost) // its size now: inflating replaces it
 	defer func() {
 		if r := recover(); r != nil {
 			p.net.panicked(&slot{name: w.owner.ComponentName()}, r)

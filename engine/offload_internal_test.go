@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"errors"
+	"runtime"
 	"testing"
 
+	"github.com/carrier-p2p/carrier/engine/session"
 	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -43,5 +47,53 @@ func TestOffloadOfEverything(t *testing.T) {
 	tr.turns()
 	if r := p.receipt; r.consumed != r.received || r.received != 40 {
 		t.Errorf("%d bytes received, %d consumed", r.received, r.consumed)
+	}
+}
+
+// What waits for a worker counts with all that keeping it takes: messages of no bytes, which cost 12 of credit each, cannot take
+// more memory than is lent. Who keeps much of it, when half is lent, is closed; who keeps little is not.
+func TestOffloadCountsWhatItKeeps(t *testing.T) {
+	const count = 40_000
+	n, tr := onBench(t)
+	c := &all{seen: make(chan opcode.Opcode)} // it waits for somebody to look
+	o := Offload(c, 1).(*offload)
+	o.Startup(n)
+	p, _ := openOnBench(n, tr)
+	p.loop.ctx = ComponentContext{peer: p, op: 1000}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	lent := n.bufs.Lent()
+	for range count {
+		if err := o.Receive(&p.loop.ctx); err != ErrIntercepted {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if heap, booked := int64(after.HeapAlloc)-int64(before.HeapAlloc), n.bufs.Lent()-lent; booked != count*offloadCost || heap > booked && !invariant.Enabled {
+		t.Errorf("%d messages take %d bytes, and %d are booked", count, heap, booked)
+	}
+
+	half := n.bufs.Limit() / 2
+	if err := n.bufs.Reserve(int(half)); err != nil {
+		t.Fatal(err)
+	}
+	var fault *Fault
+	if err := o.Receive(&p.loop.ctx); !errors.As(err, &fault) || fault.Whose != Ours || fault.Code != CodeLimit || !errors.Is(err, session.ErrMemory) {
+		t.Errorf("one that keeps %d bytes when half is lent: %v", count*offloadCost, err)
+	}
+	other, _ := openOnBench(n, tr)
+	p.loop.ctx.peer = other
+	if err := o.Receive(&p.loop.ctx); err != ErrIntercepted {
+		t.Errorf("one that keeps little: %v", err)
+	}
+	n.bufs.Release(int(half))
+	for range count + 1 {
+		<-c.seen
+	}
+	o.Cleanup(n)
+	if n.bufs.Lent() != lent || len(o.workers[0].kept) != 0 {
+		t.Errorf("%d bytes are lent in the end, %d before; %d peers are remembered", n.bufs.Lent(), lent, len(o.workers[0].kept))
 	}
 }

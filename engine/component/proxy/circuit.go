@@ -126,14 +126,17 @@ func (c *circuit) passLocked(at side, message []byte) Reason {
 			return None // its end is on the way
 		}
 	}
-	if c.relay.waiting.Add(int64(len(message))) > c.relay.c.cfg.Limits.Memory {
-		c.relay.waiting.Add(-int64(len(message)))
+	if c.relay.waiting.Add(weight(message)) > c.relay.c.cfg.Limits.Memory {
+		c.relay.waiting.Add(-weight(message))
 		return Busy
 	}
 	out.queue = append(out.queue, slices.Clone(message))
 	c.waitLocked(1 - at)
 	return None
 }
+
+// weight is what a message that waits counts for in Limits.Memory.
+func weight(message []byte) int64 { return int64(len(message) + queueCost) }
 
 // waitLocked has the rest for an end sent when it has room.
 func (c *circuit) waitLocked(at side) {
@@ -176,7 +179,7 @@ func (c *circuit) drainLocked(at side) {
 			return
 		}
 		out.queue[0], out.queue = nil, out.queue[1:]
-		c.relay.waiting.Add(-int64(len(message)))
+		c.relay.waiting.Add(-weight(message))
 		c.legs[1-at].passed += uint64(len(message) - dataHeaderSize)
 	}
 	if len(out.queue) == 0 {
@@ -277,7 +280,7 @@ func (c *circuit) hurryLocked() {
 func (c *circuit) dropLocked(at side) {
 	out := &c.legs[at]
 	for _, message := range out.queue {
-		c.relay.waiting.Add(-int64(len(message)))
+		c.relay.waiting.Add(-weight(message))
 	}
 	out.queue, out.told, out.roomDue = nil, true, false
 }

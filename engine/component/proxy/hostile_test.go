@@ -403,6 +403,31 @@ func TestQuotas(t *testing.T) {
 			t.Errorf("%v, %+v", got, r.proxy.Stats())
 		}
 	})
+	t.Run("memory of small messages", func(t *testing.T) {
+		w := sim(t)
+		const memory = 64 << 10
+		r := w.node(plan{proxy: proxy.Config{Serve: true, Limits: proxy.Limits{Memory: memory, Window: 1 << 20}},
+			engine: func(c *engine.Config) { c.SendBuffer = 64 << 10 }})
+		from, _, at, _, number := circuitOf(w, r)
+		w.cutOff(w.nodes[2])
+		say := func(size int) {
+			if err := from.TrySendRaw(opcode.ProxyRequestCode, msg(up, number, strings.Repeat("x", size))); err != nil {
+				t.Fatal(err)
+			}
+			w.Pass(10 * time.Millisecond)
+		}
+		for r.proxy.Stats().Waiting == 0 {
+			say(16000)
+		}
+		most, small := int64(0), 0
+		for ; len(at.ends) == 0 && small < 3000; small++ { // of six bytes each, which are less than the memory
+			say(1)
+			most = max(most, r.proxy.Stats().Waiting)
+		}
+		if len(at.ends) != 1 || at.ends[0] != proxy.Busy || most > memory || most < memory/2 {
+			t.Errorf("ended with %v after %d small messages, when %d bytes waited", at.ends, small, most)
+		}
+	})
 	t.Run("memory", func(t *testing.T) {
 		w := sim(t)
 		r := w.node(plan{proxy: proxy.Config{Serve: true, Limits: proxy.Limits{Memory: 64 << 10, Window: 1 << 20}},

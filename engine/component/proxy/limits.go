@@ -37,6 +37,10 @@ const (
 	windowLeast = 4 << 10
 	windowMost  = 16 << 20
 
+	// queueCost is what keeping a message that waits takes besides its bytes, of which there may be one: its place in the queue, and what
+	// the allocator rounds up.
+	queueCost = 48
+
 	// grantShare: new room is told when a quarter of the window has been passed on.
 	grantShare = 4
 
