@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/transport"
 )
 
 // Path:   lanes -> [flush] -> sealed records -> link.Write. Runs when a peer has something to say: once per turn on its
@@ -34,7 +35,7 @@ func (p *PeerClient) flush() {
 		if len(o.ready) == 0 && !p.seal(o, chunk, interactive, prompt) {
 			return // nothing left that may be sent: seal has given the flush up
 		}
-		n, err := p.link.Write(o.ready)
+		n, err := p.write(o)
 		p.net.counts.bytesOut.Add(int64(n))
 		written += n
 		o.ready = o.ready[n:]
@@ -52,6 +53,17 @@ func (p *PeerClient) flush() {
 	if p.park() {
 		p.loop.schedule(p)
 	}
+}
+
+// write hands what is ready to the link. Behind the last of it there is nothing but the end of the stream: where the link can,
+// it goes in the same packet.
+func (p *PeerClient) write(o *outbound) (int, error) {
+	if o.last {
+		if link, ok := p.link.(transport.LastWriter); ok {
+			return link.WriteLast(o.ready)
+		}
+	}
+	return p.link.Write(o.ready)
 }
 
 // writable goes on with a flush that has found the kernel full. On the loop.
@@ -168,6 +180,7 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 		o.ready, o.preface = append(o.preface, o.ready...), nil
 	}
 	if ln == laneControl {
+		o.last = o.said && len(*batch) == 0
 		return true
 	}
 	p.mu.Lock()

@@ -73,6 +73,7 @@ type outbound struct {
 	watched  bool          // the clock of the calls is set, or about to be
 	cut      bool          // what is queued is not sent any more, only control
 	said     bool          // goodbye has been said: half-close when it is written
+	last     bool          // and it is ready, or written; the flush's
 	short    bool          // the kernel's queue is being kept short; the flush's
 	ready    []byte        // sealed and not written: a part of one of memory, or preface and the first records; the flush's
 	lanes    [laneCount]session.Batch

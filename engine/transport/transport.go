@@ -128,6 +128,15 @@ type ProvenLink interface {
 	PeerKey() [32]byte
 }
 
+// A LastWriter is a Link that can say in one packet what is the last and that it is the last.
+type LastWriter interface {
+	Link
+
+	// WriteLast is Write, and CloseWrite if it has taken all of b. After a short one it is called again with the rest.
+	// Any goroutine, not together with Write.
+	WriteLast(b []byte) (n int, err error)
+}
+
 // An UnreliableLink is a Link that can carry datagrams beside its bytes: each arrives whole or not at all, in no order.
 type UnreliableLink interface {
 	Link

@@ -97,6 +97,7 @@ func (t *Transport) openDialled(lp *loop, c gnet.Conn, d *dial) gnet.Action {
 func (t *Transport) open(lp *loop, c gnet.Conn, remote *net.TCPAddr, tag any) gnet.Action {
 	l := &link{conn: c, lp: lp, remote: remote, fd: int32(c.Fd())}
 	c.SetContext(l)
+	awaitAnswers(c.Fd())
 	t.sink.Opened(l, tag)
 	return l.action()
 }

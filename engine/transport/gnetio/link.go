@@ -78,13 +78,29 @@ func (l *link) writableLocked() bool {
 func (l *link) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.writeLocked(b, writeFD)
+}
+
+// WriteLast is transport.LastWriter's: the kernel holds the last bytes back until it has the end of the stream, too.
+func (l *link) WriteLast(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.writeLocked(b, writeMoreFD)
+	if err == nil && n == len(b) {
+		l.endLocked()
+	}
+	return n, err
+}
+
+// writeLocked writes with one of writeFD and writeMoreFD.
+func (l *link) writeLocked(b []byte, write func(fd int, b []byte) (int, syscall.Errno)) (int, error) {
 	if !l.writableLocked() {
 		return 0, transport.ErrClosed
 	}
 	if len(b) == 0 {
 		return 0, nil
 	}
-	n, err := writeFD(int(l.fd), b)
+	n, err := write(int(l.fd), b)
 	if err != 0 && err != unix.EAGAIN {
 		return 0, l.brokenLocked(err)
 	}
@@ -101,9 +117,12 @@ func (l *link) Write(b []byte) (int, error) {
 }
 
 // writeFD is write(2), again after a signal. It returns 0, EAGAIN for a full socket.
-func writeFD(fd int, b []byte) (int, syscall.Errno) {
+func writeFD(fd int, b []byte) (int, syscall.Errno) { return again(unix.Write, fd, b) }
+
+// again calls write until no signal has interrupted it.
+func again(write func(fd int, b []byte) (int, error), fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, err := unix.Write(fd, b)
+		n, err := write(fd, b)
 		if err == nil {
 			return n, 0
 		}
@@ -131,9 +150,13 @@ func (l *link) brokenLocked(errno syscall.Errno) error {
 func (l *link) CloseWrite() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.writableLocked() {
-		return
+	if l.writableLocked() {
+		l.endLocked()
 	}
+}
+
+// endLocked shuts the writing direction down.
+func (l *link) endLocked() {
 	l.ended = true
 	_ = unix.Shutdown(int(l.fd), unix.SHUT_WR) // fails only if the connection is gone, which the loop learns by itself
 }

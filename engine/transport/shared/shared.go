@@ -361,6 +361,18 @@ func newLink(under transport.Link, p *Port) *link {
 	return &l
 }
 
+// WriteLast implements transport.LastWriter for links that do, and does the same in two steps for others.
+func (l *link) WriteLast(b []byte) (int, error) {
+	if last, ok := l.Link.(transport.LastWriter); ok {
+		return last.WriteLast(b)
+	}
+	n, err := l.Link.Write(b)
+	if err == nil && n == len(b) {
+		l.Link.CloseWrite()
+	}
+	return n, err
+}
+
 func (l *link) Loop() transport.Loop { return l.loop }
 func (l *link) SetOwner(owner any)   { l.owner = owner }
 func (l *link) Owner() any           { return l.owner }
