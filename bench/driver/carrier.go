@@ -119,10 +119,11 @@ func (c carrierDriver) Serve(addr string, shape load.Shape, sink *load.Sink) (lo
 	return carrierServer{n}, nil
 }
 
-// makeRoom does what docs/tuning.md tells who expects strangers: the niced handshake workers get processors of their own.
+// makeRoom does what docs/tuning.md tells who expects strangers: the niced handshake workers get processors of their own, and
+// one is left over.
 func makeRoom(shape load.Shape) {
 	if shape.Storm || shape.Churn {
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()))
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*runtime.NumCPU()+1))
 	}
 }
 

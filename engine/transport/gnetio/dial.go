@@ -28,7 +28,7 @@ type dial struct {
 }
 
 // A dialQueue runs dials: a bounded number on goroutines, the others wait in order. A dial that waits costs no goroutine
-// and leaves the queue when its context ends.
+// and leaves the queue when its context ends. A few goroutines stay for the next dials: see idleDials.
 type dialQueue struct {
 	t      *Transport
 	ctx    context.Context // ends all dials
@@ -38,7 +38,9 @@ type dialQueue struct {
 	phase   phase
 	running int
 	waiting list.List      // of *dial
-	busy    sync.WaitGroup // goroutines that will call the Sink; added to under mu while running
+	idle    int            // goroutines that wait for a dial; at most idleDials
+	more    chan *dial     // to them, never more than there are; closed by end
+	busy    sync.WaitGroup // goroutines, of dials and of what will call the Sink; added to under mu while running
 }
 
 // begin lets dials run. The Transport's Sink is set.
@@ -58,6 +60,10 @@ func (q *dialQueue) add(ctx context.Context, to transport.Addr, tag any) {
 		invariant.Bug("gnetio: bug: Dial before Start: there is no one to tell the outcome")
 	case q.phase == stopped:
 		go q.fail(d, transport.ErrClosed)
+	case q.running < q.t.cfg.DialLimit && q.idle > 0:
+		q.running++
+		q.idle--
+		q.more <- d
 	case q.running < q.t.cfg.DialLimit:
 		q.running++
 		q.busy.Add(1)
@@ -84,7 +90,7 @@ func (q *dialQueue) expire(d *dial) {
 	}
 }
 
-// work runs dials until none waits.
+// work runs dials until none waits and it is not needed for the next.
 func (q *dialQueue) work(d *dial) {
 	defer q.busy.Done()
 	for ; d != nil; d = q.next() {
@@ -94,19 +100,33 @@ func (q *dialQueue) work(d *dial) {
 	}
 }
 
-// next takes the dial that has waited longest. If its context has just ended, running it will say so.
+// next takes the dial that has waited longest, or waits for one. nil: it is to end.
 func (q *dialQueue) next() *dial {
+	d, stay := q.take()
+	if stay {
+		return <-q.more
+	}
+	return d
+}
+
+// take takes the dial that has waited longest. If its context has just ended, running it will say so. With none it says
+// whether the caller is to stay for the next, and counts it so.
+func (q *dialQueue) take() (d *dial, stay bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first := q.waiting.Front()
 	if first == nil {
 		q.running--
-		return nil
+		stay = q.phase == running && q.idle < idleDials
+		if stay {
+			q.idle++
+		}
+		return nil, stay
 	}
-	d := q.waiting.Remove(first).(*dial)
+	d = q.waiting.Remove(first).(*dial)
 	d.place = nil
 	d.unwatch()
-	return d
+	return d, false
 }
 
 // run connects and hands the connection to a loop. A nil error means that Opened has been called.
@@ -200,6 +220,9 @@ func (q *dialQueue) fail(d *dial, err error) {
 func (q *dialQueue) end() {
 	q.cancel()
 	q.mu.Lock()
+	if q.phase != stopped {
+		close(q.more)
+	}
 	q.phase = stopped
 	var left []*dial
 	for e := q.waiting.Front(); e != nil; e = e.Next() {

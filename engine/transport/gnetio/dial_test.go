@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,6 +101,39 @@ func TestDialOrder(t *testing.T) {
 			t.Fatalf("dial %v opened where %d was next", o.tag, i)
 		}
 	}
+}
+
+// TestDialersStay: a goroutine that has dialled takes the next dial; after many dials at once few stay, and still dial.
+func TestDialersStay(t *testing.T) {
+	p := newProbe()
+	tr, _ := start(t, Config{Loops: 1}, p)
+	to := refusing(t)
+	dial := func(n int) (idle int) {
+		for range n {
+			tr.Dial(context.Background(), to, nil)
+		}
+		for range n {
+			want(t, "dial", get(t, "a failed dial", p.failed), syscall.ECONNREFUSED)
+		}
+		waitUntil(t, func() bool {
+			tr.dials.mu.Lock()
+			defer tr.dials.mu.Unlock()
+			idle = tr.dials.idle
+			return tr.dials.running == 0
+		})
+		return idle
+	}
+	for i := range 20 {
+		if idle := dial(1); idle != 1 {
+			t.Fatalf("%d goroutines stay after dial %d of one at a time, want 1", idle, i)
+		}
+	}
+	for range 5 {
+		if idle := dial(20 * idleDials); idle < 1 || idle > idleDials {
+			t.Errorf("%d goroutines stay after many dials at once, want 1 to %d", idle, idleDials)
+		}
+	}
+	dial(1)
 }
 
 // TestStopFailsWaiting: Stop fails what waits and what is under way, and returns after the last of them.

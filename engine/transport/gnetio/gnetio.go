@@ -165,6 +165,7 @@ func New(cfg Config) *Transport {
 	}
 	t.loops.byReactor = make(map[gnet.EventLoop]*loop)
 	t.dials.t = t
+	t.dials.more = make(chan *dial, idleDials)
 	t.dials.ctx, t.dials.cancel = context.WithCancel(context.Background())
 	return t
 }
