@@ -180,7 +180,7 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 		o.ready, o.preface = append(o.preface, o.ready...), nil
 	}
 	if ln == laneControl {
-		o.last = o.said && len(*batch) == 0
+		o.last = o.said
 		return true
 	}
 	p.mu.Lock()

@@ -290,6 +290,9 @@ func TestNoStrayWrites(t *testing.T) {
 		if n, err := old.Write([]byte("stray")); n != 0 || err != transport.ErrClosed {
 			t.Errorf("wrote %d into a link that is gone, %v", n, err)
 		}
+		if n, err := old.WriteLast([]byte("stray")); n != 0 || err != transport.ErrClosed {
+			t.Errorf("wrote %d as the last of a link that is gone, %v", n, err)
+		}
 		old.CloseWrite()
 		old.SetQueueLimit(77)
 		old.Close()

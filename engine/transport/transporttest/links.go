@@ -277,6 +277,36 @@ func testHalfClose(k *kit) {
 	}
 }
 
+// testLastWrite: what is written as the last arrives, and then the end; the answer given inside Bytes still arrives, too.
+func testLastWrite(k *kit) {
+	const question, answer = 1000, 40 << 10
+	a, b := k.node("a"), k.node("b")
+	b.onBytes = func(e *end, _ []byte) {
+		if e.received() == question {
+			if n, err := e.write(make([]byte, answer)); n != answer || err != nil {
+				k.Errorf("answer: wrote %d, %v", n, err)
+			}
+		}
+	}
+	k.startPair(a, b)
+	ea, eb := k.connect(a, b)
+	last, ok := ea.Link.(transport.LastWriter)
+	if !ok {
+		k.Skip("no LastWriter")
+	}
+	if n, err := last.WriteLast(make([]byte, question)); n != question || err != nil {
+		k.Errorf("wrote %d, %v", n, err)
+	}
+	if n, err := ea.Write([]byte("x")); n != 0 || !errors.Is(err, transport.ErrClosed) {
+		k.Errorf("after the last: wrote %d, %v", n, err)
+	}
+	k.awaitClosed(eb, io.EOF)
+	k.awaitClosed(ea, io.EOF)
+	if q, r := eb.received(), ea.received(); q != question || r != answer {
+		k.Errorf("%d bytes of the question and %d of the answer arrived, want %d and %d", q, r, question, answer)
+	}
+}
+
 // testWriteAfterClose: ErrClosed after a local Close, even before Closed, and after the other side's.
 func testWriteAfterClose(k *kit) {
 	ea, eb := k.connect(k.pair())

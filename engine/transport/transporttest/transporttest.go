@@ -63,6 +63,7 @@ func Run(t *testing.T, newNet func(t testing.TB) *Net) {
 		{"CloseDelivers", testCloseDelivers},
 		{"CloseDuringWrites", testCloseDuringWrites},
 		{"HalfClose", testHalfClose},
+		{"LastWrite", testLastWrite},
 		{"WriteAfterClose", testWriteAfterClose},
 		{"WriteInsideOpened", testWriteInsideOpened},
 		{"DialRefused", testDialRefused},
