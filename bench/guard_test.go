@@ -46,6 +46,7 @@ func TestAllocationsPerMessage(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")
 	}
+	const slow = 500 // allocations in the second, for machines on which hardly any messages share them
 	for _, test := range []struct {
 		config load.Config
 		most   float64
@@ -57,7 +58,7 @@ func TestAllocationsPerMessage(t *testing.T) {
 		test.config.Duration, test.config.Warmup = time.Second, 300*time.Millisecond
 		r := measured(t, test.config)
 		for side, allocs := range map[string]float64{"dialling": r.Client.AllocsPerMessage, "serving": r.Server.AllocsPerMessage} {
-			if allocs > test.most {
+			if allocs > test.most+slow/float64(r.Messages) {
 				t.Errorf("%s of %d B: the %s side allocates %.4f times for each of %d messages, promised at most %v",
 					r.Scenario, test.config.Size, side, allocs, r.Messages, test.most)
 			}

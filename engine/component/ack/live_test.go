@@ -89,13 +89,20 @@ func TestLive(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() { calls.Wait(); close(done) }()
-	cut := time.NewTicker(30 * time.Millisecond)
-	defer cut.Stop()
-	for over := false; !over; {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for taken, over := 0, false; !over; {
 		select {
 		case <-done:
 			over = true
-		case <-cut.C:
+		case <-look.C:
+			book.mu.Lock()
+			now := len(book.seen)
+			book.mu.Unlock()
+			if now < taken+10 { // on a busy machine a connection may need longer than this to be of use
+				continue
+			}
+			taken = now
 			for p := range taker.ConnMgr().Peers() {
 				p.Disconnect(engine.CodeTimeout, "cut")
 			}
