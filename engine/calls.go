@@ -114,7 +114,7 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 	alone := s.out.calls.open == 1 && c.done != nil
 	watch := c.due != 0 && !s.out.watched
 	s.out.watched = s.out.watched || watch
-	start := p.startLocked()
+	start := p.startAtLocked(now)
 	p.mu.Unlock()
 	if watch {
 		p.loop.post(p.watchCalls)
@@ -124,7 +124,7 @@ func (p *PeerClient) ask(now time.Duration, c *call, op opcode.Opcode, payload [
 	case !alone:
 		p.loop.schedule(p)
 	case !p.loop.join(p):
-		p.flush()
+		p.flushAt(now)
 	}
 	return nil
 }
@@ -254,6 +254,7 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 		}
 		if err == ErrSendBufferFull && credited(op) { // what is not credited has no queue of its own to wait for
 			if err = p.waitRoom(ctx); err == nil {
+				now = p.loop.clock()
 				continue
 			}
 		}

@@ -14,7 +14,10 @@ import (
 
 // flush writes what is queued. The caller must be the one who made the flush parked, or on the loop and told that the
 // socket has room.
-func (p *PeerClient) flush() {
+func (p *PeerClient) flush() { p.flushAt(p.loop.clock()) }
+
+// flushAt is flush for who has just looked at the clock.
+func (p *PeerClient) flushAt(now time.Duration) {
 	p.mu.Lock()
 	o := p.send.out
 	if p.send.flush != flushParked || o == nil {
@@ -24,7 +27,6 @@ func (p *PeerClient) flush() {
 	p.send.flush = flushRunning
 	p.mu.Unlock()
 
-	now := p.loop.clock()
 	prompt := now-o.parkedAt < promptWithin
 	interactive := p.interactive(now)
 	budget, chunk := flushBudget, chunkLimit

@@ -69,13 +69,11 @@ func (s *spans) read() (out Spans) {
 	return out
 }
 
-// loopHealth is written by one loop and read by anybody. It keeps away from the cache lines of what is next to it.
+// loopHealth is written by one loop and read by anybody.
 type loopHealth struct {
-	_     [64]byte
 	held  spans
 	late  spans
 	peers atomic.Int64
-	_     [64]byte
 }
 
 // LoopStats tell how a loop fares.
@@ -157,8 +155,8 @@ func (c *opcodeCounts) read() map[opcode.Opcode]OpcodeStats {
 
 // An opcodeTally is what a loop counts during one event.
 type opcodeTally struct {
-	touched uint64 // a bit for each place that is not zero
 	counts  [opcodePlaces]struct{ messages, bytes uint32 }
+	touched uint64 // a bit for each place that is not zero
 }
 
 // count counts a message. On the loop.

@@ -13,76 +13,83 @@ import (
 // A loop is the engine's half of a transport loop: it owns peers, timers and a dispatch table, and nobody else touches
 // them. Everybody else asks it by posting.
 type loop struct {
-	// Fixed, the table aside. Whoever asks on another goroutine reads here, too.
-	net   *Network
-	port  transport.Loop
-	reads listener      // port, if it is one; else nil
-	ahead time.Duration // engine time before port's clock began: see clock
-	wheel *timer.Wheel  // the loop's, as is table
-	table *table
-	index int // in Network.loops
+	// The fields are in the order in which an event needs them, and not in that of their owners: a process may have very many
+	// nodes, and then their loops are as cold as their peers. What says nothing else is owned by the loop.
 
-	// Owned by the loop. What every event needs comes first: a process may have very many nodes, and then their loops are as
-	// cold as their peers.
-	now       time.Duration // of the current event
-	began     time.Duration // when the current event began
-	alarmAt   time.Duration // what the transport's alarm is set to
-	sweepAt   time.Duration // when the next sweep is due; Never: none is
-	lookAt    time.Duration // when it looks for the silent; Never: nobody is to be looked at
-	relieveAt time.Duration // when relieve looks again who keeps memory
-	depth     int           // of events within events
-	handler   *slot         // whose code ran last during this event
-	warm      peerList      // peers that hold ciphers or buffers, oldest use first
-	held      int           // bytes of the message being handled that are consumed when that is done
-	plain     bool          // nothing but components waits for the messages of the peer that is being served
-	foreign   bool          // a component's code has run during this event
-	woke      int           // waiting goroutines woken during this event
-	inside    bool          // a component's code runs now: handler's
-	frame     framing.Frame // being delivered
-	received  tally
-	opcodes   opcodeTally      // messages of this event
-	health    loopHealth       // written by the loop, read by anybody
-	ctx       ComponentContext // lent to Receive, one message at a time
-	packed    []byte           // the message being handled as it came, if that was compressed
-	refusal   error            // what a component has refused the last message with, if it has; only looked at by ackable
-	peers     []*PeerClient    // open ones, in no order; peer.index is the place
-	cursor    int              // where the sweep goes on
-	hearing   hearing          // when it could not hear
+	net     *Network
+	ticks   transport.Loop       // whose clock it goes by: port, or the one whose guest that is; fixed, read by anybody
+	ahead   time.Duration        // engine time before the clock of ticks began: see clock; fixed, read by anybody
+	user    atomic.Pointer[slot] // whose code runs, or has run last during this event; nil: nobody's. See onLoop, holders
+	depth   int                  // of events within events
+	mu      sync.Mutex
+	running bool // within an event: what is posted now is done before it ends; under mu, as are gathers, woken and closed
+	gathers bool // waits for those whom it has woken: what they ask is flushed together
+	woken   bool // a turn has been asked for
+	closed  bool
+
+	dirty    []*PeerClient // have something to write; under mu
+	commands []func()      // under mu
+	now      time.Duration // of the current event
+	began    time.Duration // when the current event began
+
+	table   *table
+	handler *slot         // whose code ran last during this event
+	warm    peerList      // peers that hold ciphers or buffers, oldest use first
+	alarmAt time.Duration // what the transport's alarm is set to
+	sweepAt time.Duration // when the next sweep is due; Never: none is
+	dueAt   time.Duration // when the wheel wants to advance; Never: it has no timer
+	held    int           // bytes of the message being handled that are consumed when that is done
+	woke    int32         // waiting goroutines woken during this event
+	foreign bool          // a component's code has run during this event
+	inside  bool          // a component's code runs now: handler's
+	plain   bool          // nothing but components waits for the messages of the peer that is being served
+	dueIs   bool          // dueAt is what the wheel says; the wheel clears it
+
+	received tally
+	opcodes  opcodeTally   // messages of this event; its end is beside the beginning of health
+	health   loopHealth    // written by the loop, read by anybody
+	frame    framing.Frame // being delivered
+
+	port      transport.Loop // fixed
+	reads     listener       // port, if it is one; else nil; fixed
+	wheel     *timer.Wheel   // fixed
+	index     int            // in Network.loops; fixed
+	lookAt    time.Duration  // when it looks for the silent; Never: nobody is to be looked at
+	relieveAt time.Duration  // when relieve looks again who keeps memory
+	packed    []byte         // the message being handled as it came, if that was compressed
+	refusal   error          // what a component has refused the last message with, if it has; only looked at by ackable
+	peers     []*PeerClient  // open ones, in no order; peer.index is the place
+	cursor    int            // where the sweep goes on
+	hearing   hearing        // when it could not hear
 
 	spare      []*PeerClient // the dirty list that is not in use
 	spareTasks []func()
 
-	over chan struct{} // closed when port has ended: what is posted is not done any more; fixed
+	ctx  ComponentContext // lent to Receive, one message at a time
+	over chan struct{}    // closed when port has ended: what is posted is not done any more; fixed
 	goid atomic.Uint64
-
-	// Any goroutine, under mu.
-	mu       sync.Mutex
-	commands []func()
-	dirty    []*PeerClient // have something to write
-	running  bool          // within an event: what is posted now is done before it ends
-	gathers  bool          // waits for those whom it has woken: what they ask is flushed together
-	woken    bool          // a turn has been asked for
-	closed   bool
-
-	user atomic.Pointer[slot] // whose code runs, or has run last during this event; nil: nobody's. See onLoop, holders
 }
 
 func newLoop(s *sink, port transport.Loop) *loop {
 	n := s.net
 	l := &loop{net: n, port: port, index: s.first + port.Index(), over: s.over, table: n.table.Load(),
-		alarmAt: transport.Never, sweepAt: transport.Never, lookAt: transport.Never}
+		ticks: port, alarmAt: transport.Never, sweepAt: transport.Never, dueAt: transport.Never, lookAt: transport.Never}
 	l.reads, _ = port.(listener)
+	if g, ok := port.(transport.Guest); ok {
+		l.ticks = g.Host()
+	}
 	if len(n.loops) > 0 {
-		l.ahead = n.loops[0].clock() - port.Now()
+		l.ahead = n.loops[0].clock() - l.ticks.Now()
 	}
 	l.now = l.clock()
 	l.wheel = timer.NewWheel(l.now)
+	l.wheel.Watch(&l.dueIs)
 	return l
 }
 
 // clock is the engine time. Each transport counts from its own start; the engine counts from the first one's, so that what
 // one loop has noted means the same on another.
-func (l *loop) clock() time.Duration { return l.port.Now() + l.ahead }
+func (l *loop) clock() time.Duration { return l.ticks.Now() + l.ahead }
 
 // enter begins an event of the loop, or one within another: a link that rides on this loop reports from a posted function.
 func (l *loop) enter() {
@@ -278,10 +285,13 @@ func (l *loop) join(p *PeerClient) bool {
 
 // arm sets the transport's alarm for the next timer or sweep, if it is not set to that already.
 func (l *loop) arm() {
-	at := l.sweepAt // it may have passed: a loop that is never idle has its sweep all the same
-	if due, ok := l.wheel.Next(); ok {
-		at = min(at, due)
+	if !l.dueIs {
+		l.dueAt, l.dueIs = transport.Never, true
+		if due, ok := l.wheel.Next(); ok {
+			l.dueAt = due
+		}
 	}
+	at := min(l.sweepAt, l.dueAt) // a sweep may have passed: a loop that is never idle has it all the same
 	if at == l.alarmAt {
 		return
 	}

@@ -115,12 +115,17 @@ func (p *PeerClient) outboundLocked() *outbound {
 
 // startLocked makes the caller the one who has to see to the flush, if nobody has to yet and there is something to do.
 func (p *PeerClient) startLocked() bool {
+	return p.send.flush == flushIdle && p.startAtLocked(p.loop.clock())
+}
+
+// startAtLocked is startLocked for who has just looked at the clock.
+func (p *PeerClient) startAtLocked(now time.Duration) bool {
 	s := &p.send
 	if s.flush != flushIdle || s.dead || s.out == nil {
 		return false
 	}
 	s.flush = flushParked
-	s.out.parkedAt = p.loop.clock()
+	s.out.parkedAt = now
 	return true
 }
 

@@ -95,14 +95,15 @@ func (t *tally) addTo(c *counts) {
 	if t.bytes == 0 && t.frames == 0 && t.dropped == 0 {
 		return
 	}
-	for _, x := range [...]struct {
-		n   int
-		sum *atomic.Int64
-	}{{t.bytes, &c.bytesIn}, {t.frames, &c.frames}, {t.messages, &c.messages}, {t.unhandled, &c.unhandled},
-		{t.unknown, &c.unknown}, {t.undecodable, &c.undecodable}, {t.orphans, &c.orphans}, {t.dropped, &c.dropped}} {
-		if x.n > 0 {
-			x.sum.Add(int64(x.n))
-		}
+	c.bytesIn.Add(int64(t.bytes))
+	c.frames.Add(int64(t.frames))
+	c.messages.Add(int64(t.messages))
+	if t.unhandled|t.unknown|t.undecodable|t.orphans|t.dropped != 0 { // hardly ever
+		c.unhandled.Add(int64(t.unhandled))
+		c.unknown.Add(int64(t.unknown))
+		c.undecodable.Add(int64(t.undecodable))
+		c.orphans.Add(int64(t.orphans))
+		c.dropped.Add(int64(t.dropped))
 	}
 	*t = tally{}
 }

@@ -88,3 +88,28 @@ func TestAlarmsInTheTransportsTime(t *testing.T) {
 		t.Errorf("by the alarms a timer of a second takes %v (due: %v)", took, due)
 	}
 }
+
+// A guest is a transport's loop that must not be asked for the time.
+type guest struct {
+	port
+	host port
+	t    *testing.T
+}
+
+func (g *guest) Host() transport.Loop { return &g.host }
+func (g *guest) Now() time.Duration {
+	g.t.Error("a guest has been asked for the time")
+	return 0
+}
+
+// A loop that is a guest goes by its host's clock.
+func TestGuestGoesByItsHostsClock(t *testing.T) {
+	n, tcp, _ := twoOnBench(t)
+	g := &guest{t: t, host: port{now: time.Minute}}
+	tcp.loop.now = time.Hour
+	l := newLoop(n.sinks[1], g)
+	g.host.now += time.Second
+	if got := l.clock(); got != time.Hour+time.Second {
+		t.Errorf("its clock says %v, want %v", got, time.Hour+time.Second)
+	}
+}

@@ -59,10 +59,15 @@ type wheel struct {
 	*timer.Wheel
 	timers [timerCount]timer.Timer
 	fired  []int
+
+	fresh bool          // what Next has said last, and the wheel has not said that it may be another
+	at    time.Duration // that
+	any   bool
 }
 
 func newWheel(now time.Duration, actions [timerCount][]action) *wheel {
 	w := &wheel{Wheel: timer.NewWheel(now)}
+	w.Watch(&w.fresh)
 	for id := range w.timers {
 		w.timers[id].Fire = func(now time.Duration) {
 			w.fired = append(w.fired, id)
@@ -211,9 +216,13 @@ func advanceBoth(t *rapid.T, w *wheel, model *list, now time.Duration, most int)
 	}
 }
 
-// checkNext holds Next to what it promises.
+// checkNext holds Next to what it promises, and Watch.
 func checkNext(t *rapid.T, w *wheel, model *list) {
 	at, ok := w.Next()
+	if w.fresh && (at != w.at || ok != w.any) {
+		t.Fatalf("Next = %v, %v and was %v, %v, but the one who watches has not been told", at, ok, w.at, w.any)
+	}
+	w.fresh, w.at, w.any = true, at, ok
 	if ok != (len(model.entries) > 0) {
 		t.Fatalf("Next says ok=%v with %d timers set", ok, len(model.entries))
 	}

@@ -27,6 +27,7 @@ type Wheel struct {
 	// makes it earlier; whatever takes a timer away leaves it to be found anew.
 	first uint64
 	known bool
+	fresh *bool // see Watch
 
 	// late are the timers set for a time that had come: they fire in the next Advance and not in the one that is under way,
 	// or a timer that sets itself for now would never let it end. Their tick is tickBefore(now).
@@ -55,6 +56,16 @@ func NewWheel(now time.Duration) *Wheel {
 	return w
 }
 
+// Watch has the wheel clear fresh whenever what Next returns may have become another. Who asks after every event then need not
+// touch a wheel in which nothing has moved: it is out of the cache where there are very many.
+func (w *Wheel) Watch(fresh *bool) { w.fresh = fresh }
+
+func (w *Wheel) stale() {
+	if w.fresh != nil {
+		*w.fresh = false
+	}
+}
+
 // Set arms t for at; if it is armed, it moves. It fires in the first Advance that is told at or later, rounded up to a
 // Tick. An at that has passed already is due in the next Advance. A time in the last, incomplete tick of time.Duration,
 // and so the largest Duration, never comes. O(1).
@@ -65,16 +76,19 @@ func (w *Wheel) Set(t *Timer, at time.Duration) {
 	if t.Armed() {
 		t.unlink()
 		w.known = false
+		w.stale()
 	}
 	if at <= w.now {
 		t.tick = tickBefore(w.now)
 		w.late.push(t)
+		w.stale()
 		return
 	}
 	t.tick = tickAfter(at)
 	w.slot(w.here, t.tick).push(t)
 	if w.first == 0 || t.tick < w.first {
 		w.first = t.tick
+		w.stale()
 	}
 }
 
@@ -85,6 +99,7 @@ func (w *Wheel) Stop(t *Timer) bool {
 	}
 	t.unlink()
 	w.known = false
+	w.stale()
 	return true
 }
 
@@ -111,6 +126,7 @@ func (w *Wheel) Next() (at time.Duration, ok bool) {
 // ends early if it had to move more than a few times max timers. A now before the last one is taken for that.
 func (w *Wheel) Advance(now time.Duration, max int) (fired int) {
 	w.known = false
+	w.stale()
 	if !w.late.empty() {
 		w.slot(w.here, tickBefore(w.now)).take(&w.late)
 	}

@@ -176,6 +176,15 @@ type Loop interface {
 	WakeAt(at time.Duration)
 }
 
+// A Guest is a Loop that goes by the clock of another: who asks that one for the time saves a step, and need not fetch the guest,
+// which is out of the cache where very many share a loop.
+type Guest interface {
+	Loop
+
+	// Host is the loop whose Now is this one's. It stays the same.
+	Host() Loop
+}
+
 // A Link is one open connection.
 type Link interface {
 	Loop() Loop

@@ -193,6 +193,7 @@ type Port struct {
 var (
 	_ transport.Transport = (*Port)(nil)
 	_ transport.Returner  = (*Port)(nil)
+	_ transport.Guest     = (*portLoop)(nil)
 )
 
 // Port returns a transport for one more node.
@@ -290,6 +291,9 @@ type portLoop struct {
 
 func (l *portLoop) Index() int         { return l.hub.real.Index() }
 func (l *portLoop) Now() time.Duration { return l.hub.real.Now() }
+
+// Host implements transport.Guest.
+func (l *portLoop) Host() transport.Loop { return l.hub.real }
 
 // Wake asks for a turn. Any goroutine.
 func (l *portLoop) Wake() {

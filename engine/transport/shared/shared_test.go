@@ -161,6 +161,18 @@ func TestPortsAreApart(t *testing.T) {
 	}
 }
 
+// A loop of a Port goes by the clock of the loop that it is a share of, whoever else has one.
+func TestPortsShareAClock(t *testing.T) {
+	h := hub(t)
+	pa, pb := h.Port(), h.Port()
+	start(t, pa)
+	start(t, pb)
+	host := func(p *shared.Port, i int) transport.Loop { return p.Loops()[i].(transport.Guest).Host() }
+	if host(pa, 0) != host(pb, 0) || host(pa, 0) == host(pa, 1) || host(pa, 1).Index() != 1 {
+		t.Error("the loops are not guests of those that they are shares of")
+	}
+}
+
 // Wakes and alarms reach the Port that asked, and no other; wakes before the turn count once.
 func TestTurns(t *testing.T) {
 	h := hub(t)
