@@ -38,7 +38,7 @@ func TestTimeNeverGoesBack(t *testing.T) {
 // TestUnwelcomeIsAskedOfNobody: a message that comes and is not taken, as its origin says too much, is not asked for again.
 func TestUnwelcomeIsAskedOfNobody(t *testing.T) {
 	s := newStage(t, func(c *Config) { c.OriginBurst = 16 })
-	a, b := s.peer(0, 0), s.peer(2, 0)
+	a, b := s.peer(1, 0), s.peer(2, 0)
 	for seq := range uint64(16) {
 		s.receive(a, s.via(a, s.message(s.origin, seq+1, "x")))
 	}

@@ -2,11 +2,14 @@ package broadcast
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
+	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
@@ -24,8 +27,8 @@ func have(n int) []byte {
 func TestInbox(t *testing.T) {
 	b := inbox{filling: newBatch()}
 	one, b0 := &engine.PeerClient{}, newBatch()
-	if err := b.message(one, opcode.BroadcastHaveCode, []byte("short")); !errors.Is(err, spread.ErrMessage) || len(b.filling.items) != 0 {
-		t.Fatalf("nonsense: %v, %d items", err, len(b.filling.items))
+	if err := b.message(one, opcode.BroadcastHaveCode, []byte("short")); !errors.Is(err, spread.ErrMessage) || len(b.filling.items)+len(b.filling.bytes) != 0 {
+		t.Fatalf("nonsense: %v, %d items, %d bytes", err, len(b.filling.items), len(b.filling.bytes))
 	}
 	payload := have(spread.IDLimit)
 	share := inboxBytes / inboxShare / (itemCost + len(payload))
@@ -65,8 +68,76 @@ func TestInbox(t *testing.T) {
 		t.Errorf("a cleared share: %v, %d items", err, len(b.filling.items))
 	}
 	b.close()
-	if b.put(item{kind: up}); b.swap(newBatch()) != nil {
-		t.Error("a closed inbox takes something")
+	b.put(item{kind: up})
+	if err := b.message(one, opcode.BroadcastHaveCode, payload); err != nil || b.swap(newBatch()) != nil {
+		t.Errorf("a closed inbox takes something, or says %v", err)
+	}
+}
+
+// However small its messages are, the inbox takes no more of them than it has room for.
+func TestInboxOfSmallMessages(t *testing.T) {
+	b := inbox{filling: newBatch()}
+	payload := have(1)
+	share := inboxBytes / inboxShare / (itemCost + len(payload))
+	for sent := 0; sent < 2*inboxMessages; sent += share {
+		p := &engine.PeerClient{}
+		for range share {
+			if err := b.message(p, opcode.BroadcastHaveCode, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(b.filling.items); n != inboxMessages || b.filling.cost > inboxBytes/2 {
+		t.Errorf("%d messages of %d bytes in all, want %d", n, b.filling.cost, inboxMessages)
+	}
+}
+
+// honest signs and believes everything.
+type honest struct{}
+
+func (honest) Sign(string, []byte) (s [64]byte)         { return s }
+func (honest) Verify(_ string, _ *spread.Message) error { return nil }
+
+// While the application has no room, messages that are new are dropped unseen and counted; a copy of a known one is what it
+// always is.
+func TestOverrun(t *testing.T) {
+	rnd := rand.New(rand.NewChaCha8([32]byte{1}))
+	self := skad.NewContact(identity.Record{PublicKey: identity.PublicKey{1}}, skad.Private)
+	from := &peer{contact: skad.NewContact(identity.Record{PublicKey: identity.PublicKey{2}}, skad.Private)}
+	core, err := spread.New(spread.Config{Signer: honest{}, Verifier: honest{}}, self, &linked{self: self.ID}, rnd, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := func(seq uint64) *spread.Message {
+		return &spread.Message{Op: opcode.BroadcastCode, ID: spread.MessageID{byte(seq)}, Seq: seq, Origin: from.contact.Record.PublicKey,
+			Hop: 1, Height: uint8(skad.CommonPrefix(self.ID, from.contact.ID))}
+	}
+	c := &Component{core: core}
+	c.received(0, from, message(1))
+	for !c.ready.full() {
+		c.ready.push(Message{})
+	}
+	c.received(0, from, message(1))
+	c.received(0, from, message(2))
+	if s := core.Stats(); s.Delivered != 1 || s.Dropped[skad.SpreadKnown] != 1 || c.counts.overrun != 1 {
+		t.Errorf("%d delivered, %d known, %d dropped unseen, want 1 of each", s.Delivered, s.Dropped[skad.SpreadKnown], c.counts.overrun)
+	}
+}
+
+// Whoever breaks a rule is told to Config.Blame, connected or not.
+func TestBlameIsTold(t *testing.T) {
+	who := skad.NewContact(identity.Record{PublicKey: identity.PublicKey{2}}, skad.Private)
+	var told []skad.Reason
+	c := &Component{}
+	c.cfg.Blame = func(by *skad.Contact, why skad.Reason) {
+		if by != who {
+			t.Errorf("%v is blamed", by.ID)
+		}
+		told = append(told, why)
+	}
+	c.blame(0, who, skad.SpreadID)
+	if len(told) != 1 || told[0] != skad.SpreadID {
+		t.Errorf("told %v", told)
 	}
 }
 
