@@ -18,11 +18,11 @@ type floor struct {
 // floors is the policy. A package imports only packages on strictly lower floors; docs/decisions/0001-floors.md tells why.
 var floors = map[string]floor{
 	// 0: words and contracts.
-	"framing/invariant": {0, nil},
-	"framing/wire":      {0, nil},
-	"framing/vectors":   {0, nil}, // for tests
-	"opcode":            {0, nil},
-	"engine/transport":  {0, nil},
+	"internal/invariant": {0, nil},
+	"internal/wire":      {0, nil},
+	"internal/vectors":   {0, nil}, // for tests
+	"opcode":             {0, nil},
+	"engine/transport":   {0, nil},
 
 	// 1: parsers and small machines.
 	"framing":                        {1, nil},
@@ -30,12 +30,12 @@ var floors = map[string]floor{
 	"opcode/codec/protobuf":          {1, []string{"google.golang.org/protobuf"}},
 	"opcode/codec/msgpack":           {1, []string{"github.com/vmihailenco/msgpack/v5"}},
 	"handshake/identity":             {1, []string{"golang.org/x/crypto/blake2b", "github.com/hashicorp/golang-lru/v2"}},
-	"engine/fair":                    {1, nil},
-	"engine/timer":                   {1, nil},
+	"engine/internal/fair":           {1, nil},
+	"engine/internal/timer":          {1, nil},
 	"engine/transport/transporttest": {1, nil},
 	"engine/transport/datagram":      {1, nil},
 	"engine/lab":                     {1, nil}, // for tests
-	"engine/worker":                  {1, []string{"golang.org/x/sys/unix"}},
+	"engine/internal/worker":         {1, []string{"golang.org/x/sys/unix"}},
 
 	// 2: protocols without sockets, and transports, which have nothing else.
 	"handshake":                 {2, []string{"github.com/cloudflare/circl/dh/x25519", "github.com/flynn/noise"}}, // the latter in tests only
@@ -48,9 +48,9 @@ var floors = map[string]floor{
 	"engine/transport/postloop": {1, nil},
 
 	// 3: what stands between a protocol and the engine.
-	"engine/session": {3, nil},
-	"skad/spread":    {3, nil},
-	"skad/sim":       {4, nil},
+	"engine/internal/session": {3, nil},
+	"skad/spread":             {3, nil},
+	"skad/sim":                {4, nil},
 
 	// 4: the engine. It imports no concrete transport and no component.
 	"engine": {4, []string{"github.com/hashicorp/golang-lru/v2", "github.com/klauspost/compress/s2", "golang.org/x/sys/unix"}},
@@ -76,25 +76,25 @@ var floors = map[string]floor{
 	"engine/debugpage":  {6, nil},
 
 	// 7 and up: programs and what measures.
-	"examples/hello":         {7, nil},
-	"examples/unixtransport": {7, nil},
-	"examples/chat":          {7, nil},
-	"examples/overlaychat":   {7, nil},
-	"bench/stats":            {6, nil},
-	"bench/plot":             {6, nil},
-	"bench/fingerprint":      {6, []string{"golang.org/x/sys/unix"}},
-	"bench/report":           {8, nil},
-	"bench/swarm/host":       {7, []string{"golang.org/x/sys/unix"}},
-	"bench/swarm":            {8, nil},
-	"bench/process":          {8, nil},
-	"bench/slo":              {9, nil},
-	"bench/scenario":         {10, nil},
-	"bench/load":             {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	"bench/framed":           {8, nil},
-	"bench/driver":           {9, []string{"github.com/panjf2000/gnet/v2", "github.com/quic-go/quic-go", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
-	"bench":                  {10, nil},
-	"cmd/p2pbench/shell":     {0, nil},
-	"cmd/p2pbench":           {11, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
+	"examples/hello":              {7, nil},
+	"examples/unixtransport":      {7, nil},
+	"examples/chat":               {7, nil},
+	"examples/overlaychat":        {7, nil},
+	"bench/stats":                 {6, nil},
+	"bench/plot":                  {6, nil},
+	"bench/fingerprint":           {6, []string{"golang.org/x/sys/unix"}},
+	"bench/report":                {8, nil},
+	"bench/swarm/host":            {7, []string{"golang.org/x/sys/unix"}},
+	"bench/swarm":                 {8, nil},
+	"bench/process":               {8, nil},
+	"bench/slo":                   {9, nil},
+	"bench/scenario":              {10, nil},
+	"bench/load":                  {7, []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
+	"bench/framed":                {8, nil},
+	"bench/driver":                {9, []string{"github.com/panjf2000/gnet/v2", "github.com/quic-go/quic-go", "golang.org/x/sys/unix"}}, // of a baseline, not a transport
+	"bench":                       {10, nil},
+	"cmd/p2pbench/internal/shell": {0, nil},
+	"cmd/p2pbench":                {11, []string{"github.com/alecthomas/kong", "golang.org/x/term"}},
 
 	// This package: tests only.
 	"docs": {12, nil},

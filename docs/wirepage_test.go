@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -21,7 +21,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
 	"github.com/carrier-p2p/carrier/engine/transport/shared"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

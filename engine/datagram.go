@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/session"
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/session"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"

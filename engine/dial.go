@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )

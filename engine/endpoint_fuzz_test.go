@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/internal/session"
 	"github.com/carrier-p2p/carrier/engine/transport/datagram"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/handshake"

@@ -3,7 +3,7 @@ package engine
 import (
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/internal/session"
 	"github.com/carrier-p2p/carrier/engine/transport"
 )
 

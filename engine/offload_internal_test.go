@@ -5,9 +5,9 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/engine/session"
+	"github.com/carrier-p2p/carrier/engine/internal/session"
 	"github.com/carrier-p2p/carrier/framing"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/session"
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/session"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 	"github.com/carrier-p2p/carrier/framing"
 	"github.com/carrier-p2p/carrier/opcode"
 )

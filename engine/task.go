@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 )
 
 // A Task is a function that a Loop runs again and again: soon after a Wake, and when the time comes that was set with

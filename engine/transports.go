@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carrier-p2p/carrier/engine/internal/worker"
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/worker"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 

@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"github.com/carrier-p2p/carrier/engine/internal/worker"
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/worker"
 )
 
 // workers compute handshakes off the loops: the node's own, or those of a transport that has an idea of its own when things

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
+	"github.com/carrier-p2p/carrier/internal/wire"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // Why a record is refused. Each is the peer's fault and ends the connection: after it the boundaries of the stream are lost.

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/framing"
-	"github.com/carrier-p2p/carrier/framing/wire"
+	"github.com/carrier-p2p/carrier/internal/wire"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/google/go-cmp/cmp"
 )

@@ -272,7 +272,7 @@ func TestWireDocumentErrors(t *testing.T) {
 	named := map[string]bool{}
 	for _, m := range regexp.MustCompile("`(\\w+)\\.(Err\\w+)`").FindAllStringSubmatch(p.text, -1) {
 		named[m[1]+"."+m[2]] = true
-		dir := map[string]string{"session": "engine/session"}[m[1]]
+		dir := map[string]string{"session": "engine/internal/session"}[m[1]]
 		if dir == "" {
 			dir = m[1]
 		}

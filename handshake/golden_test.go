@@ -15,9 +15,9 @@ import (
 	reference "github.com/flynn/noise"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/vectors"
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/vectors"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/handshake.txt")

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A state says which message a machine waits for.

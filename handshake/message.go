@@ -3,7 +3,7 @@ package handshake
 import (
 	"fmt"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 // NextMessage takes one message from the front of a stream: u16 length, little endian, and that many bytes. n is how

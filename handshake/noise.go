@@ -8,7 +8,7 @@ import (
 	"hash"
 	"io"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A token is one step of a message (Noise 5.3 and 7.5).

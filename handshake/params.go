@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 // Params are what a node says of itself and of the session when it proves itself. They are encrypted and authenticated,

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 // A proof is the payload of messages 2 and 3. Noise proves that the sender has the static key; the record, that the

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"math"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // headerSize is the size of a record's header, which is authenticated with it; package framing draws it.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 )
 
 // The published vectors of Noise_XX_25519_AESGCM_SHA256, through the code that Machine uses.

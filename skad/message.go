@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

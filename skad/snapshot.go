@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 // A snapshot, little endian:

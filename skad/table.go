@@ -5,7 +5,7 @@ import (
 	"sort"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A bucket counts the members that share a given number of bits with self and holds their stand-ins.

@@ -1,6 +1,6 @@
 package skad
 
-import "github.com/carrier-p2p/carrier/framing/wire"
+import "github.com/carrier-p2p/carrier/internal/wire"
 
 // LookupNodeRequest (12) asks for the contacts closest to a key.
 //

@@ -1,6 +1,6 @@
 package skad
 
-import "github.com/carrier-p2p/carrier/framing/wire"
+import "github.com/carrier-p2p/carrier/internal/wire"
 
 // LookupNodeResponse (13) carries the contacts that its sender knows closest to the key, never itself, the asker or a
 // client.

@@ -1,6 +1,6 @@
 package skad
 
-import "github.com/carrier-p2p/carrier/framing/wire"
+import "github.com/carrier-p2p/carrier/internal/wire"
 
 // Ping (10) asks whether the other side is alive, Pong (11) says so. The answer to a Ping is its payload, unchanged.
 //

@@ -1,6 +1,6 @@
 package skad
 
-import "github.com/carrier-p2p/carrier/framing/wire"
+import "github.com/carrier-p2p/carrier/internal/wire"
 
 // Route (24) carries a payload towards the node closest to a key, one hop.
 //

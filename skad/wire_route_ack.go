@@ -1,6 +1,6 @@
 package skad
 
-import "github.com/carrier-p2p/carrier/framing/wire"
+import "github.com/carrier-p2p/carrier/internal/wire"
 
 // RouteAck (25) answers a Route, hop by hop: the next node has taken the message over, or will not.
 //

@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/vectors"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/report"
 	"github.com/carrier-p2p/carrier/bench/scenario"
-	"github.com/carrier-p2p/carrier/cmd/p2pbench/shell"
+	"github.com/carrier-p2p/carrier/cmd/p2pbench/internal/shell"
 )
 
 type completionCommand struct {

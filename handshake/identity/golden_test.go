@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/records.txt")

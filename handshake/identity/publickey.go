@@ -6,7 +6,7 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // ErrKey says that a public key is one that nobody, or everybody, can sign for.

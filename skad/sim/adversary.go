@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 	"github.com/carrier-p2p/carrier/skad/spread"

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 )

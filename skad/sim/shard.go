@@ -3,7 +3,7 @@ package sim
 import (
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

@@ -1,8 +1,8 @@
 package spread
 
 import (
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 )
 
 // Every vector parses, and is written back to the same bytes, or is refused, as it says.

@@ -38,7 +38,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/component/broadcast"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 

@@ -7,8 +7,8 @@ import (
 	"flag"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

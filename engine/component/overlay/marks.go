@@ -1,7 +1,7 @@
 package overlay
 
 import (
-	"github.com/carrier-p2p/carrier/engine/fair"
+	"github.com/carrier-p2p/carrier/engine/internal/fair"
 	"github.com/carrier-p2p/carrier/skad"
 )
 

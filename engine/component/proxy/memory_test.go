@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/fair"
+	"github.com/carrier-p2p/carrier/engine/internal/fair"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )

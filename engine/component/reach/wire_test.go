@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 

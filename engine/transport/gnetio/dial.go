@@ -13,7 +13,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A dial is one Transport.Dial until its outcome: exactly one of Sink.Opened, Sink.DialFailed.

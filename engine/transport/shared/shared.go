@@ -26,9 +26,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/worker"
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/engine/worker"
 )
 
 // ErrListen is returned by Start when a Port is asked to listen where the Hub does not, or where another Port does.

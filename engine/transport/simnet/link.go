@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // What ends links and dials, besides io.EOF and transport.ErrClosed. Each wraps what a socket would report, so that

@@ -13,7 +13,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/engine/transport/simnet"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // TestSendBuffer: Write takes what fits and no more, and says Writable once when a third of the room is back.

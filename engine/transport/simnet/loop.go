@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A Loop is one event loop of a Host: a name under which events happen one at a time. It has no goroutine.

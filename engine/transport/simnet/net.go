@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A Net is one simulated network: a clock, a queue of events and dice, and the hosts on it. Its methods may be called from

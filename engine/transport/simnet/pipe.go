@@ -3,7 +3,7 @@ package simnet
 import (
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // A pipe is one direction of a connection: what one end has written and the other has not been given. It lies in the Link

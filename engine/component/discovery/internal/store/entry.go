@@ -5,8 +5,8 @@ import (
 	"hash/crc32"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/internal/wire"
 )
 
 const (

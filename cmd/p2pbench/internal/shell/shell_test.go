@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/cmd/p2pbench/shell"
+	"github.com/carrier-p2p/carrier/cmd/p2pbench/internal/shell"
 )
 
 // program has everything that could go wrong in a script: quotes, brackets, commands in commands, values, files.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/wire"
+	"github.com/carrier-p2p/carrier/internal/wire"
 	"pgregory.net/rapid"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/carrier-p2p/carrier/engine/fair"
+	"github.com/carrier-p2p/carrier/engine/internal/fair"
 )
 
 // keep adds an item and removes as many as are too many.

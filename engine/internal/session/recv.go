@@ -4,8 +4,8 @@ import (
 	"errors"
 
 	"github.com/carrier-p2p/carrier/framing"
-	"github.com/carrier-p2p/carrier/framing/invariant"
 	"github.com/carrier-p2p/carrier/handshake"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 // Path:   bytes -> [recv] -> an opened record. Runs for every record, on the peer's loop.

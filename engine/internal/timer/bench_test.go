@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 )
 
 // populated returns a wheel with count timers spread over the next 45 s, which set themselves again when they fire.

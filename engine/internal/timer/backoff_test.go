@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carrier-p2p/carrier/engine/timer"
+	"github.com/carrier-p2p/carrier/engine/internal/timer"
 	"pgregory.net/rapid"
 )
 

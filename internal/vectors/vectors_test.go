@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carrier-p2p/carrier/framing/vectors"
+	"github.com/carrier-p2p/carrier/internal/vectors"
 )
 
 const file = `# What they are.

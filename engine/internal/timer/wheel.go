@@ -4,7 +4,7 @@ import (
 	"math/bits"
 	"time"
 
-	"github.com/carrier-p2p/carrier/framing/invariant"
+	"github.com/carrier-p2p/carrier/internal/invariant"
 )
 
 const (
