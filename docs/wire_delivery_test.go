@@ -14,7 +14,7 @@ func TestWireDelivery(t *testing.T) {
 		file:    "wire-delivery.md",
 		limits:  map[string]int{"ack.WindowLimit": ack.WindowLimit, "engine.AckIDs": engine.AckIDs, "metric.MeasureLimit": metric.MeasureLimit},
 		vectors: readVectors(t, "18", "../engine/component/ack/testdata/messages.txt"),
-		opcodes: []string{"18", "18", "16", "17"},
+		opcodes: []string{"18", "18", "18", "16", "17"},
 	}
 	// Those of component/metric need no file.
 	page.vectors["metric-request"] = wireVector{name: "metric-request", op: "16", bytes: make([]byte, 20)}

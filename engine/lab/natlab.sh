@@ -330,8 +330,7 @@ cmd_up() {
     ip netns add "$(ns "$n")"
     ip -n "$(ns "$n")" link set lo up
     in_ns "$n" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-    # The same on every host: with BBR a connection that has been through partitions and loss may go on for minutes with a packet
-    # every ten seconds, too few to carry anything and enough not to be dead.
+    # The same on every host, whatever the machine prefers.
     in_ns "$n" sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null || in_ns "$n" sysctl -qw net.ipv4.tcp_congestion_control=reno
   done
 

@@ -12,7 +12,8 @@
 //	  Begin(epoch, first)  ──────────────────────▶  a window for this sender's numbers
 //	  message, wants-ack 1 ──────────────────────▶  Receive of its component: nil or ErrIntercepted
 //	  message, wants-ack 2 ──────────────────────▶  Receive: another error
-//	  ◀──────────────── AckResponse(epoch, below 2)  2 has not been taken
+//	  ◀────────────────── Refused(epoch, 2)          once for each that is refused
+//	  ◀────────────────── Taken(epoch, below 2)      once for all that came together
 //	  message, wants-ack 2 ──────────────────────▶  again after a while, until it is taken or given up
 //
 // # What is promised
@@ -81,7 +82,7 @@ var (
 
 // A Config says how messages are sent again. The zero value means the defaults.
 type Config struct {
-	Retry    time.Duration // first time to wait for an acknowledgement, or four round trips if that is longer; RetryDefault
+	Retry    time.Duration // from a refusal to the next try; and first wait for an answer, if four round trips are not longer; RetryDefault
 	RetryMax time.Duration // it doubles to this; RetryMaxDefault
 	GiveUp   time.Duration // from the first call on; GiveUpDefault
 	Remember time.Duration // of a sender that is not connected; RememberDefault
@@ -241,7 +242,7 @@ func (c *Component) PeerDisconnect(p *engine.PeerClient) {
 	}
 }
 
-// Receive takes a Begin or an acknowledgement.
+// Receive takes a Begin, or what a receiver has to say.
 func (c *Component) Receive(ctx *engine.ComponentContext) error {
 	m, err := parse(ctx.Payload())
 	if err == nil && m.kind == kindBegin {
@@ -249,7 +250,7 @@ func (c *Component) Receive(ctx *engine.ComponentContext) error {
 		return engine.ErrIntercepted
 	}
 	if err == nil {
-		err = c.acknowledged(ctx, m)
+		err = c.answered(ctx, m)
 	}
 	if err != nil {
 		c.counts.faults.Add(1)
@@ -258,8 +259,8 @@ func (c *Component) Receive(ctx *engine.ComponentContext) error {
 	return engine.ErrIntercepted
 }
 
-// acknowledged settles what a peer says it has taken.
-func (c *Component) acknowledged(ctx *engine.ComponentContext, m message) error {
+// answered settles what a peer says it has taken, and sends again, later, what it says it has refused.
+func (c *Component) answered(ctx *engine.ComponentContext, m message) error {
 	id := ctx.Client().ID()
 	c.mu.Lock()
 	o, issued := c.outboxes[id], c.epoch
@@ -270,6 +271,9 @@ func (c *Component) acknowledged(ctx *engine.ComponentContext, m message) error 
 		}
 		c.counts.late.Add(1) // of an epoch that has ended
 		return nil
+	}
+	if m.kind == kindRefused {
+		return o.refused(m.base, ctx.Now())
 	}
 	done, err := o.acknowledged(m, ctx.Now())
 	c.finish(done)

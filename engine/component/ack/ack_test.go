@@ -117,6 +117,33 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// What is refused after a bad moment is tried again as soon as ever: neither the round trip of that moment counts, nor how often
+// the message was sent into a connection that stood still.
+func TestRefusedAfterStall(t *testing.T) {
+	w, a, b := pair(t, simnet.Weather{}, ack.Config{})
+	p, _ := a.ConnMgr().Peer(b.ID())
+	p.ObserveRTT(8 * time.Second)
+	net, parted := w.Net(), w.Net().Now()
+	net.Partition([]netip.Addr{a.addr()})
+	got := newAccount()
+	a.send(b.ID(), 0, 10, got)
+	refused := map[time.Duration]int{} // tries, by when they came: those of the first two times
+	b.notes.answer = func(uint32) error {
+		if refused[net.Now()]++; len(refused) < 3 {
+			return errors.New("not yet")
+		}
+		return nil
+	}
+	w.Pass(40 * time.Second)
+	net.Heal()
+	a.until("it was handed over", time.Minute, func() bool { return len(refused) > 0 })
+	if first := net.Now(); first-parted < 40*time.Second || refused[first] < 2 {
+		t.Errorf("%d tries came after %v: that was no stall", refused[first], first-parted)
+	}
+	a.until("it was taken, after 1 s and 2 s", 3300*time.Millisecond, func() bool { return got.fine == 1 })
+	a.balanced(1, 1, 0)
+}
+
 // What is never taken is given up, and its place is free again.
 func TestGivenUp(t *testing.T) {
 	_, a, b := pair(t, simnet.Weather{}, ack.Config{GiveUp: 10 * time.Second})

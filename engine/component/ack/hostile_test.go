@@ -42,6 +42,10 @@ func TestAcksWhatWasNotSent(t *testing.T) {
 		{"the last of the numbers", response(2, 1, engine.AckIDs/2-1), ack.ErrUnsent, 0},
 		{"an epoch that was not begun", response(2, 2, 0), ack.ErrUnsent, 0},
 		{"malformed", []byte("what?"), ack.ErrMalformed, 0},
+		{"refused what was not given", response(3, 1, 3), ack.ErrUnsent, 0},
+		{"refused in an epoch that was not begun", response(3, 2, 0), ack.ErrUnsent, 0},
+		{"refused what was sent", response(3, 1, 2), nil, 0},
+		{"refused what is far behind", response(3, 1, engine.AckIDs-1), nil, 0},
 		{"nothing", nil, ack.ErrMalformed, 0},
 		{"numbers far behind", response(2, 1, engine.AckIDs-1), nil, 0},
 		{"what was sent", response(2, 1, 1, 0b10), nil, 2},
@@ -73,6 +77,23 @@ func TestAcksWhatWasNotSent(t *testing.T) {
 				t.Errorf("%d faults, closed for %v", s.Faults, p.CloseReason())
 			}
 		})
+	}
+}
+
+// Who refuses a message again and again does not have it sent faster: it counts once for each try.
+func TestRefusesWithoutEnd(t *testing.T) {
+	w, a, evil, p := besieged(t)
+	got := newAccount()
+	a.send(evil.ID(), 0, 10, got)
+	for range 60_000 {
+		if err := p.TrySendRaw(opcode.AckResponseCode, response(3, 1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		w.Pass(time.Millisecond)
+	}
+	// After 1, 2, 4, 8, 16 and 30 s, or three quarters of each: the fifth time at 31 s at the latest, the seventh at 68 at the earliest.
+	if s := a.acks.Stats(); s.Resent < 5 || s.Resent > 6 || s.Waiting != 1 || s.Faults != 0 {
+		t.Errorf("sent again %d times in a minute: %+v", s.Resent, s)
 	}
 }
 

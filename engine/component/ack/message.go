@@ -6,7 +6,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 )
 
-// AckResponse (18) carries two kinds of message, little endian:
+// AckResponse (18) carries three kinds of message, little endian:
 //
 //	offset size field   Begin: the sender to the receiver, before its first message on a connection
 //	0      1    kind    1
@@ -19,19 +19,26 @@ import (
 //	5      4    below   all numbers below are settled
 //	9      n    bits    bit i of byte j: below+8j+i has been taken; the last byte is not 0
 //
-// Taken tells the whole state each time: one that is lost, or late, does no harm.
+//	offset size field   Refused: the receiver to the sender
+//	0      1    kind    3
+//	1      4    epoch   as in Begin
+//	5      4    number  of a message that was handed over and refused
+//
+// Taken tells the whole state each time: one that is lost, or late, does no harm. Refused only saves the sender from waiting for
+// a Taken that will not come: nothing rests on it either.
 const (
-	kindBegin = 1
-	kindTaken = 2
+	kindBegin   = 1
+	kindTaken   = 2
+	kindRefused = 3
 
 	ackSize = 9 // without the bits
 )
 
-// A message is either kind.
+// A message is any kind.
 type message struct {
 	kind  byte
 	epoch uint32
-	base  uint32 // first, or below
+	base  uint32 // first, below, or number
 	bits  []byte // aliases what was parsed
 }
 
@@ -52,7 +59,7 @@ func parse(b []byte) (m message, err error) {
 	switch {
 	case m.epoch == 0, m.base >= engine.AckIDs:
 		return m, ErrMalformed
-	case m.kind == kindBegin && len(m.bits) == 0:
+	case (m.kind == kindBegin || m.kind == kindRefused) && len(m.bits) == 0:
 		return m, nil
 	case m.kind == kindTaken && (len(m.bits) == 0 || m.bits[len(m.bits)-1] != 0):
 		return m, nil

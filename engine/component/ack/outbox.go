@@ -46,6 +46,8 @@ type entry struct {
 	then     func(error)
 	op       opcode.Opcode
 	tries    uint32
+	refusals uint32 // of different tries
+	refused  bool   // the last try has been
 	settled  bool
 	againAt  time.Duration // when it is sent again
 	giveUpAt time.Duration
@@ -149,15 +151,21 @@ func (o *outbox) sendLocked(now time.Duration, id uint32) error {
 	if e.tries++; e.tries > 1 {
 		o.owner.counts.resent.Add(1)
 	}
+	e.refused = false
 	retry := o.owner.retry
 	retry.First = max(retry.First, 4*o.peer.RTT())
-	o.dice = o.dice*6364136223846793005 + 1442695040888963407
 	if n, is := ahead(o.sent, id+1); is && n > 0 {
 		o.sent = (id + 1) % engine.AckIDs
 	}
-	e.againAt = now + retry.Wait(int(e.tries), o.dice>>16)
+	e.againAt = now + retry.Wait(int(e.tries), o.chance())
 	o.lookAt = min(o.lookAt, e.againAt)
 	return nil
+}
+
+// chance is what a wait is spread with.
+func (o *outbox) chance() uint64 {
+	o.dice = o.dice*6364136223846793005 + 1442695040888963407
+	return o.dice >> 16
 }
 
 // settleLocked takes a message out.
@@ -230,6 +238,30 @@ func (o *outbox) acknowledged(m message, now time.Duration) (done []outcome, err
 	}
 	o.slideLocked()
 	return o.pump(now, done), err
+}
+
+// refused has a message sent again Retry from now. It is known that no acknowledgement comes, so that neither the round trip
+// counts, which may be that of a bad moment, nor how often the message was sent into a connection that stood still. Whoever
+// says it again and again gains nothing: it counts once for each time the message was sent.
+func (o *outbox) refused(id uint32, now time.Duration) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, is := ahead(o.base, id)
+	if !is {
+		return nil // late: it has been settled
+	}
+	if sent, is := ahead(o.base, o.sent); !is || n >= sent {
+		return ErrUnsent
+	}
+	e := o.at(id)
+	if e.settled || e.refused {
+		return nil
+	}
+	e.refused = true
+	e.refusals++
+	e.againAt = min(e.againAt, now+o.owner.retry.Wait(int(e.refusals), o.chance()))
+	o.lookAt = min(o.lookAt, e.againAt)
+	return nil
 }
 
 func (o *outbox) takenLocked(id uint32, done []outcome) []outcome {

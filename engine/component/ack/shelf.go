@@ -9,7 +9,7 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// Path: message with wants-ack -> Arrived -> its component's Receive -> Taken -> [tell], once for all of a turn.
+// Path: message with wants-ack -> Arrived -> its component's Receive -> Taken -> [tell], once for all of a turn; or at once Refused.
 
 // A shelf is what one loop keeps: the inboxes of its connections. It belongs to the loop.
 type shelf struct {
@@ -104,6 +104,8 @@ func (c *Component) Taken(p *engine.PeerClient, id uint32, refused error) {
 	case in == nil: // it has gone while its message was handled
 	case refused != nil:
 		c.counts.refused.Add(1)
+		s.buf = message{kind: kindRefused, epoch: in.epoch, base: id}.append(s.buf[:0])
+		_ = p.TrySendRaw(opcode.AckResponseCode, s.buf) // if there is no room the sender finds out, later
 	default:
 		c.counts.delivered.Add(1)
 		in.take(id)

@@ -113,6 +113,7 @@ func TestWindowBegin(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{1, 7, 0, 0, 0, 0, 1, 0, 0})
 	f.Add([]byte{2, 7, 0, 0, 0, 5, 0, 0, 0, 0, 2})
+	f.Add([]byte{3, 7, 0, 0, 0, 5, 0, 0, 0})
 	f.Add([]byte{2, 7, 0, 0, 0, 0xff, 0xff, 0xff, 0x3f, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parse(b)
