@@ -36,7 +36,7 @@ type Config struct {
 	// set by the component.
 	Overlay skad.Config
 
-	// StoreFile keeps the table on disk, in a file of package store, so that the node comes back without a bootstrap. A
+	// StoreFile keeps the table on disk, in a file (bbolt), so that the node comes back without a bootstrap. A
 	// file that is damaged is set aside; one that cannot be used is reported to Logger, and the node does without. Store is
 	// for programs that keep contacts elsewhere, and is closed by the component.
 	StoreFile string

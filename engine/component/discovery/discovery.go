@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
-	"github.com/carrier-p2p/carrier/engine/component/discovery/internal/store"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
@@ -154,7 +153,7 @@ func (c *Component) Cleanup(*engine.Network) {
 		return
 	}
 	c.stop()
-	var last []store.Entry
+	var last []Entry
 	end := func() { last = c.end() }
 	if err := c.loop.Do(end); err != nil { // the loop has ended already
 		end()
@@ -164,7 +163,7 @@ func (c *Component) Cleanup(*engine.Network) {
 }
 
 // end tells everybody who waits, and returns what is to be kept. On the home loop.
-func (c *Component) end() (last []store.Entry) {
+func (c *Component) end() (last []Entry) {
 	c.inbox.close()
 	for i := c.nextItem(); i != nil; i = c.nextItem() {
 		if i.kind == asked { // taken in, so it is done: somebody may wait for what comes of it

@@ -10,17 +10,36 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// A Store keeps entries over a restart; store.Store is one. Its methods may wait.
+// A Store keeps nodes over a restart, for programs that keep them elsewhere than in Config.StoreFile. Its methods may wait; they
+// are called one at a time, never on a loop.
 type Store interface {
-	Load() (list []store.Entry, lost int, err error) // last seen first
-	Put(batch []store.Entry) error
+	// Load returns what was kept, what was last seen first, and how many entries were lost. Records are verified by the component.
+	Load() (list []Entry, lost int, err error)
+
+	// Put keeps what has been seen alive since the last time, over older entries of the same nodes.
+	Put(batch []Entry) error
+
+	// Close is called once, after the last Put.
 	Close() error
 }
+
+// An Entry is a node as a Store keeps it: its signed Record; FirstSeen and LastSeen, times to the second; Score, in how many batches
+// it was found alive; and its Source.
+type Entry = store.Entry
+
+// A Source says how a node became known.
+type Source = store.Source
+
+// Sources.
+const (
+	Caller = store.Caller // it called us
+	Dialed = store.Dialed // it was mentioned, dialled, and answered
+)
 
 // A writer writes batches on a goroutine of its own, so that the home loop never waits for a disk.
 type writer struct {
 	store    Store
-	batches  chan []store.Entry
+	batches  chan []Entry
 	done     sync.WaitGroup
 	restored int64 // fixed by openStore
 	saved    atomic.Int64
@@ -47,7 +66,7 @@ func (c *Component) openStore() {
 	if err != nil || lost > 0 {
 		c.cfg.Logger.Warn("discovery: the store is not whole", "lost", lost, "err", err)
 	}
-	c.writer = &writer{store: s, batches: make(chan []store.Entry, 1), restored: int64(c.restore(list))}
+	c.writer = &writer{store: s, batches: make(chan []Entry, 1), restored: int64(c.restore(list))}
 	c.saveAt = c.loop.Now() + c.cfg.SaveEvery
 	c.writer.done.Go(func() {
 		for batch := range c.writer.batches {
@@ -78,7 +97,7 @@ func openFile(path string, warn func(string, ...any)) (*store.Store, error) {
 // restore takes entries into the table, and makes those seen last the first to be asked. How old they are counts from the
 // newest, whatever the clock says that is in the future of; a clock that says years have passed only makes seeds of them.
 // It returns how many records were genuine.
-func (c *Component) restore(list []store.Entry) (genuine int) {
+func (c *Component) restore(list []Entry) (genuine int) {
 	now, wall := c.loop.Now(), time.Now()
 	var members []skad.Saved
 	var seeds []*skad.Contact
@@ -113,10 +132,10 @@ func (c *Component) save(now time.Duration) {
 }
 
 // batch is the table as the store keeps it.
-func (c *Component) batch(now time.Duration) (batch []store.Entry) {
+func (c *Component) batch(now time.Duration) (batch []Entry) {
 	wall := time.Now()
 	for _, m := range c.core.Members(now, nil) {
-		e := store.Entry{Record: m.Contact.Record, FirstSeen: wall.Add(-m.Known), LastSeen: wall.Add(-m.Silent), Score: 1, Source: store.Dialed}
+		e := Entry{Record: m.Contact.Record, FirstSeen: wall.Add(-m.Known), LastSeen: wall.Add(-m.Silent), Score: 1, Source: Dialed}
 		if s := c.sessions[m.Contact.ID]; s != nil && !s.peer.Dialled() {
 			e.Source = store.Caller
 		}
@@ -126,7 +145,7 @@ func (c *Component) batch(now time.Duration) (batch []store.Entry) {
 }
 
 // closeStore writes the last batch. The home loop has ended its work.
-func (c *Component) closeStore(last []store.Entry) {
+func (c *Component) closeStore(last []Entry) {
 	w := c.writer
 	if w == nil {
 		return

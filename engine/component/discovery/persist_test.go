@@ -21,18 +21,18 @@ import (
 // A memory is a Store that outlives its node, as a disk does, and may be full.
 type memory struct {
 	mu   sync.Mutex
-	list []store.Entry
+	list []discovery.Entry
 	full error
 	puts int
 }
 
-func (m *memory) Load() ([]store.Entry, int, error) {
+func (m *memory) Load() ([]discovery.Entry, int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.list, 0, nil
 }
 
-func (m *memory) Put(batch []store.Entry) error {
+func (m *memory) Put(batch []discovery.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.puts++; m.full != nil {
