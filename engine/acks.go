@@ -9,9 +9,8 @@ import (
 // who answers for them (Acknowledger), and keeps the numbers apart from those of requests and fragments; what the numbers
 // mean is component/ack's business.
 
-// ackID marks the ids of messages that want to be acknowledged, AckIDs is what is left for their numbers.
 const (
-	ackID = fragmentID | 1<<30
+	ackID = fragmentID | 1<<30 // marks the ids of messages that want to be acknowledged
 
 	// AckIDs is how many numbers messages that want to be acknowledged can have: 0 to AckIDs-1, then 0 again.
 	AckIDs = 1 << 30

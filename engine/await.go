@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -146,7 +145,7 @@ func (b *inbox) wait(ctx context.Context, over <-chan struct{}, otherwise time.D
 	case <-over:
 		return nil, ErrClosed
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrReceiveTimeout, context.Cause(ctx))
+		return nil, &failure{"receive", gaveUp(ctx, ErrReceiveTimeout)}
 	case <-expired:
 		return nil, ErrReceiveTimeout
 	}

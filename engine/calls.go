@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/internal/timer"
@@ -289,7 +288,7 @@ func (p *PeerClient) await(ctx context.Context, c *call) error {
 				p.touch()
 			}
 		})
-		return fmt.Errorf("engine: request: %w", context.Cause(ctx))
+		return &failure{"request", gaveUp(ctx, ErrReceiveTimeout)}
 	}
 }
 
@@ -354,9 +353,9 @@ func (p *PeerClient) waitRoom(ctx context.Context) error {
 	case <-room:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrSendBufferFull, context.Cause(ctx))
+		return noRoom(gaveUp(ctx, ErrSendTimeout))
 	case <-t.C:
-		return fmt.Errorf("%w: %w", ErrSendBufferFull, ErrSendTimeout)
+		return noRoom(ErrSendTimeout)
 	}
 }
 

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -66,11 +65,7 @@ func (n *Network) DialNode(ctx context.Context, id identity.ID, addrs []transpor
 		return nil, ErrClosed
 	case <-ctx.Done():
 	}
-	err = context.Cause(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
-	}
-	err = &failure{"dial " + id.Short(), err}
+	err = &failure{"dial " + id.Short(), gaveUp(ctx, ErrDialTimeout)}
 	n.home().post(func() { c.end(nil, err) })
 	return nil, err
 }

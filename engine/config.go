@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/handshake"
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
@@ -109,6 +110,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Agent == "" {
 		c.Agent = "carrier"
+	}
+	if len(c.NetworkID) > handshake.NetworkIDLimit {
+		bad("NetworkID is %d bytes long: at most %d", len(c.NetworkID), handshake.NetworkIDLimit)
+	}
+	if err := (&handshake.Params{Agent: c.Agent}).Validate(); err != nil {
+		bad("Agent: %w", err)
 	}
 	if c.Puzzle == nil {
 		c.Puzzle = &identity.Puzzle{StaticBits: identity.DefaultPuzzle.StaticBits, DynamicBits: identity.DefaultPuzzle.DynamicBits}

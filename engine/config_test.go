@@ -41,6 +41,9 @@ func TestBadConfig(t *testing.T) {
 			"HandshakeQueue", "HandshakeWorkers", "DialTimeout", "HandshakeTimeout", "RequestTimeout", "RecordTimeout", "SendTimeout",
 			"GateTimeout", "LingerTimeout", "ProbeTimeout", "Peers.All", "Peers.Inbound", "Peers.PerIP", "Peers.PerSubnet",
 			"Peers.HalfOpen ", "Peers.HalfOpenPerIP"}},
+		{"what no handshake could say", engine.Config{NetworkID: strings.Repeat("n", 256), Agent: strings.Repeat("a", 65)},
+			[]string{"NetworkID is 256 bytes long: at most", "Agent: handshake: agent of 65 bytes, limit 64"}},
+		{"an agent that would end in others' logs", engine.Config{Agent: "a\nb"}, []string{"Agent: handshake: agent \"a\\nb\" is not printable"}},
 		{"more than can be", engine.Config{ReceiveWindow: 8 << 30, ReceiveWindowMax: 4 << 30, HandshakeTimeout: math.MaxInt64, LingerTimeout: 400 * 24 * time.Hour},
 			[]string{"ReceiveWindowMax is 4294967296: at least ReceiveWindow, 8589934592", "ReceiveWindowMax is 4294967296: at most 1073741824", "HandshakeTimeout is", "LingerTimeout is 9600h0m0s: at most 8760h0m0s"}},
 	} {
@@ -113,7 +116,7 @@ func TestWrongMoments(t *testing.T) {
 			if _, err := n.Dial(w.Context(), "tcp://127.0.0.1:4001"); !errors.Is(err, want) {
 				w.Errorf("%s, Dial: %v, want %v", moment, err, want)
 			}
-			if n.BroadcastRaw(opNote, nil) != 0 || n.Stats().Peers != 0 {
+			if sent, err := n.BroadcastRaw(opNote, nil); sent != 0 || err != nil || n.Stats().Peers != 0 {
 				w.Errorf("%s: there are peers", moment)
 			}
 		}

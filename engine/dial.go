@@ -133,11 +133,7 @@ func (n *Network) dial(ctx context.Context, t Target) (*PeerClient, error) {
 		return r.peer, r.err
 	case <-ctx.Done():
 		n.dials.abandon(d, w)
-		err := context.Cause(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w: %w", ErrDialTimeout, err)
-		}
-		return nil, dialFailed(t, err)
+		return nil, dialFailed(t, gaveUp(ctx, ErrDialTimeout))
 	}
 }
 

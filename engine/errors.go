@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,6 +42,16 @@ var (
 
 // errNoReply is of requests, and a value of its own: many may end in one moment.
 var errNoReply = &failure{"request", ErrReceiveTimeout}
+
+// gaveUp is why a wait ended with its context. If the deadline has passed it is late, too: the error with which the wait would
+// have ended without one.
+func gaveUp(ctx context.Context, late error) error {
+	why := context.Cause(ctx)
+	if errors.Is(why, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", late, why)
+	}
+	return why
+}
 
 var errNoOpcode = errors.New("engine: no opcode is named, so no message can be the one")
 
@@ -115,7 +126,7 @@ func (e *CloseError) Unwrap() []error {
 	return []error{ErrClosed, e.Err}
 }
 
-// A LimitError says which limit was in the way, and whose: "peers", "inbound", "ip", "subnet", "half-open", "memory".
+// A LimitError says which limit was in the way, and whose: "peers", "inbound", "ip", "subnet", "half-open", "memory", "dials".
 type LimitError struct {
 	Scope string
 	Limit int

@@ -70,7 +70,7 @@ func (p *PeerClient) LockOnReceive(ctx context.Context, ops ...opcode.Opcode) (*
 		return nil, ErrClosed
 	case <-ctx.Done():
 		g.Unlock()
-		return nil, context.Cause(ctx)
+		return nil, &failure{"gate", gaveUp(ctx, ErrReceiveTimeout)}
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -47,9 +48,13 @@ func Register[T any](n *Network, op opcode.Opcode, opts ...RegisterOption) error
 	return nil
 }
 
-// Handle registers T for op, unless that has been done, and adds a component that calls f with each message of op. The
-// message is new for each call and may be kept; ctx may not.
+// Handle registers T for op, unless that has been done, and adds a component that calls f with each message of op, on the
+// peer's event loop: f must not block. The message is new for each call and may be kept; ctx may not. What f returns means what
+// it does of ComponentInterface.Receive.
 func Handle[T any](n *Network, op opcode.Opcode, f func(ctx *ComponentContext, msg *T) error, opts ...RegisterOption) error {
+	if f == nil {
+		return errNoHandler
+	}
 	if e, ok := n.registry.ByCode(op); !ok {
 		if err := Register[T](n, op, opts...); err != nil {
 			return err
@@ -60,7 +65,19 @@ func Handle[T any](n *Network, op opcode.Opcode, f func(ctx *ComponentContext, m
 	return n.AddComponent(&handler[T]{f: f}, Opcodes(op))
 }
 
-// handler is the component behind Handle.
+// HandleRaw adds a component that calls f with each message of op, whose payload is ctx.Payload: bytes as SendRaw or RequestRaw
+// sent them. Nothing is registered, and they have at most opcode.DefaultPayloadLimit bytes. f is called on the peer's event loop
+// and must not block; what it returns means what it does of ComponentInterface.Receive.
+func HandleRaw(n *Network, op opcode.Opcode, f func(ctx *ComponentContext) error) error {
+	if f == nil {
+		return errNoHandler
+	}
+	return n.AddComponent(&rawHandler{op: op, f: f}, Opcodes(op))
+}
+
+var errNoHandler = errors.New("engine: no function is given to handle messages")
+
+// handler is the component behind Handle, rawHandler that behind HandleRaw.
 type handler[T any] struct {
 	Component
 	f func(*ComponentContext, *T) error
@@ -69,6 +86,16 @@ type handler[T any] struct {
 func (h *handler[T]) ComponentName() string {
 	return fmt.Sprintf("handler of %v", reflect.TypeFor[T]())
 }
+
+type rawHandler struct {
+	Component
+	op opcode.Opcode
+	f  func(*ComponentContext) error
+}
+
+func (h *rawHandler) ComponentName() string { return fmt.Sprintf("handler of %v", h.op) }
+
+func (h *rawHandler) Receive(ctx *ComponentContext) error { return h.f(ctx) }
 
 func (h *handler[T]) Receive(ctx *ComponentContext) error {
 	msg := new(T)
@@ -111,14 +138,14 @@ func (n *Network) encode(msg any, send func(opcode.Opcode, []byte) error) error 
 	}
 	defer n.scratch.Put(buf)
 	payload, err := e.Append((*buf)[:0], msg)
+	if errors.Is(err, opcode.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", ErrMessageTooLarge, err)
+	}
 	if err != nil {
 		return fmt.Errorf("engine: encode %v: %w", e.Code, err)
 	}
 	if cap(payload) <= scratchLimit {
 		*buf = payload
-	}
-	if len(payload) > e.Limit {
-		return fmt.Errorf("%w: %v of %d bytes, at most %d", ErrMessageTooLarge, e.Code, len(payload), e.Limit)
 	}
 	return send(e.Code, payload)
 }
@@ -138,23 +165,25 @@ func (n *Network) decodeInto(op opcode.Opcode, payload []byte, v any) error {
 	return e.Parse(payload, v)
 }
 
-// Broadcast sends a registered message to every open peer that has room for it, and returns to how many. It never waits.
-func (n *Network) Broadcast(msg any) (int, error) {
-	sent := 0
-	err := n.encode(msg, func(op opcode.Opcode, payload []byte) error {
-		sent = n.BroadcastRaw(op, payload)
-		return nil
+// Broadcast sends a registered message to every open peer that has room for it, and returns to how many. It never waits. The
+// error is one of the message, the same for all peers. Nodes that are no peers of this one are reached by component/broadcast.
+func (n *Network) Broadcast(msg any) (sent int, err error) {
+	err = n.encode(msg, func(op opcode.Opcode, payload []byte) error {
+		sent, err = n.BroadcastRaw(op, payload)
+		return err
 	})
 	return sent, err
 }
 
-// BroadcastRaw is Broadcast for a payload that is bytes already.
-func (n *Network) BroadcastRaw(op opcode.Opcode, payload []byte) int {
-	sent := 0
+// BroadcastRaw is Broadcast for a payload that is bytes already: see PeerClient.SendRaw.
+func (n *Network) BroadcastRaw(op opcode.Opcode, payload []byte) (sent int, err error) {
+	if err := n.maySend(op, len(payload)); err != nil {
+		return 0, err
+	}
 	for p := range n.connMgr.Peers() {
-		if p.TrySendRaw(op, payload) == nil {
+		if p.trySend(laneBulk, op, 0, 0, payload) == nil {
 			sent++
 		}
 	}
-	return sent
+	return sent, nil
 }

@@ -50,7 +50,7 @@ const (
 	EventsDefault = 256
 )
 
-// Default time-outs, all settable in Config.
+// Default time-outs. SilenceTimeoutDefault is of the component keepalive, the others can be set in Config.
 const (
 	DialTimeoutDefault      = 10 * time.Second // a SYN and two retries at 1 s and 3 s, and some
 	HandshakeTimeoutDefault = 5 * time.Second  // two round trips and 1 ms of work; generous for a busy node

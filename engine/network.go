@@ -3,10 +3,13 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,8 +138,9 @@ func New(cfg Config) (*Network, error) {
 // that PeerConnect finds its peer's, and a peer that reconnects at once is not checked anew.
 const recordCacheSize = 256
 
-// Start binds the listening addresses, starts the event loops and calls Startup of every component. ctx bounds the start,
-// not the network's life.
+// Start binds the listening addresses, starts the event loops and calls Startup of every component. If it fails nothing is left
+// behind, and the network cannot be started again, unless ctx had ended before the call: then nothing has happened. ctx is asked
+// no more than that; it does not bound the network's life.
 func (n *Network) Start(ctx context.Context) error {
 	n.lifetime <- struct{}{}
 	defer func() { <-n.lifetime }()
@@ -149,6 +153,9 @@ func (n *Network) Start(ctx context.Context) error {
 	n.startWorkers()
 	n.door.shut(true) // until the loops are ours
 	bound, err := n.startTransports()
+	if err == nil {
+		err = n.advertiseBound(bound)
+	}
 	if err != nil {
 		n.workers.stop()
 		n.phase.Store(phaseStopped)
@@ -161,11 +168,6 @@ func (n *Network) Start(ctx context.Context) error {
 	n.phase.Store(phaseRunning)
 	slots := append([]*slot(nil), n.slots...)
 	n.compose.Unlock()
-	if len(n.cfg.Advertise) == 0 && n.own.Load().Seq == n.cfg.RecordSeq { // nobody has said otherwise
-		if err := n.Advertise(usable(bound), 0); err != nil {
-			return err
-		}
-	}
 	for _, l := range n.loops {
 		l.post(func() { l.goid.Store(goroutineID()) })
 	}
@@ -177,11 +179,24 @@ func (n *Network) Start(ctx context.Context) error {
 	return nil
 }
 
-// usable returns the bound addresses that another node could dial.
+// advertiseBound puts the bound addresses into the node record, unless the configuration or a component has named others. If it
+// cannot, the transports are stopped.
+func (n *Network) advertiseBound(bound []transport.Addr) error {
+	if len(n.cfg.Advertise) > 0 || n.own.Load().Seq != n.cfg.RecordSeq {
+		return nil
+	}
+	if err := n.Advertise(usable(bound), 0); err != nil {
+		return errors.Join(err, n.stopTransports())
+	}
+	return nil
+}
+
+// usable returns the bound addresses that another node could dial, each once.
 func usable(bound []transport.Addr) []transport.Addr {
 	var out []transport.Addr
 	for _, a := range bound {
-		if !a.Addr().IsUnspecified() {
+		a.AddrPort = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		if identity.CheckAddr(a) == nil && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}

@@ -302,12 +302,15 @@ func (p *PeerClient) sendLater(ctx context.Context, ln lane, op opcode.Opcode, f
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrSendBufferFull, context.Cause(ctx))
+			return noRoom(gaveUp(ctx, ErrSendTimeout))
 		case <-expired:
-			return fmt.Errorf("%w: %w", ErrSendBufferFull, ErrSendTimeout)
+			return noRoom(ErrSendTimeout)
 		}
 	}
 }
+
+// noRoom is what a sender gets who has waited for room, and why he waits no longer.
+func noRoom(why error) error { return &failure{"send", failures{ErrSendBufferFull, why}} }
 
 // room returns a channel that is closed when there is room, or the connection has ended. Whoever asks for it must then try
 // again before waiting: there may be room already.

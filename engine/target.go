@@ -17,8 +17,11 @@ type Target struct {
 	ID   identity.ID // zero: whoever answers
 }
 
-// String returns the form ParseTarget reads.
+// String returns the form ParseTarget reads, or says that there is no address.
 func (t Target) String() string {
+	if t.Addr.IsZero() && !t.ID.IsZero() {
+		return "no address of " + t.ID.String()
+	}
 	if t.ID.IsZero() {
 		return t.Addr.String()
 	}
@@ -60,6 +63,9 @@ func splitTarget(s string) (identity.ID, string, error) {
 	id, err := identity.ParseID(name)
 	if err != nil {
 		return identity.ID{}, "", fmt.Errorf("%w: %q: %w", transport.ErrAddress, s, err)
+	}
+	if id.IsZero() { // in a Target it would mean whoever answers
+		return identity.ID{}, "", fmt.Errorf("%w: %q: nobody has this ID", transport.ErrAddress, s)
 	}
 	return id, scheme + "://" + host, nil
 }

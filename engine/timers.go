@@ -14,8 +14,14 @@ type Loop struct{ loop *loop }
 // Loop is the loop the peer belongs to.
 func (p *PeerClient) Loop() Loop { return Loop{p.loop} }
 
-// HomeLoop is the loop for work that belongs to no peer. It exists once the network has started.
-func (n *Network) HomeLoop() Loop { return Loop{n.home()} }
+// HomeLoop is the loop for work that belongs to no peer. There is none before Start, and asking for it then panics; Startup is
+// the place.
+func (n *Network) HomeLoop() Loop {
+	if n.phase.Load() == phaseNew || len(n.loops) == 0 {
+		panic("engine: HomeLoop of a network that has not started")
+	}
+	return Loop{n.home()}
+}
 
 // Loops are all loops of the network, by their Index. Empty before Start.
 func (n *Network) Loops() []Loop {

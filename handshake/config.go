@@ -57,7 +57,7 @@ func (c *Config) check() error {
 	if err := c.Puzzle.Validate(); err != nil {
 		return err
 	}
-	return c.Params.check()
+	return c.Params.Validate()
 }
 
 func (c *Config) timeout() time.Duration {

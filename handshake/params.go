@@ -32,7 +32,8 @@ const (
 	paramCompression = 4 // u8
 )
 
-func (p *Params) check() error {
+// Validate reports what no other node would take.
+func (p *Params) Validate() error {
 	if len(p.Agent) > AgentLimit {
 		return fmt.Errorf("handshake: agent of %d bytes, limit %d", len(p.Agent), AgentLimit)
 	}

@@ -94,7 +94,7 @@ func FuzzParseParams(f *testing.F) {
 			}
 			return
 		}
-		if err := p.check(); err != nil {
+		if err := p.Validate(); err != nil {
 			t.Fatalf("parsed what may not be sent: %v", err)
 		}
 		again, err := ParseParams(p.Append(nil))

@@ -116,7 +116,7 @@ func (r *Record) checkForm() error {
 		return fmt.Errorf("%w: %d addresses, limit %d", ErrRecord, len(r.Addrs), AddrLimit)
 	}
 	for i, a := range r.Addrs {
-		if err := checkAddr(a); err != nil {
+		if err := CheckAddr(a); err != nil {
 			return err
 		}
 		if slices.Contains(r.Addrs[:i], a) {
@@ -126,9 +126,9 @@ func (r *Record) checkForm() error {
 	return r.PublicKey.Check()
 }
 
-// checkAddr rejects what no dialler should be sent to, or what has no canonical encoding. Whether an address is public,
-// and whether that matters, is for the overlay to say.
-func checkAddr(a transport.Addr) error {
+// CheckAddr says why a record cannot hold an address: no dialler should be sent there, or it has no canonical encoding. Whether
+// an address is public, and whether that matters, is for the overlay to say. The error wraps ErrRecord.
+func CheckAddr(a transport.Addr) error {
 	ip := a.Addr()
 	why := ""
 	switch {

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"unsafe"
+
+	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // Path:   value -> [append] -> payload. Runs on the goroutine that sends.
@@ -97,7 +99,7 @@ func (s *step) appendWords(dst []byte, at unsafe.Pointer, n int) []byte {
 
 func appendLength(dst []byte, n int) ([]byte, error) {
 	if n > lengthLimit {
-		return dst, fmt.Errorf("%w: %d", ErrLength, n)
+		return dst, fmt.Errorf("%w: %w: %d", opcode.ErrTooLarge, ErrLength, n)
 	}
 	return le.AppendUint32(dst, uint32(n)), nil
 }
@@ -171,7 +173,7 @@ func (s *step) appendSelf(dst []byte, at unsafe.Pointer) ([]byte, error) {
 		return dst, fmt.Errorf("%v took bytes away instead of appending", s.typ)
 	}
 	if len(b)-start > lengthLimit {
-		return dst, fmt.Errorf("%w: %d", ErrLength, len(b)-start)
+		return dst, fmt.Errorf("%w: %w: %d", opcode.ErrTooLarge, ErrLength, len(b)-start)
 	}
 	le.PutUint32(b[start-lengthSize:], uint32(len(b)-start))
 	return b, nil

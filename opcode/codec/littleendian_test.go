@@ -298,7 +298,7 @@ func TestLengthLimit(t *testing.T) {
 		ptr(make([]bool, opcode.MaxPayloadLimit+1)),
 		&drawing{Title: word(strings.Repeat("x", opcode.MaxPayloadLimit+1))},
 	} {
-		if _, err := le.Append(nil, v); !errors.Is(err, codec.ErrLength) {
+		if _, err := le.Append(nil, v); !errors.Is(err, codec.ErrLength) || !errors.Is(err, opcode.ErrTooLarge) {
 			t.Errorf("%T: %v", v, err)
 		}
 	}
