@@ -24,6 +24,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // A Config says what the operator knows. The zero Config is a node that finds out for itself.
@@ -55,6 +56,9 @@ type Component struct {
 func New(cfg Config) *Component {
 	return &Component{book: newBook(cfg)}
 }
+
+// Opcodes: none.
+func (c *Component) Opcodes() []opcode.Opcode { return []opcode.Opcode{} }
 
 // Startup puts what is known into the record.
 func (c *Component) Startup(net *engine.Network) {

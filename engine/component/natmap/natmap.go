@@ -35,6 +35,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport"
+	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // A Component maps the listening ports of one Network. The zero value is ready; it may not be changed once it has been
@@ -68,6 +69,9 @@ type AddressBook interface {
 	// SetMapped replaces the mapped addresses: connections to external[i] arrive at local[i]. Any goroutine.
 	SetMapped(local, external []transport.Addr)
 }
+
+// Opcodes: none.
+func (c *Component) Opcodes() []opcode.Opcode { return []opcode.Opcode{} }
 
 // Startup begins to look for the gateway and returns at once.
 func (c *Component) Startup(net *engine.Network) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/handshake/identity"
+	"github.com/carrier-p2p/carrier/opcode"
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -146,6 +147,9 @@ func New(cfg Config) (*Component, error) {
 	cfg.Discovery.OnAction(c.acted)
 	return c, nil
 }
+
+// Opcodes: none. What is routed comes by way of discovery.
+func (c *Component) Opcodes() []opcode.Opcode { return []opcode.Opcode{} }
 
 // Startup begins.
 func (c *Component) Startup(n *engine.Network) {
