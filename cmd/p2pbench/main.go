@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,6 +28,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/carrier-p2p/carrier/bench/driver"
+	"github.com/carrier-p2p/carrier/bench/fingerprint"
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/bench/swarm"
 )
@@ -60,6 +62,8 @@ type app struct {
 }
 
 type commands struct {
+	Version kong.VersionFlag `help:"Say what this program was built from, and end."`
+
 	Run      runCommand      `cmd:"" default:"withargs" help:"A short tour: the scenarios one after the other (default)."`
 	Oneway   onewayCommand   `cmd:"" help:"Messages in one direction."`
 	RPC      rpcCommand      `cmd:"" name:"rpc" help:"Requests and their answers."`
@@ -98,12 +102,15 @@ func run() int {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("p2pbench"), kong.Description(description()),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Vars{"drivers": strings.Join(driver.Names(), ", "), "driver": driver.Names()[0],
+		kong.Vars{"version": version(), "drivers": strings.Join(driver.Names(), ", "), "driver": driver.Names()[0],
 			"adversaries": strings.Join(swarm.Adversaries(), ", ")})
 	if err != nil {
 		panic("p2pbench: bug: the command line does not compile: " + err.Error())
 	}
 	command, err := parser.Parse(os.Args[1:])
+	if err == nil {
+		err = exclusive(command)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", trimPackage(err), misused(err, os.Args[1:]))
 		return exitUsage
@@ -116,6 +123,30 @@ func run() int {
 	}
 	err = command.Run(&app{ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, model: parser.Model, command: append([]string{"p2pbench"}, os.Args[1:]...)})
 	return exitCode(err)
+}
+
+// version says what the program was built from.
+func version() string {
+	b := fingerprint.ReadBuild()
+	return strings.Join(slices.DeleteFunc([]string{"p2pbench", b.Short(), b.Go, runtime.GOOS + "/" + runtime.GOARCH, b.Settings},
+		func(s string) bool { return s == "" }), " ")
+}
+
+// exclusive refuses two flags of which one would be taken in place of the other. Those with a default cannot be told so to kong,
+// for which they are always given.
+func exclusive(command *kong.Context) error {
+	given := map[string]bool{}
+	for _, at := range command.Path {
+		if at.Flag != nil {
+			given[at.Flag.Name] = true
+		}
+	}
+	for _, pair := range [][2]string{{"rate", "stages"}, {"size", "sizes"}} {
+		if given[pair[0]] && given[pair[1]] {
+			return fmt.Errorf("--%s and --%s: want one of them", pair[0], pair[1])
+		}
+	}
+	return nil
 }
 
 // misused is the command that a wrong command line meant, as far as it names one.
