@@ -4,8 +4,8 @@
 //	go run ./examples/chat tcp://<id>@198.51.100.7:4001            joins
 //
 // Every line typed goes to all who are connected to this node. There is no server: who is dialled and who dials is the same
-// program. The address holds the identity of the node, so nobody else can answer in its place. A chat among nodes that are
-// not all connected to each other would need broadcast, which this example does not do.
+// program. The address holds the identity of the node, so nobody else can answer in its place. examples/overlaychat is a chat
+// among nodes that are not all connected to each other.
 package main
 
 import (
@@ -17,7 +17,9 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/node"
@@ -47,7 +49,7 @@ func chat(ctx context.Context, cfg node.Config, join []string, in io.Reader, out
 	}
 	room := &room{news: make(chan string, 64)}
 	if err := engine.Handle(net, opLine, func(ctx *engine.ComponentContext, line *Line) error {
-		room.tell("%s: %s", ctx.Client().ID().Short(), line.Text)
+		room.tell("%s: %s", ctx.Client().ID().Short(), printable(line.Text))
 		return nil
 	}); err != nil {
 		return err
@@ -68,7 +70,7 @@ func chat(ctx context.Context, cfg node.Config, join []string, in io.Reader, out
 			return err
 		}
 	}
-	fmt.Fprintf(out, "others join with: chat %v\n", net.Target())
+	fmt.Fprintf(out, "others join with: go run ./examples/chat %v\n", net.Target())
 	typed := make(chan string)
 	go read(ctx, in, typed)
 	for {
@@ -99,6 +101,16 @@ func read(ctx context.Context, in io.Reader, typed chan<- string) {
 			return
 		}
 	}
+}
+
+// printable takes out what a stranger could do to a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
 }
 
 // A room is the component that tells what happens. Its callbacks run on event loops, where nothing may block, and a

@@ -64,14 +64,14 @@ func TestChat(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	alice := open(t, ctx)
-	_, target, _ := strings.Cut(alice.see("others join with: chat "), "chat ")
+	_, target, _ := strings.Cut(alice.see("others join with: "), "/chat ")
 	bob := open(t, ctx, target)
 	bob.see("others join with")
 	bob.see("is here")
 	alice.see("is here")
 
-	bob.say("hello, Alice")
-	alice.see(": hello, Alice")
+	bob.say("hello,\x1b[2J\a Alice")
+	alice.see(": hello,[2J Alice") // and her screen is as it was
 	alice.say("hello, Bob")
 	bob.see(": hello, Bob")
 
