@@ -23,8 +23,13 @@ func (m *Message) Decode(v any) error { return m.context.Decode(v) }
 // Value decodes the message into a new value of the type registered for its opcode: a pointer.
 func (m *Message) Value() (any, error) { return m.context.Message() }
 
-// Reply answers the message if it is a request.
+// Reply answers the message with a registered one, as ComponentContext.Reply does. ErrNotRequest if it is no request.
 func (m *Message) Reply(msg any) error { return m.context.Reply(msg) }
+
+// ReplyRaw is Reply with an opcode and a payload, which is copied.
+func (m *Message) ReplyRaw(op opcode.Opcode, payload []byte) error {
+	return m.context.ReplyRaw(op, payload)
+}
 
 // A waiter takes the next message of its opcodes. It belongs to the peer's loop, except settled.
 type waiter struct {

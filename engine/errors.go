@@ -126,7 +126,8 @@ func (e *CloseError) Unwrap() []error {
 	return []error{ErrClosed, e.Err}
 }
 
-// A LimitError says which limit was in the way, and whose: "peers", "inbound", "ip", "subnet", "half-open", "memory", "dials".
+// A LimitError says which limit was in the way, and whose: "peers", "inbound", "ip", "subnet", "half-open",
+// "half-open of one address", "memory", "dials".
 type LimitError struct {
 	Scope string
 	Limit int

@@ -16,10 +16,11 @@ import (
 // another peer. All messages of one peer go to the same worker, in order. PeerConnect and PeerDisconnect stay on the loop.
 //
 // A message that waits for a worker costs the peer credit until it has been handled, so a peer cannot queue more than its
-// window, and one that floods a slow component is slowed down itself. What waits counts in Config.Memory with what keeping it takes,
-// which for small messages is more than they are; a peer that keeps much when half of that is lent is closed. What Receive returns is counted; since the message
-// has left the loop, later components do not see it, except that a Fault with Fate Close still disconnects the peer.
-// Keepalives, which cost no credit, are not handed on.
+// window, and one that floods a slow component is slowed down itself. What waits counts in Config.Memory with what keeping it
+// takes, which for small messages is more than they are; a peer that keeps much when half of that is lent is closed.
+//
+// A message that goes to a worker is not seen by later components. Otherwise what Receive returns means what it does on a loop: an
+// error is counted, and a *Fault with Fate Close disconnects the peer. Keepalives, which cost no credit, are not handed on.
 //
 // Workers are started by Startup and end in Cleanup, which waits for them.
 func Offload(c ComponentInterface, workers int) ComponentInterface {
@@ -29,10 +30,11 @@ func Offload(c ComponentInterface, workers int) ComponentInterface {
 		w.wake = sync.NewCond(&w.mu)
 		o.workers = append(o.workers, w)
 	}
+	o.added = o
 	if s, ok := c.(Subscriber); ok {
-		return &subscribedOffload{o, s}
+		o.added = &subscribedOffload{o, s}
 	}
-	return o
+	return o.added
 }
 
 // A subscribedOffload is an offload of a component that names its opcodes; others see every message.
@@ -43,6 +45,7 @@ type subscribedOffload struct {
 
 type offload struct {
 	ComponentInterface
+	added   ComponentInterface // what is added to the Network in its place; fixed
 	workers []*offloadWorker
 	done    sync.WaitGroup
 }
@@ -162,7 +165,7 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 	defer w.release(p, len(ctx.payload)+offloadCost) // its size now: inflating replaces it
 	defer func() {
 		if r := recover(); r != nil {
-			p.net.panicked(&slot{name: w.owner.ComponentName()}, r)
+			p.net.panicked(w.owner.slot(p.net), r)
 		}
 	}()
 	if !p.Connected() {
@@ -176,9 +179,22 @@ func (w *offloadWorker) handle(ctx *ComponentContext) {
 		ctx.payload, ctx.flags = plain, ctx.flags&^framing.FlagCompressed
 	}
 	err := w.owner.ComponentInterface.Receive(ctx)
-	if fault, ok := err.(*Fault); ok && fault.Fate == Close {
+	if _, intercepted := err.(*interception); err == nil || intercepted {
+		return
+	}
+	if fault := p.refused(w.owner.slot(p.net), ctx.op, err); fault != nil {
 		p.loop.post(func() { p.end(fault) })
 	}
+}
+
+// slot is where the component's errors and panics are counted. Any goroutine.
+func (o *offload) slot(n *Network) *slot {
+	for _, s := range n.table.Load().slots {
+		if s.component == o.added {
+			return s
+		}
+	}
+	return &slot{name: o.ComponentName()} // it has been taken out meanwhile
 }
 
 // SilentAfter is far away unless the wrapped component watches.

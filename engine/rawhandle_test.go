@@ -89,3 +89,44 @@ func TestMessageTooLarge(t *testing.T) {
 		}
 	})
 }
+
+// A request that is received by hand is answered by hand, with bytes too; what asks for nothing cannot be answered.
+func TestMessageReplyRaw(t *testing.T) {
+	worlds(t, func(w *world) {
+		var cb witness
+		p := w.dial(w.node(nil), w.node(nil, withWitness(&cb)))
+		w.Until("b to see a", func() bool { up, _, _ := cb.count(); return up == 1 })
+		q := cb.peer(0)
+		w.Do(func() {
+			gate, err := q.LockOnReceive(brief(w), opAsk)
+			if err != nil {
+				w.Error(err)
+				return
+			}
+			answered := make(chan error, 1)
+			go func() {
+				m, err := gate.Receive(brief(w))
+				if err == nil {
+					err = m.ReplyRaw(opTold, append(m.Payload, " not"...))
+				}
+				gate.Unlock()
+				answered <- err
+			}()
+			op, reply, err := p.RequestRaw(brief(w), opAsk, []byte("why"), nil)
+			if sent := <-answered; op != opTold || string(reply) != "why not" || err != nil || sent != nil {
+				w.Errorf("%v %q %v %v", op, reply, err, sent)
+			}
+			if gate, err = q.LockOnReceive(brief(w), opNote); err != nil {
+				w.Error(err)
+				return
+			}
+			defer gate.Unlock()
+			if err := p.TrySendRaw(opNote, nil); err != nil {
+				w.Error(err)
+			}
+			if m, err := gate.Receive(brief(w)); err != nil || !errors.Is(m.ReplyRaw(opTold, nil), engine.ErrNotRequest) {
+				w.Errorf("an answer to no question: %v", err)
+			}
+		})
+	})
+}

@@ -45,7 +45,7 @@ type laggard struct {
 	drag time.Duration
 }
 
-// relieve has laggards leave while memory is short, the slowest first: as many as the shortage is worth. On the loop, with
+// relieve has laggards leave while memory is short, the slowest of this loop first: as many as the shortage is worth. On the loop, with
 // each sweep, and as long as memory is short there is one.
 func (l *loop) relieve() {
 	if l.shortage() <= 0 {
