@@ -284,9 +284,8 @@ func (d *dialing) begin() {
 // answered. On the home loop.
 func (d *dialing) late() {
 	l := d.net.home()
-	l.listen()
-	if until := d.until + l.hearing.missed(d.until-d.limit, l.now); until > l.now {
-		l.wheel.Set(&d.timer, until)
+	if left := l.left(d.until-d.limit, d.limit); left > 0 {
+		l.wheel.Set(&d.timer, l.now+left)
 		return
 	}
 	d.finish(nil, dialFailed(d.target, ErrDialTimeout))

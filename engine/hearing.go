@@ -70,6 +70,11 @@ func (h *hearing) missed(from, now time.Duration) (sum time.Duration) {
 	return sum
 }
 
+// catchesUp reports whether a time in which nothing could be heard is not over yet.
+func (h *hearing) catchesUp(now time.Duration) bool {
+	return len(h.deaf) > 0 && h.deaf[len(h.deaf)-1].to > now
+}
+
 // listen takes down whether the loop has been able to hear until now. On the loop.
 func (l *loop) listen() {
 	if l.reads != nil {
@@ -77,8 +82,23 @@ func (l *loop) listen() {
 	}
 }
 
+// listened is how much of the time since then the loop could hear. On the loop.
+func (l *loop) listened(since time.Duration) time.Duration {
+	return l.now - since - l.hearing.missed(since, l.now)
+}
+
+// left is how much of limit is left, counted from since by the time in which the loop could hear. A loop that comes late reads what has
+// waited before it judges, for deafGrace. On the loop.
+func (l *loop) left(since, limit time.Duration) time.Duration {
+	l.listen()
+	left := limit - l.listened(since)
+	if l.hearing.catchesUp(l.now) {
+		left += deafGrace
+	}
+	return left
+}
+
 // heardNothing is how long the loop has listened to p, since p's last bytes, and heard nothing.
 func (l *loop) heardNothing(p *PeerClient) time.Duration {
-	last := time.Duration(p.heardAt.Load())
-	return l.now - last - l.hearing.missed(last, l.now)
+	return l.listened(time.Duration(p.heardAt.Load()))
 }

@@ -46,3 +46,43 @@ func TestDeafnessEnds(t *testing.T) {
 		}
 	}
 }
+
+// A time-out that is over at the very alarm to which its loop comes late is judged when the loop has read what has waited, and one of which
+// some was left when the loop has listened for as long.
+func TestLeftOfATimeOut(t *testing.T) {
+	const s = time.Second
+	for _, x := range []struct {
+		name             string
+		alarm, now, look time.Duration // the loop comes to the alarm at now; looked at then
+		want             time.Duration // of ten seconds, counted from 0
+	}{
+		{"in time", 10 * s, 10 * s, 10 * s, 0},
+		{"a little late", 10 * s, 10*s + deafAfter - 1, 10 * s, 0},
+		{"late for the deadline itself", 10 * s, 20 * s, 20 * s, deafGrace},
+		{"and has read since", 10 * s, 20 * s, 20*s + deafGrace, 0},
+		{"late before it", 4 * s, 20 * s, 20 * s, 6*s + deafGrace},
+		{"late before it, and listens again", 4 * s, 20 * s, 23 * s, 4 * s},
+		{"late long after it", 30 * s, 40 * s, 40 * s, -20*s + deafGrace},
+	} {
+		l := &loop{now: x.look}
+		l.hearing.late(x.alarm, x.now)
+		if got := l.left(0, 10*s); got != x.want {
+			t.Errorf("%s: %v are left, want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// A loop that is late again and again judges all the same.
+func TestAlwaysLateJudges(t *testing.T) {
+	l := &loop{}
+	for left := time.Second; left > 0; left = l.left(0, 10*time.Second) {
+		if l.now > 10*time.Minute {
+			t.Fatal("nobody has been judged for ten minutes")
+		}
+		l.hearing.late(l.now, l.now+deafAfter)
+		l.now += deafAfter
+	}
+	if l.now < 10*time.Second {
+		t.Errorf("judged after %v", l.now)
+	}
+}

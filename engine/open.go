@@ -194,9 +194,9 @@ func (p *PeerClient) doubted(err error) {
 // late ends a handshake whose time is over. Time in which this loop could not hear the other side is not counted.
 func (p *PeerClient) late() {
 	g, l := p.greet, p.loop
-	l.listen()
-	if until := g.until + l.hearing.missed(g.until-p.net.cfg.HandshakeTimeout, l.now); g.doubt == nil && until > l.now {
-		l.wheel.Set(&g.timer, until)
+	limit := p.net.cfg.HandshakeTimeout
+	if left := l.left(g.until-limit, limit); g.doubt == nil && left > 0 {
+		l.wheel.Set(&g.timer, l.now+left)
 		return
 	}
 	if g.doubt != nil {

@@ -67,14 +67,22 @@ func (p *PeerClient) probe() {
 	if p.probing || p.state() != stateOpen {
 		return
 	}
-	p.probing = true
-	err := p.PingAsync(p.net.cfg.ProbeTimeout, func(_ time.Duration, err error) {
+	p.probeAgain(p.loop.now, p.net.cfg.ProbeTimeout)
+}
+
+// probeAgain asks, and once more where the answer may have come in a time in which this loop could not hear it: that is not counted. Whatever
+// the peer says is a sign of life.
+func (p *PeerClient) probeAgain(began, timeout time.Duration) {
+	err := p.PingAsync(timeout, func(_ time.Duration, err error) {
 		p.probing = false
-		if err != nil {
-			p.end(&Fault{Path, Close, CodeTimeout, ErrReceiveTimeout})
+		if err == nil || p.state() != stateOpen || time.Duration(p.heardAt.Load()) > began {
+			return
 		}
+		if left := p.loop.left(began, p.net.cfg.ProbeTimeout); left > 0 {
+			p.probeAgain(began, left)
+			return
+		}
+		p.end(&Fault{Path, Close, CodeTimeout, ErrReceiveTimeout})
 	})
-	if err != nil {
-		p.probing = false
-	}
+	p.probing = err == nil
 }

@@ -203,7 +203,7 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 			return nil, false, err
 		}
 		if before == 0 {
-			p.loop.wheel.Set(&in.unfinished, p.loop.now+messageTimeout)
+			p.watchFragments()
 		}
 	} else {
 		p.net.bufs.Release(before - after)
@@ -211,7 +211,7 @@ func (p *PeerClient) whole(f *framing.Frame, r *row) ([]byte, bool, error) {
 	if after == 0 {
 		p.loop.wheel.Stop(&in.unfinished)
 	} else if whole {
-		p.loop.wheel.Set(&in.unfinished, p.loop.now+messageTimeout)
+		p.watchFragments()
 	}
 	return msg, whole, err
 }
@@ -277,11 +277,13 @@ type inbound struct {
 	plain     []byte // frames of opened records, held back
 	sealed    []byte // bytes that came after them while shut, held back
 	stream    *Stream
-	timer     timer.Timer // of the record that has begun
-	begun     uint32      // which record the timer is about
+	timer     timer.Timer   // of the record that has begun
+	begun     uint32        // which record the timer is about
+	begunAt   time.Duration // when it has begun
 
-	unfinished timer.Timer // of the messages that have begun to arrive in fragments
-	pace       pace        // see relieve
+	unfinished   timer.Timer   // of the messages that have begun to arrive in fragments
+	unfinishedAt time.Duration // when the first has begun, or the last has ended
+	pace         pace          // see relieve
 }
 
 // inbound returns p.in, making it if need be. Whoever calls it is about to make this peer's messages special.
@@ -319,20 +321,36 @@ func (p *PeerClient) watchRecord() {
 	if in.begun == p.receipt.records+1 {
 		return
 	}
-	in.begun = p.receipt.records + 1
-	p.loop.wheel.Set(&in.timer, p.loop.now+p.net.cfg.RecordTimeout)
+	in.begun, in.begunAt = p.receipt.records+1, p.loop.now
+	p.loop.wheel.Set(&in.timer, in.begunAt+p.net.cfg.RecordTimeout)
 }
 
 func (p *PeerClient) recordTimeout(time.Duration) {
 	if p.recv.Begun() && p.in != nil && p.in.begun == p.receipt.records+1 && p.reads() {
-		p.end(&Fault{Peers, Close, CodeTimeout, fmt.Errorf("%w: a record has not ended", ErrReceiveTimeout)})
+		p.unended("a record", &p.in.timer, p.in.begunAt, p.net.cfg.RecordTimeout)
 	}
+}
+
+// watchFragments starts the clock of the messages that have begun to arrive.
+func (p *PeerClient) watchFragments() {
+	p.in.unfinishedAt = p.loop.now
+	p.loop.wheel.Set(&p.in.unfinished, p.loop.now+messageTimeout)
 }
 
 func (p *PeerClient) messageTimeout(time.Duration) {
 	if p.in != nil && p.in.fragments.Gathering() > 0 && p.reads() {
-		p.end(&Fault{Peers, Close, CodeTimeout, fmt.Errorf("%w: a message in fragments has not ended", ErrReceiveTimeout)})
+		p.unended("a message in fragments", &p.in.unfinished, p.in.unfinishedAt, messageTimeout)
 	}
+}
+
+// unended closes a peer that has begun something and not ended it in time. Time in which this loop could not hear the rest is not
+// counted.
+func (p *PeerClient) unended(what string, t *timer.Timer, since, limit time.Duration) {
+	if left := p.loop.left(since, limit); left > 0 {
+		p.loop.wheel.Set(t, p.loop.now+left)
+		return
+	}
+	p.end(&Fault{Peers, Close, CodeTimeout, fmt.Errorf("%w: %s has not ended", ErrReceiveTimeout, what)})
 }
 
 // endInbound ends everything that waits for the peer's messages and gives back what is held of them.

@@ -33,8 +33,8 @@ const (
 	// carrierPeersLimit lets a benchmark reach the limits of the machine before those of the node.
 	carrierPeersLimit = 1 << 20
 
-	// carrierPatience replaces the time-outs of dials and handshakes: on a machine that is busy with other things a run that
-	// takes longer is a result, and one that gives up is none.
+	// carrierPatience replaces the time-outs of dials, handshakes, records, and senders that wait for room: on a machine that is busy with
+	// other things a run that takes longer is a result, and one that gives up is none. Drivers on plain sockets never give up.
 	carrierPatience = time.Minute
 
 	// carrierSocketBuffer is what a UDP socket asks of the kernel, which without privileges gives net.core.rmem_max. 32 MiB are some
@@ -85,7 +85,8 @@ func (c carrierDriver) transport(loops int) transport.Transport {
 func newNode(id *identity.Identity, listen []string, change func(*engine.Config)) (*engine.Network, error) {
 	puzzle := noPuzzle
 	patient := func(c *engine.Config) {
-		c.DialTimeout, c.HandshakeTimeout = carrierPatience, carrierPatience
+		c.DialTimeout, c.HandshakeTimeout, c.RecordTimeout = carrierPatience, carrierPatience, carrierPatience
+		c.SendTimeout, c.RequestTimeout = carrierPatience, carrierPatience
 		if change != nil {
 			change(c)
 		}
