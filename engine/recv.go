@@ -372,6 +372,6 @@ func (p *PeerClient) endInbound(why error) {
 	}
 	p.dropHeld(in)
 	if in.stream != nil {
-		in.stream.ended(why)
+		in.stream.lost(why)
 	}
 }

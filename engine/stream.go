@@ -29,6 +29,9 @@ type Stream struct {
 	readable chan struct{}
 	closed   chan struct{} // by Close
 
+	tail  sync.Mutex // around what is queued, so that nothing is behind the end
+	ended bool       // the end has been queued; under tail
+
 	readBy  deadline
 	writeBy deadline
 }
@@ -122,8 +125,8 @@ func (s *Stream) failLocked(err error) {
 	}
 }
 
-// ended: the connection has. On the loop.
-func (s *Stream) ended(err error) {
+// lost: the connection has ended. On the loop.
+func (s *Stream) lost(err error) {
 	s.mu.Lock()
 	s.failLocked(err)
 	s.giveBackLocked(s.lent) // what is left may never be read, and is no peer's any more
@@ -215,13 +218,13 @@ func (s *Stream) Write(b []byte) (int, error) {
 
 // send queues one message within the write deadline.
 func (s *Stream) send(part []byte) error {
-	err := s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part)
+	err := s.queue(part)
 	for err == ErrSendBufferFull {
 		if s.peer.net.onLoop() {
 			return ErrOnLoop
 		}
 		room := s.peer.room()
-		if err = s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part); err != ErrSendBufferFull {
+		if err = s.queue(part); err != ErrSendBufferFull {
 			break
 		}
 		select {
@@ -233,6 +236,16 @@ func (s *Stream) send(part []byte) error {
 		}
 	}
 	return err
+}
+
+// queue queues one message, if there is room and the end is not there yet.
+func (s *Stream) queue(part []byte) error {
+	s.tail.Lock()
+	defer s.tail.Unlock()
+	if s.ended {
+		return net.ErrClosed
+	}
+	return s.peer.queue(laneBulk, true, opcode.BytesCode, 0, 0, part)
 }
 
 // Close ends this side of the stream: the other side reads io.EOF after what was written before. What comes from there is
@@ -250,7 +263,10 @@ func (s *Stream) Close() error {
 	}
 	close(s.closed)
 	p := s.peer
+	s.tail.Lock()
+	s.ended = true
 	err := p.endStream()
+	s.tail.Unlock()
 	p.loop.post(func() {
 		if p.in != nil && p.in.stream == s {
 			p.in.stream = nil

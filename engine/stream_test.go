@@ -86,3 +86,44 @@ func TestStreamPastDeadline(t *testing.T) {
 		t.Errorf("read after the deadline was lifted: %q, %v", b[:k], err)
 	}
 }
+
+// Whatever Write has taken is before the end, also what has waited for room at the moment of Close.
+func TestStreamEndIsTheEnd(t *testing.T) {
+	w := liveWorld(t)
+	for range 30 {
+		from, to := streams(w)
+		full, written := make(chan struct{}), make(chan int, 1)
+		go func() {
+			sum, err := 0, error(nil)
+			from.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+			for k := 0; err == nil; sum += k {
+				k, err = from.Write(make([]byte, 10_000))
+			}
+			from.SetWriteDeadline(time.Time{})
+			close(full)
+			for err = nil; err == nil; {
+				var k int
+				k, err = from.Write(make([]byte, 10))
+				sum += k
+			}
+			written <- sum
+		}()
+		<-full
+		read := make(chan int, 1)
+		go func() {
+			to.SetReadDeadline(time.Now().Add(patience))
+			got, err := io.ReadAll(to) // makes room
+			if err != nil {
+				t.Error(err)
+			}
+			read <- len(got)
+		}()
+		if err := from.Close(); err != nil {
+			t.Error(err)
+		}
+		if sum, got := <-written, <-read; got != sum {
+			t.Fatalf("read %d bytes of %d", got, sum)
+		}
+		w.End()
+	}
+}
