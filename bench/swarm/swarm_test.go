@@ -76,9 +76,9 @@ func (p phases) want(t *testing.T, names ...string) {
 	}
 }
 
-// calm has a swarm run until its lookups are as exact as they are on a machine that is not busy with other things: there
-// questions time out, a defect shows each time. What else must hold holds in every run.
-func calm(t *testing.T, cfg swarm.Config, exact func(r *swarm.Result) bool, holds func(r *swarm.Result) bool) {
+// calm has a swarm run until what depends on time is as it is on a machine that is not busy with other things: there questions
+// time out and messages are late, a defect shows each time. What else must hold holds in every run.
+func calm(t *testing.T, cfg swarm.Config, timely func(r *swarm.Result) bool, holds func(r *swarm.Result) bool) {
 	t.Helper()
 	const tries = 3
 	for range tries {
@@ -89,12 +89,12 @@ func calm(t *testing.T, cfg swarm.Config, exact func(r *swarm.Result) bool, hold
 		if !holds(r) {
 			t.Fatalf("%+v", *r)
 		}
-		if exact(r) {
+		if timely(r) {
 			return
 		}
-		t.Logf("not exact: %+v", *r)
+		t.Logf("not as it should be: %+v", *r)
 	}
-	t.Error("lookups miss nodes")
+	t.Errorf("not once in %d runs", tries)
 }
 
 // settled reports whether nodes that have just joined were seen to send something: unless what came before took so long that
@@ -107,8 +107,10 @@ func settled(u swarm.Upkeep) bool {
 func TestRun(t *testing.T) {
 	seen := phases{}
 	cfg := swarm.Config{Nodes: 40, Lookups: 50, Broadcasts: 5, Kill: 0.2, Rest: 10 * time.Second, Idle: 100 * time.Millisecond, Progress: seen.note}
-	calm(t, cfg, func(r *swarm.Result) bool { return r.Lookups.Success >= .9 && r.LookupsAfterKill.Success >= .9 }, func(r *swarm.Result) bool {
-		return r.ConvergedSeconds >= 0 && r.Broadcasts.Coverage == 1 && r.AfterKill.Coverage == 1 && r.Killed == 8 && r.KilledProcesses == 0 &&
+	calm(t, cfg, func(r *swarm.Result) bool {
+		return r.ConvergedSeconds >= 0 && r.Broadcasts.Coverage == 1 && r.AfterKill.Coverage == 1 && r.Lookups.Success >= .9 && r.LookupsAfterKill.Success >= .9
+	}, func(r *swarm.Result) bool {
+		return r.Killed == 8 && r.KilledProcesses == 0 &&
 			r.Lookups.Count == 50 && r.Broadcasts.Count == 5 && r.HeapBytes > 0 && r.Tasks.Runs > 0 && r.Yardstick.Runs >= 40 && r.Hardest != "" &&
 			settled(r.Settling) && r.Upkeep.From >= 10*time.Second && r.Upkeep.Until >= r.Upkeep.From+100*time.Millisecond &&
 			r.Lookups.Hops >= 1 && r.Broadcasts.Hops >= 1
@@ -124,10 +126,12 @@ func TestKilledProcess(t *testing.T) {
 	runs := 0
 	cfg := swarm.Config{Nodes: 32, Processes: 4, Child: c.start, Lookups: 40, Broadcasts: 4, Kill: 0.25, Restart: true,
 		Rest: 1, Idle: 6 * time.Second, Progress: seen.note} // idle until the stores have been written
-	calm(t, cfg, func(r *swarm.Result) bool { return r.LookupsAfterKill.Success >= .9 && r.LookupsBack.Success >= .9 }, func(r *swarm.Result) bool {
+	calm(t, cfg, func(r *swarm.Result) bool {
+		return r.AfterKill.Coverage == 1 && r.LookupsAfterKill.Success >= .9 &&
+			r.Restored >= 16 && r.BackSeconds >= 0 && r.BackInformed.Coverage == 1 && r.LookupsBack.Success >= .9
+	}, func(r *swarm.Result) bool {
 		runs++
-		return r.Killed == 8 && r.KilledProcesses == 1 && r.AfterKill.Coverage == 1 &&
-			r.Restarted == 8 && r.Restored >= 16 && r.BackSeconds >= 0 && r.BackInformed.Coverage == 1
+		return r.Killed == 8 && r.KilledProcesses == 1 && r.Restarted == 8
 	})
 	seen.want(t, "restart", "back", "broadcasts after the restart", "lookups after the restart")
 	c.gone(t, 5*runs)
@@ -195,10 +199,12 @@ func TestHostile(t *testing.T) {
 				t.Fatal(err)
 			}
 			lookups, coverage := *s.Lookups.SiblingsFound, *s.Broadcasts.CoverageMean
-			calm(t, cfg, func(r *swarm.Result) bool { return r.Lookups.Success >= lookups-noise }, func(r *swarm.Result) bool {
+			calm(t, cfg, func(r *swarm.Result) bool {
+				return r.Lookups.Success >= lookups-noise && r.Broadcasts.Coverage >= coverage-.01
+			}, func(r *swarm.Result) bool {
 				t.Logf("lookups %.3f, simulated %.3f; coverage %.3f, simulated %.3f; refused %+v", r.Lookups.Success, lookups, r.Broadcasts.Coverage, coverage, r.Refused)
 				refused := name != "forger" && name != "flooder" || name == "forger" && r.Refused.Forged > 0 && r.Refused.Banned > 0 || r.Refused.Flood > 0
-				return r.Hostile == 8 && r.Lookups.Count == 60 && r.Broadcasts.Coverage >= coverage-.01 && refused
+				return r.Hostile == 8 && r.Lookups.Count == 60 && refused
 			})
 		})
 	}
@@ -208,9 +214,9 @@ func TestHostile(t *testing.T) {
 func TestChurn(t *testing.T) {
 	seen := phases{}
 	cfg := swarm.Config{Nodes: 40, Lookups: 100, Broadcasts: 10, Rest: 1, Idle: time.Millisecond, Churn: 2, Churning: 5 * time.Second, Progress: seen.note}
-	calm(t, cfg, func(r *swarm.Result) bool { return r.ChurnLookups.Success >= .9 }, func(r *swarm.Result) bool {
-		return r.Replaced >= 3 && r.ChurnLookups.Count >= 80 && r.ChurnBroadcasts.Coverage >= .99
-	})
+	calm(t, cfg, func(r *swarm.Result) bool {
+		return r.Replaced >= 3 && r.ChurnLookups.Count >= 80 && r.ChurnLookups.Success >= .9 && r.ChurnBroadcasts.Coverage >= .99
+	}, func(r *swarm.Result) bool { return r.ChurnLookups.Count > 0 && r.ChurnBroadcasts.Count > 0 })
 	seen.want(t, "lookups while nodes come and go", "broadcasts while nodes come and go")
 }
 
