@@ -22,16 +22,32 @@ const (
 )
 
 // A call is one request that waits for its reply. Whoever takes it out of its table owns it: the loop with the reply or the
-// end of the connection, or the asker who gives up.
+// end of the connection, or the asker who gives up. The processors of both write to it, so it is one cache line, which
+// TestCallIsOneLine holds.
 type call struct {
-	done  chan error // one send; nil for a call with a callback
-	op    opcode.Opcode
-	reply []byte // the reply's payload is appended here
-	then  func(*ComponentContext, error)
-	loop  *loop         // of a call with a callback: where its timer is, and where it is called back
-	timer timer.Timer   // likewise
-	due   time.Duration // when a call without one is given up, engine time; 0: its asker sees to that
+	done  chan error    // one send; nil for a call with a callback
+	reply []byte        // the reply's payload is appended here
+	due   time.Duration // when a call without a callback is given up, engine time; 0: its asker sees to that
+	then  *callback     // nil: somebody waits
+	op    opcode.Opcode // the reply's
 	id    uint32
+}
+
+// A callback is what a call has whose asker does not wait. It belongs to the loop that it was made on.
+type callback struct {
+	loop  *loop
+	timer timer.Timer
+	f     func(*ComponentContext, error)
+}
+
+// newAsyncCall makes a call with a callback, both in one piece of memory.
+func newAsyncCall(l *loop, f func(*ComponentContext, error)) *call {
+	c := &struct {
+		call
+		callback
+	}{callback: callback{loop: l, f: f}}
+	c.then = &c.callback
+	return &c.call
 }
 
 // A callTable holds the calls of one peer. The zero value is empty; it is under the peer's mu.
@@ -167,12 +183,12 @@ func (p *PeerClient) answered(f *framing.Frame) {
 
 // callBack runs a callback on the loop, as a component's code.
 func (p *PeerClient) callBack(c *call, f *framing.Frame, err error) {
-	l := c.loop
+	l := c.then.loop
 	ctx := &ComponentContext{peer: p}
 	if f != nil {
 		*ctx = ComponentContext{peer: p, op: f.Op, flags: f.Flags, id: f.ID, payload: f.Payload, row: l.table.row(f.Op)}
 	}
-	l.guard(p.net.callbacks, func() { c.then(ctx, err) })
+	l.guard(p.net.callbacks, func() { c.then.f(ctx, err) })
 }
 
 // failCalls ends every open call. On the loop, when the connection has ended.
@@ -241,7 +257,7 @@ func (p *PeerClient) request(ctx context.Context, op opcode.Opcode, payload, rep
 	if c == nil {
 		c = &call{done: make(chan error, 1)}
 	}
-	now := p.loop.clock()
+	now := p.loop.askedAt()
 	c.reply, c.due = reply, 0
 	if _, ok := ctx.Deadline(); !ok {
 		c.due = now + p.net.cfg.RequestTimeout
@@ -397,7 +413,7 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 		timeout = p.net.cfg.RequestTimeout
 	}
 	l := p.loop
-	c := &call{then: then, loop: l}
+	c := newAsyncCall(l, then)
 	now := l.clock()
 	if err := p.ask(now, c, op, payload); err != nil {
 		if to := moved(err); to != nil {
@@ -406,14 +422,14 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 		return err
 	}
 	id, due := c.id, now+timeout
-	c.timer.Fire = func(time.Duration) {
+	c.then.timer.Fire = func(time.Duration) {
 		if p.giveUp(id) {
 			p.callBack(c, nil, errNoReply)
 		}
 	}
 	l.post(func() {
 		if p.holdsCall(id) {
-			l.wheel.Set(&c.timer, due)
+			l.wheel.Set(&c.then.timer, due)
 		}
 	})
 	return nil

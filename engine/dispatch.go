@@ -100,9 +100,9 @@ func newTable(reg *opcode.Registry, slots []*slot, counts *opcodeCounts, compres
 	return t
 }
 
-// passes reports whether a frame is a whole message that only components are interested in. r may be nil.
+// passes reports whether a frame is a whole message, or request, that only components are interested in. r may be nil.
 func (r *row) passes(f *framing.Frame) bool {
-	return r != nil && r.counted && f.Flags == 0 && f.ID == 0 && len(r.receivers) > 0 && len(f.Payload) <= r.limit
+	return r != nil && r.counted && f.Flags == 0 && f.ID&fragmentID == 0 && len(r.receivers) > 0 && len(f.Payload) <= r.limit
 }
 
 func (t *table) put(c opcode.Opcode, r *row) {
@@ -134,6 +134,9 @@ func (t *table) row(c opcode.Opcode) *row {
 	}
 	if c < libraryOpcodes {
 		return t.library[c]
+	}
+	if len(t.sparse) == 0 {
+		return nil
 	}
 	return t.sparse[c]
 }

@@ -92,7 +92,9 @@ func (p *PeerClient) parkFull() {
 
 // noteAsked notes that a request has gone either way. Any goroutine.
 func (p *PeerClient) noteAsked(now time.Duration) {
-	p.asked.Store(max(1, uint32(now/time.Millisecond)))
+	if ms := max(1, uint32(now/time.Millisecond)); p.asked.Load() != ms { // looking costs less than an atomic store
+		p.asked.Store(ms)
+	}
 }
 
 // interactive reports whether requests have been under way on this connection a moment ago. The milliseconds wrap after 49

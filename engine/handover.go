@@ -229,9 +229,9 @@ func (p *PeerClient) adopt(waiters []*waiter) {
 
 // complete gives a call with a callback its outcome, on the loop that it was made on. On p's loop.
 func (p *PeerClient) complete(c *call, f *framing.Frame, err error) {
-	l := c.loop
+	l := c.then.loop
 	if l == p.loop {
-		l.wheel.Stop(&c.timer)
+		l.wheel.Stop(&c.then.timer)
 		p.callBack(c, f, err)
 		return
 	}
@@ -239,7 +239,7 @@ func (p *PeerClient) complete(c *call, f *framing.Frame, err error) {
 		f = &framing.Frame{Op: f.Op, Flags: f.Flags, ID: f.ID, Payload: slices.Clone(f.Payload)}
 	}
 	l.post(func() {
-		l.wheel.Stop(&c.timer)
+		l.wheel.Stop(&c.then.timer)
 		p.callBack(c, f, err)
 	})
 }

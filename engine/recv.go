@@ -102,6 +102,9 @@ func (p *PeerClient) pass(r *row, f *framing.Frame, size int) error {
 	if err := p.receipt.take(size); err != nil {
 		return err
 	}
+	if f.ID != 0 {
+		p.noteAsked(l.now)
+	}
 	l.held = size
 	err := p.dispatch(r, f)
 	p.receipt.consumed += uint64(l.held)
