@@ -296,9 +296,7 @@ func TestStuckCleanup(t *testing.T) {
 		t.Errorf("Shutdown: %v", err)
 	}
 	w.Until("the peer to notice", func() bool { return !p.Connected() })
-	if _, downs, _ := seen.count(); downs != 1 {
-		t.Errorf("%d PeerDisconnect", downs)
-	}
+	w.Until("the component to be told", func() bool { _, downs, _ := seen.count(); return downs == 1 })
 	close(release)
 	c.done.Wait()
 }

@@ -218,9 +218,11 @@ const (
 	// goodbyeRoom is what a goodbye may weigh behind a gate that holds all that a peer has credit for.
 	goodbyeRoom = 1 << 10
 
-	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops to hear of it, and for
-	// what components' code keeps. Each loop closes thousands of peers in a tenth of that; what is not done by then is held.
+	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops that components' code keeps to
+	// hear of it, and for the code. Each loop closes thousands of peers in a tenth of that. farewellLooks is how often it looks meanwhile
+	// whether it is code that keeps a loop: a process that has not run for a while finds each of its loops late once.
 	farewellAfter = 500 * time.Millisecond
+	farewellLooks = 2
 	heldAfter     = time.Second
 
 	// compressFrom is the smallest message that is worth compressing: below it S2 saves less than a fifth of a kilobyte of

@@ -185,25 +185,46 @@ func (n *Network) farewell(polite context.Context) {
 // onEachLoop runs f on every loop and returns when all are done, or the loops have ended. Never called on a loop.
 func (n *Network) onEachLoop(f func(*loop)) { n.askEachLoop(context.Background(), f) }
 
-// askEachLoop is onEachLoop that waits for a loop no longer than farewellAfter after ctx has ended: one that somebody's code holds
-// does f when it is free.
+// askEachLoop is onEachLoop that does not wait, when ctx has ended, for a loop that somebody's code holds: that one does f when it is
+// free. One that is only late, since the process does not get to run, is waited for.
 func (n *Network) askEachLoop(ctx context.Context, f func(*loop)) {
-	done := make([]chan struct{}, len(n.loops))
+	waiting := make([]*asked, len(n.loops))
 	for i, l := range n.loops {
-		done[i] = make(chan struct{})
-		if !l.post(func() { f(l); close(done[i]) }) {
-			close(done[i])
+		a := &asked{loop: l, done: make(chan struct{})}
+		if !l.post(func() { f(l); close(a.done) }) {
+			close(a.done)
 		}
+		waiting[i] = a
 	}
-	late := make(chan struct{})
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(farewellAfter, func() { close(late) }) })()
-	for i, l := range n.loops {
-		select {
-		case <-done[i]:
-		case <-l.over:
-		case <-late:
-		}
+	waiting = slices.DeleteFunc(waiting, func(a *asked) bool { return a.over(ctx) })
+	for len(waiting) > 0 {
+		look, cancel := context.WithTimeout(context.Background(), farewellAfter/farewellLooks)
+		waiting = slices.DeleteFunc(waiting, func(a *asked) bool { return a.over(look) })
+		cancel()
 	}
+}
+
+// An asked is a loop that has been asked for something and waited for. It belongs to the one who waits.
+type asked struct {
+	loop *loop
+	done chan struct{} // closed when the loop has done it
+	held int           // how many times in a row the loop was seen in somebody's code
+}
+
+// over waits for the loop until ctx ends, and reports whether nobody has to wait for it any longer: it has done what it was asked
+// for, it has ended, or one look after the other has found it in somebody's code.
+func (a *asked) over(ctx context.Context) bool {
+	select {
+	case <-a.done:
+		return true
+	case <-a.loop.over:
+		return true
+	case <-ctx.Done():
+	}
+	if a.held++; a.loop.user.Load() == nil {
+		a.held = 0
+	}
+	return a.held > farewellLooks
 }
 
 // A HeldError is what Shutdown returns when its context has ended and components' code does not return, so that not all could be

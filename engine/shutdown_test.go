@@ -11,6 +11,7 @@ import (
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/transport/gnetio"
+	"github.com/carrier-p2p/carrier/engine/transport/simnet"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -247,4 +248,25 @@ func TestShutdownCutByAnother(t *testing.T) {
 	if err := <-first; !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &held) {
 		t.Errorf("the first Shutdown: %v", err)
 	}
+}
+
+// A loop that is late, since its process does not run, is not held: its peers are taken leave of, however late that is.
+func TestShutdownWhileStalled(t *testing.T) {
+	simulate(t, 1, simnet.Weather{}, func(w *world) {
+		a, b := w.node(nil), w.node(nil)
+		p := w.dial(a, b)
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		w.Host(b).Stall(10 * time.Second)
+		w.Do(func() {
+			if err := b.Shutdown(over); !errors.Is(err, context.Canceled) {
+				w.Errorf("Shutdown: %v", err)
+			}
+		})
+		w.Until("a to notice", func() bool { return !p.Connected() })
+		var why *engine.CloseError
+		if !errors.As(p.CloseReason(), &why) || why.Code != engine.CodeShutdown || !why.Remote {
+			w.Errorf("a was told %v", p.CloseReason())
+		}
+	})
 }
