@@ -56,8 +56,8 @@ type Config struct {
 	LingerTimeout    time.Duration // LingerTimeoutDefault
 	ProbeTimeout     time.Duration // ProbeTimeoutDefault
 
-	// TaskWork also measures the processor time of each run of a Task, for TaskStats.Worked: two system calls a run, for who
-	// wants to know whether a run was long or the machine busy.
+	// TaskWork also measures the processor time of each run of a Task, for TaskStats.Worked: two system calls a run, for those who
+	// want to know whether a run was long or the machine busy.
 	TaskWork bool
 
 	Logger *slog.Logger // nil: silent. Nothing per message above debug, never a key
@@ -76,8 +76,9 @@ type PeerLimits struct {
 	// LoopbackToo applies the limits per address and subnet to loopback addresses, which are exempt otherwise.
 	LoopbackToo bool
 
-	// Score says how valuable a peer is; the least valuable unprotected one makes room when the node is full. It is
-	// called on any goroutine, under the lock of the ConnMgr, which it must not ask. nil: the later the last message, the more valuable.
+	// Score says how valuable a peer is; when the node is full the least valuable one that nobody protects makes room. It is
+	// called on any goroutine, under the lock of the ConnMgr, so it must not call that. nil: the one that was heard last is worth
+	// most.
 	Score func(*PeerClient) float64
 
 	// NoEviction refuses newcomers to a full node instead of making room.

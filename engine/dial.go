@@ -155,8 +155,8 @@ func (n *Network) dialAsync(t Target, purpose dialPurpose, then func(*PeerClient
 }
 
 // DialSpareAsync is DialAsync for a connection that is worth a free place and no more: when the node is full, no peer makes room
-// for it, and the error is a *LimitError. A dial of the same target by somebody else at the same time is theirs, too, and makes
-// room.
+// for it, and the error is a *LimitError. If somebody else dials the same target meanwhile, with Dial or DialAsync, the two are one
+// dial, for which a peer does make room.
 func (n *Network) DialSpareAsync(t Target, then func(*PeerClient, error)) error {
 	return n.dialAsync(t, toFill, then)
 }

@@ -201,7 +201,7 @@ func (f *failure) Error() string { return "engine: " + f.doing + ": " + bare(f.e
 
 func (f *failure) Unwrap() error { return f.err }
 
-// bare is what err says, for who has said already that it is the engine that speaks.
+// bare is what err says, for a caller that has said already that it is the engine that speaks.
 func bare(err error) string {
 	if err == nil {
 		return "no reason"

@@ -16,7 +16,7 @@ import (
 // socket has room.
 func (p *PeerClient) flush() { p.flushAt(p.loop.clock()) }
 
-// flushAt is flush for who has just looked at the clock.
+// flushAt is flush for a caller that has just looked at the clock.
 func (p *PeerClient) flushAt(now time.Duration) {
 	p.mu.Lock()
 	o := p.send.out

@@ -127,7 +127,7 @@ const (
 
 	// wrongLimit bounds the messages of a link over datagrams that are judged in its handshake and found not to be the peer's: what comes
 	// after them is not looked at. Each may cost a secret, 33 us, or with a key of low order 55 us, and no handshake that anybody
-	// answers: 32 are 2 ms, of which one address may have HalfOpenPerIP in HandshakeTimeout. An honest end makes none; who sees its
+	// answers: 32 are 2 ms, of which one address may have HalfOpenPerIP in HandshakeTimeout. An honest end makes none; whoever sees its
 	// datagrams, and so could write as many as these, can end the handshake with less.
 	wrongLimit = 32
 
@@ -191,7 +191,7 @@ const (
 	// grantShare: credit is granted anew when this fraction (an eighth) of the window has been consumed.
 	grantShare = 8
 
-	// widenWithin: who has a whole window consumed within it streams, and is given a larger one. 250 ms is the longest round
+	// widenWithin: a peer that has a whole window consumed within it streams, and is given a larger one. 250 ms is the longest round
 	// trip on the ground: a window of 1 MiB would hold a stream over it to 4 MB/s.
 	widenWithin = 250 * time.Millisecond
 
@@ -260,7 +260,7 @@ const (
 	// windowMost bounds the configured credit of a peer: 1 GiB is 10 Gbit/s over a second, and fits the 32 bits in which a window is kept.
 	windowMost = 1 << 30
 
-	// timeoutMost bounds the configured time-outs: who means never gets a year, and no sum with it overflows.
+	// timeoutMost bounds the configured time-outs: whoever means never gets a year, and no sum with it overflows.
 	timeoutMost = 365 * 24 * time.Hour
 
 	// unknownLimit is how many messages of unknown opcodes a peer may send before it is closed: newer versions may

@@ -234,7 +234,7 @@ func (l *loop) round(ends bool) bool {
 		dirty[i] = nil
 		p.flush()
 		if p.state() != stateClosed {
-			p.touch() // who is only sent to has to give its buffers back, too
+			p.touch() // a peer that is only sent to has to give its buffers back, too
 		}
 	}
 	l.spare = dirty[:0]

@@ -260,7 +260,7 @@ func (n *Network) Readvertise(change func(have *identity.Record) ([]transport.Ad
 	n.record.Lock()
 	defer n.record.Unlock()
 	addrs, flags := change(n.own.Load())
-	seq := n.cfg.RecordSeq // who runs again has something newer to say
+	seq := n.cfg.RecordSeq // a node that runs again has something newer to say
 	if old := n.own.Load(); old != nil {
 		seq = old.Seq + 1
 	}

@@ -125,7 +125,7 @@ func (s *pairs) enrolLocked(p *PeerClient) error {
 	return nil
 }
 
-// waitLocked lets p wait. One waits; who came before gives way, since its other end has tried again.
+// waitLocked lets p wait. One waits; whoever came before gives way, since its other end has tried again.
 func (s *pairs) waitLocked(p *PeerClient) error {
 	if before := s.waiting[p.id]; before != nil && before != p {
 		before.loop.post(func() { before.end(&Fault{Ours, Close, CodeDuplicate, ErrDuplicate}) })

@@ -118,7 +118,7 @@ func (p *PeerClient) startLocked() bool {
 	return p.send.flush == flushIdle && p.startAtLocked(p.loop.clock())
 }
 
-// startAtLocked is startLocked for who has just looked at the clock.
+// startAtLocked is startLocked for a caller that has just looked at the clock.
 func (p *PeerClient) startAtLocked(now time.Duration) bool {
 	s := &p.send
 	if s.flush != flushIdle || s.dead || s.out == nil {
@@ -395,9 +395,10 @@ func (p *PeerClient) TrySend(msg any) error {
 	})
 }
 
-// SendRaw is Send for a payload that is bytes already; they are copied. op is the application's, from
-// opcode.ApplicationOpCodeStart on, or of a component of the library's for who speaks its protocol; what the engine says itself, and
-// numbers that have no meaning yet, are ErrReserved. It is so for all that send raw bytes.
+// SendRaw is Send for a payload that is bytes already; they are copied. Neither end need have registered op. It is one of the
+// application's, from opcode.ApplicationOpCodeStart on, or one of a component of this library, for a program that speaks its
+// protocol. Opcodes that the engine itself uses, and those below ApplicationOpCodeStart that have no meaning yet, are ErrReserved;
+// so they are wherever raw bytes are sent.
 func (p *PeerClient) SendRaw(ctx context.Context, op opcode.Opcode, payload []byte) error {
 	if p.sendSmall(op, payload) {
 		return nil

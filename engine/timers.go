@@ -40,9 +40,9 @@ func (l Loop) Post(f func()) bool {
 	return l.loop.post(func() { l.loop.guard(l.loop.net.callbacks, f) })
 }
 
-// Do has f run on the loop and waits until it has: how Cleanup ends what belongs to a loop. ErrClosed says that f has not run and never
-// will, as the loop has ended, with its network or by a fault of its transport; then nobody is on it any more, and the caller
-// may do itself what is left to do. Not on a loop: ErrOnLoop.
+// Do has f run on the loop and waits until it has: how Cleanup ends what belongs to a loop. ErrClosed says that f has not run and
+// never will: the loop has ended, with its network or because its transport failed. Then nothing runs on it any more, and the
+// caller may itself do what is left to do. Not on a loop: ErrOnLoop.
 func (l Loop) Do(f func()) error {
 	if l.loop.net.onLoop() {
 		return ErrOnLoop

@@ -9,7 +9,7 @@ import (
 )
 
 // Path:   message -> [unreliable] -> one datagram -> transport -> datagram -> [unreliable] -> component.
-// Bounds: one datagram; nothing is queued here. It costs no credit: who is late loses it.
+// Bounds: one datagram; nothing is queued here. It costs no credit: whoever is late loses it.
 
 // TrySendUnreliable sends a registered message that may get lost, come late or come twice, but holds nothing up: over a
 // connection that carries datagrams beside its stream (QUIC) as one of those, over others as TrySend. It never waits and may

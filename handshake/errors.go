@@ -20,7 +20,7 @@ var (
 	// ErrMessageTooLong: a message is longer than MessageLimit. Decided from its length, before it is kept.
 	ErrMessageTooLong = errors.New("handshake: message too long")
 
-	// ErrAuthentication: a message was not written by who it should be, was changed on the way, or belongs to another
+	// ErrAuthentication: a message was not written by the one it should be, was changed on the way, or belongs to another
 	// handshake; or the record is not signed by its owner or not for the key that the sender used.
 	ErrAuthentication = errors.New("handshake: authentication failed")
 

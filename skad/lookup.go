@@ -74,7 +74,7 @@ const (
 // have ended: stopping early is what lets one path speak for all.
 //
 // Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not been.
-// Who was silent although connected is asked once more, and given more time: a host that was busy for a moment is not
+// A contact that was silent although connected is asked once more, and given more time: a host that was busy for a moment is not
 // missing. So is one whose session ended in order while the question was under way.
 //
 // Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts

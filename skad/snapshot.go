@@ -95,7 +95,7 @@ func (c *Core) age(at tick) uint32 {
 
 // Restore takes the contacts of a snapshot into the table before anybody else can come in, and returns them, ready for
 // Bootstrap. down is how long ago the snapshot was made; those that are silent for more than five days by now stay out.
-// They are pinged within seconds; who does not answer goes the usual way. The records are checked as if a peer had sent
+// They are pinged within seconds; whoever does not answer goes the usual way. The records are checked as if a peer had sent
 // them; bad ones are left out. Errors wrap ErrSnapshot; then nothing has changed.
 func (c *Core) Restore(now time.Duration, b []byte, down time.Duration) ([]*Contact, error) {
 	c.begin(now)

@@ -59,7 +59,7 @@ type glance struct {
 func (b *Bench) glance(p *part) glance {
 	g := glance{at: time.Now(), count: p.count.Load(), client: ReadUsage(false)}
 	if b.Server != nil {
-		if s, err := b.Server.Sample(); err == nil { // who asks for the result will be told why not
+		if s, err := b.Server.Sample(); err == nil { // whoever asks for the result will be told why not
 			g.server = &s
 		}
 	}

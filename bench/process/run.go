@@ -141,7 +141,7 @@ func (r *Run) Do(ctx context.Context) (*load.Result, error) {
 // stormLimit ends a storm that nobody ends.
 const stormLimit = time.Minute
 
-// storm shakes hands with who serves at addr, from another process, until ctx ends.
+// storm shakes hands with whoever serves at addr, from another process, until ctx ends.
 func (r *Run) storm(ctx context.Context, addr string, began func()) (*load.Result, error) {
 	storm := load.Config{
 		Scenario: load.Connect, Conns: r.Config.Conns, Spoof: r.Config.Spoof, SpoofRate: r.Config.SpoofRate,

@@ -35,7 +35,7 @@ func ServeChild() error {
 	return host.Serve(stdio{os.Stdin, os.Stdout})
 }
 
-// stdio is a connection to who has started this process.
+// stdio is a connection to whoever has started this process.
 type stdio struct {
 	io.Reader
 	io.Writer
@@ -82,7 +82,7 @@ type pipes struct {
 
 // watch waits for the process.
 func (x *site) watch() {
-	state, err := x.cmd.Process.Wait() // not Cmd.Wait, which would take the pipe from who still reads
+	state, err := x.cmd.Process.Wait() // not Cmd.Wait, which would take the pipe from whoever still reads
 	if err == nil && !state.Success() {
 		err = errors.New(state.String())
 	}

@@ -84,7 +84,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(html)
 	case "/state.json":
 		h.Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(p.state(r.Context())) // who has gone does not need the rest
+		_ = json.NewEncoder(w).Encode(p.state(r.Context())) // whoever has gone does not need the rest
 	default:
 		http.NotFound(w, r)
 	}

@@ -53,7 +53,7 @@ type World struct {
 	lives  uint64            // configurations of all kinds, and so what the next one's randomness follows from
 	nodes  []*engine.Network // those that are shut down at the end, in the order of their start
 	hosts  map[*engine.Network]*simnet.Host
-	seats  map[identity.ID]seat // of who has been configured
+	seats  map[identity.ID]seat // of whom there is a configuration
 }
 
 // A seat is what a node has in each of its lives.
@@ -103,8 +103,8 @@ func newWorld(t testing.TB) *World {
 	return &World{TB: t, Patience: patience, hosts: map[*engine.Network]*simnet.Host{}, seats: map[identity.ID]seat{}}
 }
 
-// Both runs a scenario simulated, in fair weather, and live. It is t of w that a scenario asks for a Context: that of the test
-// around it must not be first asked within the bubble that ends before the test.
+// Both runs a scenario simulated, in fair weather, and live. A scenario that wants a Context takes that of w. The one of the test
+// around it lives longer than the bubble in which the simulation runs, so it must not be made in there.
 func Both(t *testing.T, scenario func(w *World)) {
 	t.Run("simnet", func(t *testing.T) { Simulate(t, 1, simnet.Weather{}, scenario) })
 	t.Run("live", func(t *testing.T) { scenario(Live(t)) })

@@ -75,7 +75,7 @@ type Config struct {
 	// Metric configures the measuring of peers. The zero value answers others and asks nobody.
 	Metric metric.Config
 
-	// Reconnect, if not nil, has peers that this node dialled dialled again when they are lost. Who said goodbye, as a node does
+	// Reconnect, if not nil, has the node dial again the peers that it had dialled and lost. One that said goodbye, as a node does
 	// that is restarted in order, is dialled again only after backoff.Component.Enable.
 	Reconnect *backoff.Config
 

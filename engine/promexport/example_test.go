@@ -28,6 +28,6 @@ func Example() {
 		}
 	}
 	// Output:
-	// carrier_peers Open peers, by who has dialled.
+	// carrier_peers Open peers, by the side that dialled.
 	// carrier_peers_limit The most there may be.
 }

@@ -60,7 +60,7 @@ func named[V any](m map[string]V, get func(V) int64) (out []sample) {
 }
 
 var families = []family{
-	gauge("peers", "Open peers, by who has dialled.", func(v *view) []sample {
+	gauge("peers", "Open peers, by the side that dialled.", func(v *view) []sample {
 		return split("in", v.Inbound, "out", v.Peers-v.Inbound)
 	}, "direction"),
 	gauge("peers_limit", "The most there may be.", func(v *view) []sample {

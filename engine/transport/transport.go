@@ -68,13 +68,13 @@ type Offloader interface {
 	Offload(task func()) bool
 }
 
-// A Returner is an Offloader that also brings results back, those of several tasks together, since each waking of a loop costs
-// two thread switches: one that serves very many nodes.
+// A Returner is an Offloader that also brings results back to the loops, several at a time, since each waking of a loop costs two
+// thread switches. It is for one that serves very many nodes.
 type Returner interface {
 	Offloader
 
-	// OffloadTo arranges for task to run later, off any loop, and after it what it returns, which posts a result to a loop of
-	// the engine whose port is lp: soon, on any goroutine. It reports false if too much is waiting, or it is stopped.
+	// OffloadTo arranges for task to run later, off any loop, and soon after it, on any goroutine, the function that task returns:
+	// it posts a result to the engine's loop whose port is lp. OffloadTo reports false if too much is waiting, or it is stopped.
 	OffloadTo(lp Loop, task func() (then func())) bool
 }
 
@@ -176,8 +176,8 @@ type Loop interface {
 	WakeAt(at time.Duration)
 }
 
-// A Guest is a Loop that goes by the clock of another: who asks that one for the time saves a step, and need not fetch the guest,
-// which is out of the cache where very many share a loop.
+// A Guest is a Loop that shares the clock of another, its host. The engine asks the host for the time: that saves a call, and where
+// very many guests share a loop the guest itself need not be fetched into the cache.
 type Guest interface {
 	Loop
 
@@ -252,7 +252,7 @@ type Sink interface {
 	// a link. The sink may Close it at once.
 	Opened(l Link, tag any)
 
-	// DialFailed reports that a Dial came to nothing. err says why; where to, who has dialled knows and says. Any goroutine.
+	// DialFailed reports that a Dial came to nothing. err says why; where to, the caller of Dial knows and says. Any goroutine.
 	DialFailed(tag any, err error)
 
 	// Bytes hands over what arrived. b belongs to the sink, which may overwrite it, until the call returns; then the

@@ -63,7 +63,7 @@ func chat(ctx context.Context, cfg node.Config, join []string, in io.Reader, out
 	defer func() {
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		_ = net.Shutdown(end) // who does not hang up in time is cut off
+		_ = net.Shutdown(end) // whoever does not hang up in time is cut off
 	}()
 	for _, target := range join {
 		if _, err := net.Dial(ctx, target); err != nil {

@@ -89,7 +89,7 @@ func chat(ctx context.Context, cfg node.Config, name string, join []string, in i
 	defer func() {
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		_ = s.net.Shutdown(end) // who does not hang up in time is cut off
+		_ = s.net.Shutdown(end) // whoever does not hang up in time is cut off
 	}()
 	if len(join) > 0 {
 		disc, _ := engine.ComponentOf[*discovery.Component](s.net)
@@ -192,7 +192,7 @@ func (s *side) say(line string) {
 	case strings.HasPrefix(line, "/"):
 		fmt.Fprintln(s.out, "* there are: /to NAME TEXT, and /who")
 	default:
-		// Who speaks faster than others would pass on is told so; Broadcast would wait.
+		// Whoever speaks faster than others would pass on is told so; Broadcast would wait.
 		err := s.all.BroadcastAsync(s.message(line), func(_ spread.MessageID, err error) {
 			if err != nil {
 				s.report("* not sent: %v", err)

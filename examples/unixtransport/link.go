@@ -58,7 +58,7 @@ func (t *Transport) run(conn net.Conn, local, remote transport.Addr, tag any) bo
 	}
 	t.loop.Post(func() { t.sink.Opened(l, tag) })
 	err := l.read()
-	l.CloseWrite()                        // before Closed: who is told of that finds no room any more
+	l.CloseWrite()                        // before Closed: whoever is told of that finds no room any more
 	t.loop.Post(func() { l.closed(err) }) // io.EOF is what the contract calls an orderly end, too
 	_ = l.conn.SetWriteDeadline(time.Now().Add(lingerTimeout))
 	<-l.done

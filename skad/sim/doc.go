@@ -21,7 +21,7 @@
 // which are followed) one event comes after the other.
 //
 // What is simulated is the overlay, not the engine below it: a message takes half a round trip of the latency model whatever its length, sessions cost nothing to
-// open, and a peer is who it says it is, because its session would have proven it. Who is not there, or on another side of a partition, is silent.
+// open, and a peer is who it says it is, because its session would have proven it. Whoever is not there, or on another side of a partition, is silent.
 // Records are signed with a keyed hash instead of Ed25519 and checked where the core would check them, so a forged record is found out as it would be in earnest.
 //
 // Two ways to begin: Fill gives every node the table it would have in a network that has been still for long, which is what lookups are measured in; Joins lets nodes

@@ -86,7 +86,7 @@ func (w *Network) carry(n *Node) {
 	}
 }
 
-// post puts a broadcast message on its way. Who cannot be reached is known to be so after a round trip; what gets lost is not known to anybody.
+// post puts a broadcast message on its way. Whoever cannot be reached is known to be so after a round trip; what gets lost is not known to anybody.
 func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
 	if w.posted != nil {
 		w.posted(from, m)

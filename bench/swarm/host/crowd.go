@@ -58,7 +58,7 @@ func newCrowd(members []Member) (*crowd, error) {
 	return c, nil
 }
 
-// exact reports whether a node knows whom it should. Who is not of the crowd yet is not judged.
+// exact reports whether a node knows whom it should. Whoever is not of the crowd yet is not judged.
 func (c *crowd) exact(asker skad.ID, known []*skad.Contact) bool {
 	truth, there := c.truth[asker]
 	return there && !slices.ContainsFunc(truth, func(id skad.ID) bool {

@@ -204,6 +204,18 @@ func TestNotConnected(t *testing.T) {
 	if s := a.acks.Stats(); s.Outboxes != 1 {
 		t.Errorf("%d outboxes are left, want that of the peer that is connected", s.Outboxes)
 	}
+	w.Do(func() {
+		if err := engine.Register[string](a.Network, opNote+1, engine.WithLimit(8)); err != nil {
+			t.Error(err)
+		}
+	})
+	long := "more than eight bytes"
+	if err := a.acks.SendAckAsync(b.ID(), &long, nil); !errors.Is(err, engine.ErrMessageTooLarge) {
+		t.Errorf("a message above its opcode's limit: %v", err)
+	}
+	if err := a.acks.SendAckAsync(b.ID(), 7, nil); !errors.Is(err, engine.ErrNotRegistered) {
+		t.Errorf("a message of no registered type: %v", err)
+	}
 	if err := a.acks.SendAckRawAsync(a.ID(), opNote, nil, nil); !errors.Is(err, engine.ErrSelfDial) {
 		t.Errorf("to itself: %v", err)
 	}

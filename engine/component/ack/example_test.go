@@ -3,6 +3,7 @@ package ack_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/ack"
@@ -16,7 +17,7 @@ type order struct{ Number uint32 }
 func Example() {
 	ctx := context.Background()
 	start := func(listen ...string) *engine.Network {
-		n, err := node.New(node.Config{Listen: listen, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Ack: ack.Config{Retry: 1e6}})
+		n, err := node.New(node.Config{Listen: listen, Puzzle: &identity.Puzzle{}, WeakPuzzle: true, Ack: ack.Config{Retry: time.Millisecond}})
 		if err != nil {
 			panic(err)
 		}

@@ -57,8 +57,8 @@ func (c *Component) encode(msg any) (opcode.Opcode, []byte, error) {
 		return 0, nil, fmt.Errorf("%w: %T", engine.ErrNotRegistered, msg)
 	}
 	payload, err := e.Append(nil, msg)
-	if err == nil && len(payload) > e.Limit {
-		err = fmt.Errorf("%w: %v of %d bytes, at most %d", engine.ErrMessageTooLarge, e.Code, len(payload), e.Limit)
+	if errors.Is(err, opcode.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", engine.ErrMessageTooLarge, err)
 	}
 	return e.Code, payload, err
 }

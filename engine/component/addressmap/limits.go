@@ -15,7 +15,7 @@ const (
 	// moment each has an opinion.
 	voteLife = 30 * time.Minute
 
-	// Weights of a vote. Whom this node dials it has chosen; who comes in has chosen this node.
+	// Weights of a vote. Whom this node dials it has chosen; whoever comes in has chosen this node.
 	weightDialled = 2
 	weightInbound = 1
 

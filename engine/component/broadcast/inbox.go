@@ -38,7 +38,7 @@ type batch struct {
 	ids   []spread.MessageID
 	cost  int                        // of the messages in it
 	count int                        // messages in it
-	costs map[*engine.PeerClient]int // by who sent them
+	costs map[*engine.PeerClient]int // by their sender
 }
 
 // An inbox takes what other loops have for the home loop. While one batch is being filled the other is worked off.

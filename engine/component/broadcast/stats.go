@@ -21,8 +21,8 @@ type Stats struct {
 	Unsent      uint64 // messages that did not go out: no connection, or no room in the send buffer
 }
 
-// Duplicates is how many copies of a message come on average beside the first: 3 to 6 in a healthy
-// network, the more the more even its delays are.
+// Duplicates is how many copies of a message come on average beside the first: 3 to 6 in a healthy network, more where the
+// delays between nodes are alike.
 func (s *Stats) Duplicates() float64 {
 	if s.Delivered == 0 {
 		return 0
@@ -30,7 +30,7 @@ func (s *Stats) Duplicates() float64 {
 	return float64(s.Dropped[skad.SpreadKnown]) / float64(s.Delivered)
 }
 
-// Missed is the share of the messages that the tree did not bring and repair did. One less it is the coverage of the tree
+// Missed is the share of the messages that the tree did not bring and repair did. One minus it is the coverage of the tree
 // as seen from here; where it grows, many contacts are dead or pass nothing on.
 func (s *Stats) Missed() float64 {
 	if s.Delivered == 0 {

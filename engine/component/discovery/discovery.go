@@ -237,7 +237,7 @@ func (c *Component) Connected(id skad.ID) (*skad.Contact, bool) {
 	return s.contact, true
 }
 
-// A Table is the core's table for who runs on the home loop and asks often, such as the broadcast. Its methods are those
+// A Table is the core's table for code that runs on the home loop and asks often, such as the broadcast. Its methods are those
 // of skad.Core.
 type Table struct{ of *Component }
 

@@ -26,7 +26,7 @@
 // # For components on top
 //
 // The core is one for lookups, routed messages and node records alike, so this component carries all of its messages:
-// LookupNodeRequest to Record (12, 13, 24 to 26) and the Pings that the core asks for. Who builds on it uses
+// LookupNodeRequest to Record (12, 13, 24 to 26) and the Pings that the core asks for. What builds on it uses
 //
 //   - Do, to have a function run on the home loop with the core: Route, AskRecord, Closest, NetworkSize;
 //   - OnAction, to get what the core says that is not discovery's own affair: ActionDeliver, ActionRouted, ActionBlame,

@@ -104,7 +104,7 @@ func (s *shelf) visit() {
 	s.task.WakeAt(now + s.tick())
 }
 
-// ask asks one peer. Who has no room for a question is busy enough, and asked next time.
+// ask asks one peer. One that has no room for a question is busy enough, and asked next time.
 func (s *shelf) ask(g *gauge) {
 	err := s.owner.AskAsync(g.peer, func(rtt time.Duration, err error) {
 		if g.asking = false; err != nil {

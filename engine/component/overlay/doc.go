@@ -23,7 +23,7 @@
 // Every message is signed by its origin, with its key, the number of the message and its proof of work, under a domain
 // that names the network: see Message. Nodes on the way can drop a message and read it, so what is secret must be
 // encrypted by the application; they cannot change it, nor send one in another's name. Repeated ones are recognised for as
-// long as they are among some thousand; of who sends most the oldest are forgotten first, so that others' stay known. Whoever
+// long as they are among some thousand; of whoever sends most the oldest are forgotten first, so that others' stay known. Whoever
 // has sent as many can have an old one of his own delivered again. Where that does harm, the application looks at
 // Message.Number.
 //

@@ -38,7 +38,7 @@ const (
 	arrivalsShare = 8
 
 	// seenLimit bounds the messages that are recognised when they come again: 4096 of 100 bytes. A receipt that was lost
-	// brings the message again within seconds. Who sends most has his own forgotten first.
+	// brings the message again within seconds. Whoever sends most has his own forgotten first.
 	seenLimit = 4096
 
 	// sentFor bounds how long a SendTo lasts whose context has no end.

@@ -240,7 +240,7 @@ func (c *Component) look() {
 	}
 	for _, d := range list {
 		if _, ok := c.net.ConnMgr().Peer(d.ID.Identity()); !ok {
-			_ = c.cfg.Discovery.Connect(d, func(*engine.PeerClient, error) {}) // who is dead leaves the table
+			_ = c.cfg.Discovery.Connect(d, func(*engine.PeerClient, error) {}) // whoever is dead leaves the table
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (c *Component) PeerDisconnect(p *engine.PeerClient) {
 
 // Receive takes one message. What cannot be is the peer's fault; what is late or unknown is dropped and counted.
 func (c *Component) Receive(ctx *engine.ComponentContext) error {
-	if ctx.Opcode() == opcode.ProxyResponseCode { // an answer to nothing: those to something go to who has asked
+	if ctx.Opcode() == opcode.ProxyResponseCode { // an answer to nothing: those to something go to whoever has asked
 		c.count.stray.Add(1)
 		return engine.ErrIntercepted
 	}

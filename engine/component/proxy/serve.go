@@ -23,7 +23,7 @@ type relay struct {
 	held     map[identity.ID]*reservation
 	circuits map[uint32]*circuit
 	byPeer   map[*engine.PeerClient]*visitor
-	shares   fair.Memory[netip.Prefix, *circuit] // of circuits, by the network of who has asked for them
+	shares   fair.Memory[netip.Prefix, *circuit] // of circuits, by the network of whoever has asked for them
 	last     uint32                              // number of the last circuit
 	closed   bool
 }
@@ -39,7 +39,7 @@ type visitor struct {
 	legs    map[*circuit]side
 	dialled int                                 // of these, those that it has asked for
 	invited int                                 // those that lead to it
-	shares  fair.Memory[netip.Prefix, *circuit] // of these, by the network of who has asked for them
+	shares  fair.Memory[netip.Prefix, *circuit] // of these, by the network of whoever has asked for them
 
 	dials   bool          // it has asked for a circuit: it is remembered while it is connected
 	askedAt time.Duration // when all it has asked for has been earned, at one in askEvery

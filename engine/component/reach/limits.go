@@ -2,7 +2,7 @@ package reach
 
 import "time"
 
-// Limits of who decides.
+// How many decide.
 const (
 	// VotersDefault is how many networks are asked about an address: with four, three have to agree.
 	VotersDefault = 4

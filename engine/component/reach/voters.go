@@ -39,7 +39,7 @@ type electorate struct {
 	groups map[netip.Prefix][]voter
 }
 
-// voterOf makes a voter of a peer. Who comes over a relay sees the relay; who is not in the scope is nobody's witness there.
+// voterOf makes a voter of a peer. Whoever comes over a relay sees the relay; whoever is not in the scope is nobody's witness there.
 func (e *electorate) voterOf(p *engine.PeerClient) (voter, bool) {
 	from, seen := p.RemoteAddr().Addr().Unmap(), p.Observed().Addr().Unmap()
 	if p.Relayed() || !e.scope.Dialable(from) || !e.scope.Dialable(seen) {

@@ -175,7 +175,7 @@ func (m *Mux) Receive(now time.Duration, socket int, from netip.AddrPort, b []by
 	case Cookie:
 		l.cookie(now, from, b)
 	case Probe:
-		if l.trusted && l.reaches(from) { // by the link's own socket: who has handed this on may count others
+		if l.trusted && l.reaches(from) { // by the link's own socket: whoever has handed this on may count others
 			m.carrier.Send(int(l.socket), from, Probed, l.remoteID(), b[HeaderSize:probeSize])
 		}
 	case Probed:

@@ -11,7 +11,7 @@ func (c *claims) yield() {
 	}
 }
 
-// deafen makes a listening socket drop every packet, so that nobody ever gets a connection out of it: who tries meanwhile
+// deafen makes a listening socket drop every packet, so that nobody ever gets a connection out of it: whoever tries meanwhile
 // is answered by a listener that can hear, a second later at the next attempt of his kernel. Where the kernel will not
 // have it, as in some sandboxes, the socket hears: what connects to a claim is then reset when the claim is released, and
 // what connects to the hidden listener is closed by OnOpen.

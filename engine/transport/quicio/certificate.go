@@ -18,7 +18,7 @@ var ErrCertificate = errors.New("quicio: certificate")
 // alpn says which protocol the connection is for.
 const alpn = "carrier/1"
 
-// newCertificate makes the self-signed certificate of a node. Who asks TLS for no more than the key needs no names and no
+// newCertificate makes the self-signed certificate of a node. Whoever asks TLS for no more than the key needs no names and no
 // dates, so it says as little as a certificate can, and the same each time.
 func newCertificate(key crypto.Signer) (tls.Certificate, error) {
 	if _, ok := key.Public().(ed25519.PublicKey); !ok {

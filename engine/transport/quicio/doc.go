@@ -21,7 +21,7 @@
 // QUIC has no descriptor for each connection, and quic-go no event loop: each connection costs two goroutines of quic-go's,
 // and two of ours that wait for its stream and its datagrams (one more while it is being written to faster than it sends).
 // They never touch what the engine keeps: they post to the link's loop, and wait until what they have read has been taken.
-// With 50 kB for each end of a link, who holds peers by the ten thousand listens on TCP or UDP.
+// With 50 kB for each end of a link, whoever holds peers by the ten thousand listens on TCP or UDP.
 //
 //	UDP socket ─▶ quic-go ─▶ reader goroutine ── Post ──▶ loop ─▶ Sink.Bytes
 //	            four for each connection                  a few

@@ -48,7 +48,7 @@ const (
 	// its own end can be sent again if it was lost.
 	graceRTTs = 3
 
-	// discardLimit is what a link that was closed here still reads, to see the other side's end; who sends more is told to
+	// discardLimit is what a link that was closed here still reads, to see the other side's end; whoever sends more is told to
 	// stop.
 	discardLimit = 256 << 10
 

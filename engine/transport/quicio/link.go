@@ -102,7 +102,7 @@ func (l *link) Close() {
 	if l.closing.Swap(true) {
 		return
 	}
-	l.out.end() // before Closed: who is told of that finds no room any more
+	l.out.end() // before Closed: whoever is told of that finds no room any more
 	l.loop.Post(func() { l.closed(nil) })
 	_ = l.stream.SetReadDeadline(time.Now().Add(lingerTimeout)) // the other side may have no end
 }
@@ -152,7 +152,7 @@ func (l *link) reason(err error) error {
 // linger keeps the connection until what was written has arrived. The side that ended first hears the other's end, which
 // says that all has arrived there, and closes the connection. The other waits for that. If both have ended at the same
 // moment each hears the other's end without knowing of its own: so there is a grace, in which quic-go sends again what was
-// lost. Who has heard the end and whose own words are not wanted any more has nothing to wait for.
+// lost. A side that has heard the end and whose own words are not wanted any more has nothing to wait for.
 func (l *link) linger(eof, first bool) {
 	gone := l.conn.Context().Done()
 	timer := time.NewTimer(lingerTimeout)
