@@ -3,6 +3,7 @@ package reach_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -69,10 +70,11 @@ func asks(ctx context.Context, _ <-chan string, args ...string) error {
 // Behind a home router a node is a client, whether it knows that nobody can dial it or believes that they can, and a server
 // where the router opens a port: real kernels, a real router.
 func TestBehindARouter(t *testing.T) {
-	for _, c := range []struct{ name, how, want string }{
-		{"no way in", "nothing", "client true: unreachable, nobody was asked"},
-		{"a way in that is none", "advertise", "client true: unreachable, 0 of "},
-		{"a mapping", "map", "client false: reachable at tcp://25.64.0.10:4001, 3 of 3 networks came in"},
+	for _, c := range []struct{ name, how, says, count string }{
+		{"no way in", "nothing", "client true: unreachable, ", "^nobody was asked$"},
+		{"a way in that is none", "advertise", "client true: unreachable, ", "^0 of [34] networks came in$"},
+		// Three have to agree; the fourth may have answered by then.
+		{"a mapping", "map", "client false: reachable at tcp://25.64.0.10:4001, ", "^(3 of [34]|4 of 4) networks came in$"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := lab.Require(t)
@@ -86,8 +88,9 @@ func TestBehindARouter(t *testing.T) {
 			for range four {
 				args = append(args, wan.Expect("other "))
 			}
-			if got := "client " + l.Start("lan-a", "asker", args...).Expect("client "); !strings.HasPrefix(got, c.want) {
-				t.Errorf("%s, want %s", got, c.want)
+			// A router that is slow to map leaves a node unreachable for a moment.
+			if got := l.Start("lan-a", "asker", args...).Expect(c.says); !regexp.MustCompile(c.count).MatchString(got) {
+				t.Errorf("%s%s, want %s", c.says, got, c.count)
 			}
 		})
 	}
