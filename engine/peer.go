@@ -158,14 +158,16 @@ func (p *PeerClient) Observed() transport.Addr {
 // RTT is the smoothed round trip time, 0 while none has been measured.
 func (p *PeerClient) RTT() time.Duration { return time.Duration(p.rtt.Load()) }
 
-// ObserveRTT adds a measured round trip to the smoothed one (RFC 6298, alpha 1/8). Components that measure call it.
+// ObserveRTT adds a measured round trip to the smoothed one (RFC 6298, alpha 1/8). Components that measure call it. One of less
+// than half is believed at once: nothing comes back sooner than the path lets it, so what was believed was of a bad moment, and
+// idle peers are measured too seldom to smooth a partition away.
 func (p *PeerClient) ObserveRTT(sample time.Duration) {
 	if sample <= 0 {
 		return
 	}
 	old := p.rtt.Load()
-	if old == 0 {
-		p.rtt.CompareAndSwap(0, int64(sample))
+	if old == 0 || int64(sample) < old/2 {
+		p.rtt.CompareAndSwap(old, int64(sample))
 		return
 	}
 	p.rtt.CompareAndSwap(old, old+(int64(sample)-old)/8)

@@ -1,6 +1,7 @@
 package keepalive_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -97,5 +98,22 @@ func TestQuestionsAreSpread(t *testing.T) {
 				t.Errorf("%d questions, and %d of them within 200 ms; each asks within 5 s, so that %d are the mean", server.asked, most, mean)
 			}
 		})
+	}
+}
+
+// A question that stood before a partition for seconds is a round trip, too. The next one shows what the path is, and is believed.
+func TestRoundTripAfterPartition(t *testing.T) {
+	w, a, _ := pair(t, &keepalive.Component{}, &keepalive.Component{})
+	w.Pass(keepalive.EveryDefault - time.Second)
+	w.Net().Partition([]netip.Addr{a.up.LocalAddr().Addr()})
+	w.Pass(look + 9*time.Second)
+	w.Net().Heal()
+	w.Pass(10 * time.Second)
+	if rtt := a.up.RTT(); rtt < 5*time.Second {
+		t.Fatalf("the round trip through the partition is measured as %v", rtt)
+	}
+	w.Pass(keepalive.EveryDefault + look)
+	if rtt := a.up.RTT(); rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
+		t.Errorf("after the next one it is %v", rtt)
 	}
 }
