@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -186,7 +187,10 @@ func (k *keeper) fail(t *try, err error) {
 	if t.timer != nil {
 		t.timer.Stop()
 	}
-	wait := min(retryFirst<<min(t.failed, 16), retryLast)
+	wait := min(retryFirst<<min(t.failed, 16), retryAway)
+	if refused := new(RefusedError); errors.As(err, &refused) {
+		wait = min(retryFirst<<min(t.failed, 16), retryLast)
+	}
 	lost, at := t.held, relayedAt(t)
 	t.busy, t.held, t.peer = false, false, nil
 	t.failed++

@@ -61,6 +61,25 @@ func TestRefusedReservation(t *testing.T) {
 	})
 }
 
+// A node whose network has been away for long is reachable again soon after it is back, however often it has tried in vain.
+func TestReservedAfterOutage(t *testing.T) {
+	w := sim(t)
+	r := w.relay(proxy.Limits{})
+	a := w.hidden(r)
+	w.cutOff(a)
+	a.peer(r.ID()).Disconnect(engine.CodeTimeout, "silent for too long") // as keepalive does
+	w.Pass(10 * time.Minute)
+	if at := a.proxy.Addrs(); len(at) != 0 {
+		t.Fatalf("after ten minutes without a network it is reachable at %v", at)
+	}
+	w.Net().Heal()
+	back := w.Net().Now()
+	w.Until("a reservation", func() bool { return len(a.proxy.Addrs()) == 1 })
+	if took := w.Net().Now() - back; took > 45*time.Second { // a pause, and a dial that was under way
+		t.Errorf("reachable again after %v", took)
+	}
+}
+
 // Two reservations at once, at two relays, and the node is reached through either.
 func TestTwoReservations(t *testing.T) {
 	w := sim(t)

@@ -68,9 +68,12 @@ const (
 	// rateBurst is how far a circuit may run ahead of its rate.
 	rateBurst = 250 * time.Millisecond
 
-	// retryFirst and retryLast space the tries to get a reservation from a relay that has refused or cannot be reached.
+	// retryFirst and retryLast space the tries to get a reservation from a relay that has refused. One that cannot be reached is tried
+	// after retryAway at the latest: most often it is this node's own network that is away, and when that is back nobody reaches
+	// the node until the next try. It costs a dial that nobody answers.
 	retryFirst = time.Second
 	retryLast  = 5 * time.Minute
+	retryAway  = 30 * time.Second
 
 	// reserveFor is how long a reservation a node asks for; the relay may grant less.
 	reserveFor = 4 * time.Hour
