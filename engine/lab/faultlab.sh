@@ -96,7 +96,7 @@ cmd_show() { in_ns "$1" nft list table $T 2>/dev/null | grep -E 'counter|drop' |
 wire_end() {
   local pid; pid=$(cat "$STATE/wire-$1.pid" 2>/dev/null) || return 0
   if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = wire ]; then
-    kill -TERM "$pid"; local i; for i in $(seq 50); do grep -q . "/proc/$pid/cmdline" 2>/dev/null || break; sleep 0.1; done
+    kill -TERM "$pid"; local i; for i in $(seq 300); do grep -q . "/proc/$pid/cmdline" 2>/dev/null || break; sleep 0.1; done
   fi
   rm -f "$STATE/wire-$1.pid"
 }
@@ -118,7 +118,7 @@ cmd_wire() {
     exec ip netns exec "$w" "$bin" -a "core-$s" -b "seg-$s-tap" "$@"
   ) </dev/null >"$STATE/wire-$s.log" 2>&1 &
   echo $! >"$STATE/wire-$s.pid"; disown
-  local i; for i in $(seq 50); do grep -q 'wire: up' "$STATE/wire-$s.log" && break; sleep 0.1; done
+  local i; for i in $(seq 300); do grep -q 'wire: up' "$STATE/wire-$s.log" && break; sleep 0.1; done
   grep -q 'wire: up' "$STATE/wire-$s.log" || { cat "$STATE/wire-$s.log" >&2; die "wire $s did not start"; }
   ip -n "$w" link set "port-$s" master "seg-$s"
 }

@@ -21,8 +21,9 @@ import (
 var scripts embed.FS
 
 const (
-	// commandTimeout ends a script that hangs; up and down take half a second each.
-	commandTimeout = 90 * time.Second
+	// commandTimeout ends a script that hangs. up and down take half a second each, and half a minute when thirty labs are built
+	// at a time on two cores.
+	commandTimeout = 4 * time.Minute
 
 	// requireVar is set where tests shall build labs; to "require" where a lab that cannot be is a failure.
 	requireVar = "CARRIER_LAB"
@@ -51,20 +52,31 @@ func Require(t testing.TB, vars ...string) *Lab {
 	if runtime.GOOS != "linux" {
 		refuse(t, required, "needs Linux")
 	}
-	dir, err := unpack()
+	prefix := fmt.Sprintf("lab%dx%d", os.Getpid(), labs.Add(1))
+	l := &Lab{t: t, env: append(append(os.Environ(), vars...), "NATLAB_PREFIX="+prefix)}
+	if out, err := l.check(); err != nil {
+		refuse(t, required, strings.TrimSpace(out))
+	}
+	dir, err := os.MkdirTemp("", "carrier-lab-")
 	if err != nil {
 		t.Fatalf("lab: %v", err)
 	}
-	prefix := fmt.Sprintf("lab%dx%d", os.Getpid(), labs.Add(1))
-	l := &Lab{t: t, dir: dir, env: append(append(os.Environ(), vars...),
-		"NATLAB_PREFIX="+prefix, "NATLAB_WIRE="+filepath.Join(dir, wireName))}
-	if out, err := l.script("natlab.sh", "check"); err != nil {
-		_ = os.RemoveAll(dir)
-		refuse(t, required, strings.TrimSpace(out))
+	l.dir, l.env = dir, append(l.env, "NATLAB_WIRE="+filepath.Join(dir, wireName))
+	l.reap() // first: from here on a test may be killed at any moment
+	if err := unpack(dir); err != nil {
+		t.Fatalf("lab: %v", err)
 	}
-	l.reap()
 	l.Do("up")
 	return l
+}
+
+// check asks natlab.sh, which is nowhere yet, whether a lab can be here.
+func (l *Lab) check() (string, error) {
+	script, err := scripts.ReadFile("natlab.sh")
+	if err != nil {
+		return "", err
+	}
+	return l.run("bash", "-c", string(script), "natlab.sh", "check")
 }
 
 func refuse(t testing.TB, required bool, why string) {
@@ -76,31 +88,28 @@ func refuse(t testing.TB, required bool, why string) {
 }
 
 // unpack writes the scripts, and the link through which the test binary becomes a wire, to a directory of their own.
-func unpack() (string, error) {
-	dir, err := os.MkdirTemp("", "carrier-lab-")
-	if err != nil {
-		return "", err
-	}
+func unpack(dir string) error {
 	for _, name := range []string{"natlab.sh", "faultlab.sh"} {
 		b, err := scripts.ReadFile(name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), b, 0o700)
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return err
 	}
-	return dir, os.Symlink(self, filepath.Join(dir, wireName))
+	return os.Symlink(self, filepath.Join(dir, wireName))
 }
 
 // reap starts the process that takes the lab down: it does so when its input ends, which it does when the test is over,
 // and also when the test's process has been killed.
 func (l *Lab) reap() {
-	c := exec.Command("bash", "-c", `cat >/dev/null; "$0/natlab.sh" down; rm -rf "$0"`, l.dir)
+	const undo = `cat >/dev/null; code=0; if [ -x "$0/natlab.sh" ]; then "$0/natlab.sh" down || code=$?; fi; rm -rf "$0"; exit $code`
+	c := exec.Command("bash", "-c", undo, l.dir)
 	c.Env = l.env
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal is not for it
 	var said bytes.Buffer
@@ -122,9 +131,13 @@ func (l *Lab) reap() {
 
 // script runs one of the scripts and returns what it said.
 func (l *Lab) script(name string, args ...string) (string, error) {
+	return l.run(filepath.Join(l.dir, name), args...)
+}
+
+func (l *Lab) run(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
-	c := exec.CommandContext(ctx, filepath.Join(l.dir, name), args...)
+	c := exec.CommandContext(ctx, name, args...)
 	c.Env = l.env
 	c.WaitDelay = time.Second
 	out, err := c.CombinedOutput()

@@ -282,7 +282,7 @@ gw_start() {
     ( shed; exec "${@:2}" ) </dev/null >>"$STATE/igd-$1.log" 2>&1 || true
   fi
   local i
-  for i in $(seq 50); do
+  for i in $(seq 300); do
     gw_pid "$1" >/dev/null && listens "$1" enable_natpmp u 5351 && listens "$1" enable_upnp t 5000 && return
     sleep 0.1
   done
@@ -417,9 +417,10 @@ cmd_exec() {
 
 locked() { # one change at a time per prefix
   need_root
-  mkdir -p "${NATLAB_STATE:-/run/natlab}"
-  exec 9>"${NATLAB_STATE:-/run/natlab}/$PREFIX.lock"
-  flock -w 60 9 || die "another natlab.sh is at work on '$PREFIX'"
+  local dir=${NATLAB_STATE:-/run/natlab} i
+  # The last lab to go takes the directory with it, and may do so between the two.
+  for i in $(seq 10); do mkdir -p "$dir" && { exec 9>"$dir/$PREFIX.lock"; } 2>/dev/null && break; done
+  flock -w 240 9 || die "another natlab.sh is at work on '$PREFIX'"
   "$@"
 }
 up_required() { ns_exists wan || die "the lab '$PREFIX' is down; natlab.sh up"; }
