@@ -66,7 +66,7 @@ func TestNATInLab(t *testing.T) {
 				peers = append(peers, fmt.Sprintf("udp://%s:%d", h, 4001+i))
 				l.Start("wan", "peer", peers[i]).Expect("ready")
 			}
-			p := l.Start("lan-a", "p2pbench", "nat", "--c1", "0", "--c2", "0", "--peer", strings.Join(peers, ","), "--json", "-")
+			p := l.Start("lan-a", "p2pbench", "nat", "--c1", "0", "--c2", "0", "--peer", strings.Join(peers, ","), "--timeout", "2m", "--json", "-")
 			var found natFacts
 			if err := json.Unmarshal([]byte("{"+p.Expect("{")), &found); err != nil {
 				t.Fatal(err)

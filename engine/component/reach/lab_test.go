@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/reach"
@@ -21,6 +22,7 @@ func labNode(seed byte, cfg ready.Config) (*engine.Network, error) {
 		return nil, err
 	}
 	cfg.Identity, cfg.Puzzle, cfg.WeakPuzzle, cfg.Overlay = id, &identity.Puzzle{}, true, &ready.Overlay{}
+	cfg.Engine = func(c *engine.Config) { c.HandshakeTimeout = time.Minute } // a machine may stand still for a while
 	n, err := ready.New(cfg)
 	if err != nil {
 		return nil, err
@@ -77,6 +79,7 @@ func TestBehindARouter(t *testing.T) {
 		{"a mapping", "map", "client false: reachable at tcp://25.64.0.10:4001, ", "^(3 of [34]|4 of 4) networks came in$"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := lab.Require(t)
 			for _, ip := range four {
 				if out, err := l.Exec("wan", "ip", "addr", "add", ip+"/32", "dev", "eth0"); err != nil {

