@@ -57,7 +57,7 @@ func Require(t testing.TB, vars ...string) *Lab {
 	if out, err := l.check(); err != nil {
 		refuse(t, required, strings.TrimSpace(out))
 	}
-	dir, err := os.MkdirTemp("", "carrier-lab-")
+	dir, err := os.MkdirTemp("", "carrier-lab-") //nolint:usetesting // the reaper removes it, also when the test is killed
 	if err != nil {
 		t.Fatalf("lab: %v", err)
 	}
