@@ -397,6 +397,32 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// Between Startup and the first PeerConnect a peer may be connected without the component's knowing: it is not dialled again and again.
+func TestStartsBeforeItHears(t *testing.T) {
+	w := newWorld(t)
+	a, b := start(w, nil), start(w, nil)
+	back, err := backoff.New(backoff.Config{First: time.Second, Watch: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Enable(b.Target()); err != nil {
+		t.Fatal(err)
+	}
+	back.Startup(a.Network)
+	w.Pass(10*time.Second + 500*time.Millisecond)
+	if s := back.Stats(); !a.connected(b) || s.Dials < 2 || s.Dials > 11 {
+		t.Errorf("connected: %v; %+v", a.connected(b), s)
+	}
+	peer, _ := a.ConnMgr().Peer(b.ID())
+	back.PeerConnect(peer)
+	before := back.Stats().Dials
+	w.Pass(time.Minute)
+	if s := back.Stats(); s.Dials != before {
+		t.Errorf("dialled again though it is connected: %+v", s)
+	}
+	back.Cleanup(a.Network)
+}
+
 func TestConfig(t *testing.T) {
 	for _, x := range []backoff.Config{{First: -1}, {Max: -1}, {Attempts: -1}, {Stable: -1}, {Dials: -1}, {Peers: -1}, {Jitter: -0.1}, {Jitter: 1.1}} {
 		if _, err := backoff.New(x); err == nil {

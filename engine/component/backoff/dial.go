@@ -222,7 +222,11 @@ func (c *Component) dialled(l *lost, err error) {
 	c.dialling--
 	l.dialling = false
 	defer c.wakeLocked()
-	if err == nil || c.peers[l.id] != l {
+	if c.peers[l.id] != l {
+		return
+	}
+	if err == nil { // and PeerConnect was before it, unless the component is just being added: then it comes, or the peer has gone again
+		l.dialAt = max(l.dialAt, c.net.Now()+c.cfg.First)
 		return
 	}
 	var full *engine.LimitError
