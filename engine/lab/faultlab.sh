@@ -113,6 +113,7 @@ cmd_wire() {
     ip -n "$w" link set "core-$s" master eth0; ip -n "$w" link set "seg-$s-tap" master "seg-$s"
     local i; for i in "seg-$s" "core-$s" "seg-$s-tap"; do ip -n "$w" link set "$i" up; done
   fi
+  : >"$STATE/wire-$s.log" # the wire before has said in it that it is up
   (
     for f in "/proc/$BASHPID/fd"/*; do f=${f##*/}; [ "$f" -le 2 ] || eval "exec $f>&-"; done
     exec ip netns exec "$w" "$bin" -a "core-$s" -b "seg-$s-tap" "$@"
