@@ -47,7 +47,7 @@ var errNoReply = &failure{"request", ErrReceiveTimeout}
 // have ended without one.
 func gaveUp(ctx context.Context, late error) error {
 	why := context.Cause(ctx)
-	if errors.Is(why, context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // whatever its cause is called
 		return fmt.Errorf("%w: %w", late, why)
 	}
 	return why

@@ -60,6 +60,12 @@ func TestGaveUp(t *testing.T) {
 		if !errors.Is(err, c.late) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s, late: %v", name, err)
 		}
+		named, cancel := context.WithDeadlineCause(t.Context(), time.Unix(0, 0), called)
+		err = c.f(named)
+		cancel()
+		if !errors.Is(err, c.late) || !errors.Is(err, called) {
+			t.Errorf("%s, late with a cause: %v", name, err)
+		}
 		off, cancelCause := context.WithCancelCause(t.Context())
 		cancelCause(called)
 		if err := c.f(off); errors.Is(err, c.late) || !errors.Is(err, called) {

@@ -1,5 +1,6 @@
 // Package datagram makes links out of datagrams: connection ids, proof of addresses, moving peers and the size of the path.
 // It has no socket, goroutine or clock, and no key: what it carries is sealed and judged above.
+// It is for transports that carry datagrams, as udpio and simnet do and one of yours may.
 //
 //	udpio, simnet ── Receive, Advance ─▶ Mux ── Opened, Bytes, Closed ─▶ Sink
 //	      ▲                               │
