@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/carrier-p2p/carrier/framing"
+	"github.com/carrier-p2p/carrier/opcode"
 )
 
 func TestCallIsOneLine(t *testing.T) {
@@ -45,6 +48,40 @@ func TestNoteAsked(t *testing.T) {
 		p.noteAsked(at)
 		if !p.interactive(at) || p.interactive(at+interactiveFor+time.Millisecond) {
 			t.Errorf("asked at %v: interactive then %v, after that %v", at, p.interactive(at), p.interactive(at+interactiveFor+time.Millisecond))
+		}
+	}
+}
+
+// heedless is a component that does nothing with messages.
+type heedless struct{ Component }
+
+// A request that arrives is noted, on the short way of whole messages and on the long way of those nobody is there for; other
+// messages are not.
+func TestArrivingRequestIsNoted(t *testing.T) {
+	const served, unserved = 1000, 1001
+	n, tr := onBench(t)
+	l := n.loops[0]
+	l.table = newTable(n.registry, []*slot{{component: &heedless{}, codes: []opcode.Opcode{served}}}, &n.opcodes, nil)
+	l.table.put(unserved, &row{limit: 100})
+	for _, c := range []struct {
+		op    opcode.Opcode
+		flags framing.Flags
+		id    uint32
+		noted bool
+	}{
+		{served, 0, 1, true}, {unserved, 0, 1, true},
+		{served, 0, 0, false}, {unserved, 0, 0, false}, {served, framing.FlagReply, 1, false}, {served, 0, fragmentID | 1, false},
+	} {
+		p, _ := openOnBench(n, tr)
+		p.receipt.granted = 1 << 20
+		l.enter()
+		p.frames(framing.AppendFrame(nil, framing.Frame{Op: c.op, Flags: c.flags, ID: c.id, Payload: []byte("hello")}))
+		l.leave()
+		if p.state() != stateOpen || p.receipt.received == 0 {
+			t.Fatalf("%+v has not been taken", c)
+		}
+		if got := p.interactive(l.now); got != c.noted {
+			t.Errorf("%+v: noted %v", c, got)
 		}
 	}
 }
