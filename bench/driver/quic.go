@@ -23,6 +23,7 @@ func QUIC() load.Driver {
 func quicConfig() *quic.Config {
 	return &quic.Config{
 		Versions: []quic.Version{quic.Version1}, MaxIdleTimeout: time.Minute, KeepAlivePeriod: 20 * time.Second,
+		HandshakeIdleTimeout:       carrierPatience, // instead of 5 s, as for carrier
 		InitialStreamReceiveWindow: 128 << 10, InitialConnectionReceiveWindow: 128 << 10,
 		MaxStreamReceiveWindow: 4 << 20, MaxConnectionReceiveWindow: 4 << 20,
 	}

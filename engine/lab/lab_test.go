@@ -222,8 +222,8 @@ func stopped(f func()) (ended bool) {
 func TestRequire(t *testing.T) {
 	for _, c := range []struct{ setting, fatal, skip string }{
 		{"", "", "set CARRIER_LAB=1"},
-		{"1", "", "natlab cannot run here: no-"},
-		{"require", "CARRIER_LAB=require, and natlab cannot run here: no-", ""},
+		{"1", "", "natlab cannot run here: "},
+		{"require", "CARRIER_LAB=require, and natlab cannot run here: ", ""},
 	} {
 		t.Run(c.setting, func(t *testing.T) {
 			t.Setenv("CARRIER_LAB", c.setting)
@@ -244,6 +244,9 @@ func TestRequire(t *testing.T) {
 			}
 			if !strings.Contains(r.fatal, c.fatal) || !strings.Contains(r.skip, c.skip) || (r.fatal == "") != (c.fatal == "") {
 				t.Errorf("fatal %q, skip %q", r.fatal, r.skip)
+			}
+			if c.setting != "" && !strings.Contains(r.fatal+r.skip, " no-ip ") { // beside not-root, where it is not root's
+				t.Errorf("fatal %q, skip %q: neither names the tool that is missing", r.fatal, r.skip)
 			}
 		})
 	}
