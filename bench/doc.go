@@ -13,8 +13,8 @@
 //	bench/load      scenarios, payloads, verification, latencies, results; knows no contestant
 //	bench/stats     what differs, and what creeps      bench/fingerprint  on what machine, from what source
 //
-// For other modules are load, for whoever writes a driver of another library, and process, for the program that lends it (bench/peers
-// is one). The others are p2pbench's own and may change with it.
+// For other modules are load, for whoever writes a driver of another library, and process, for the program
+// that lends it (bench/peers is one). The others are p2pbench's own and may change with it.
 //
 // # The contract between the two sides
 //

@@ -39,9 +39,10 @@ func measured(t *testing.T, c load.Config) *load.Result {
 	return result
 }
 
-// What a message costs in allocations, of whole processes, the generator's own included. Not how long anything takes: that
-// is the machine's. The bounds are five to a hundred times what a busy machine shows (0.0001, 0.002 and 0.002), since timers and windows of the series
-// allocate by the second and not by the message.
+// What a message costs in allocations, of whole processes, the generator's own included. Not how long
+// anything takes: that is the machine's. The bounds are five to a hundred times what a busy machine shows
+// (0.0001, 0.002 and 0.002), since timers and windows of the series allocate by the second and not by the
+// message.
 func TestAllocationsPerMessage(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")

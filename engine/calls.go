@@ -226,9 +226,10 @@ func (r *Reply) Message() (any, error) { return r.net.decode(r.Opcode, r.Payload
 // Decode decodes the reply into v.
 func (r *Reply) Decode(v any) error { return r.net.decodeInto(r.Opcode, r.Payload, v) }
 
-// Request sends a registered message and waits for its reply until ctx ends, or for Config.RequestTimeout if ctx has no
-// deadline: ErrReceiveTimeout. That is also how it ends if the peer has nobody who handles the message, or whoever handles it does
-// not reply: no error travels by itself. Not on a loop: ErrOnLoop; there use RequestAsync.
+// Request sends a registered message and waits for its reply until ctx ends, or for Config.RequestTimeout if
+// ctx has no deadline: ErrReceiveTimeout. That is also how it ends if the peer has nobody who handles the
+// message, or whoever handles it does not reply: no error travels by itself. Not on a loop: ErrOnLoop; there
+// use RequestAsync.
 func (p *PeerClient) Request(ctx context.Context, msg any) (*Reply, error) {
 	r := &Reply{net: p.net}
 	err := p.net.encode(msg, func(op opcode.Opcode, payload []byte) (err error) {

@@ -2,8 +2,8 @@ package engine
 
 import "testing"
 
-// The text of a goodbye is a stranger's, and ends in logs and on terminals: nothing of it moves a cursor, changes a colour or turns
-// what stands beside it around.
+// The text of a goodbye is a stranger's, and ends in logs and on terminals: nothing of it moves a cursor,
+// changes a colour or turns what stands beside it around.
 func TestClipIsPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"so long":                "so long",

@@ -32,10 +32,10 @@ type parting struct {
 	deaf  bool  // what came behind the handshake was dropped with it, so what follows cannot be opened
 }
 
-// Disconnect closes the connection in an orderly way: what was sent before still arrives, and from now on nothing can be sent:
-// ErrClosed. It returns at once; the peer's loop does the rest a moment later, and from then on every call fails with CloseReason.
-// It is about this connection alone: where the pair moves to another one, or has (MoveTo), that stays, and is ended by its own
-// PeerClient.
+// Disconnect closes the connection in an orderly way: what was sent before still arrives, and from now on
+// nothing can be sent: ErrClosed. It returns at once; the peer's loop does the rest a moment later, and from
+// then on every call fails with CloseReason. It is about this connection alone: where the pair moves to
+// another one, or has (MoveTo), that stays, and is ended by its own PeerClient.
 func (p *PeerClient) Disconnect(code Code, text string) {
 	p.mu.Lock()
 	p.send.open = false
@@ -237,7 +237,8 @@ func goodbye(b []byte) *CloseError {
 	return why
 }
 
-// clip shortens a text to what fits the wire, at the border of a character, and keeps it printable: it ends in logs and on terminals.
+// clip shortens a text to what fits the wire, at the border of a character, and keeps it printable: it ends
+// in logs and on terminals.
 func clip(text string) string {
 	if len(text) > closeTextLimit {
 		text = text[:closeTextLimit]

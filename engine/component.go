@@ -101,9 +101,9 @@ type slot struct {
 	cleaned   sync.Once
 }
 
-// AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. A component with a method
-// Validate() error is asked first, and not added if there is one. If the network runs, Startup is called, then PeerConnect for every
-// peer that is open, then the component sees messages.
+// AddComponent adds a component; any goroutine, before Start or while running, but not on a loop. A component
+// with a method Validate() error is asked first, and not added if there is one. If the network runs, Startup
+// is called, then PeerConnect for every peer that is open, then the component sees messages.
 func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) error {
 	if c == nil || !reflect.TypeOf(c).Comparable() {
 		return fmt.Errorf("engine: a %T cannot be a component: it has to be a pointer, or comparable", c)
@@ -234,8 +234,9 @@ func ComponentOf[T ComponentInterface](n *Network) (T, bool) {
 // It returns when all loops have it. The caller holds compose.
 func (n *Network) recompose(then func(*loop)) { n.compound(n.onEachLoop, then) }
 
-// recomposeSoon is recompose for what is added. While Start calls Startups it does not wait: nobody is connected yet, whoever comes
-// is later in each loop's queue than the table, and a simulation's loops do not run before Start has returned.
+// recomposeSoon is recompose for what is added. While Start calls Startups it does not wait: nobody is
+// connected yet, whoever comes is later in each loop's queue than the table, and a simulation's loops do not
+// run before Start has returned.
 func (n *Network) recomposeSoon(then func(*loop)) {
 	if !n.door.isShut() {
 		n.recompose(then)

@@ -56,8 +56,8 @@ type Config struct {
 	LingerTimeout    time.Duration // LingerTimeoutDefault
 	ProbeTimeout     time.Duration // ProbeTimeoutDefault
 
-	// TaskWork also measures the processor time of each run of a Task, for TaskStats.Worked: two system calls a run, for those who
-	// want to know whether a run was long or the machine busy.
+	// TaskWork also measures the processor time of each run of a Task, for TaskStats.Worked: two system calls
+	// a run, for those who want to know whether a run was long or the machine busy.
 	TaskWork bool
 
 	Logger *slog.Logger // nil: silent. Nothing per message above debug, never a key

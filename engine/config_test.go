@@ -383,8 +383,8 @@ func TestReservedOpcodes(t *testing.T) {
 	}
 }
 
-// What nobody has registered or named goes to components that see every message. It is not unknown then, and counted with all that
-// has no counter of its own.
+// What nobody has registered or named goes to components that see every message. It is not unknown then, and
+// counted with all that has no counter of its own.
 func TestEverythingIsSeenAndCounted(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{})
 	all := &onlooker{}

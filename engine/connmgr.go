@@ -254,8 +254,8 @@ func (m *connMgr) Protected(id identity.ID) bool {
 	return len(m.tags[id]) > 0
 }
 
-// Subnet is the group that an address counts with in PeerLimits.PerSubnet: its /24, or /48 for IPv6. What is shared among strangers is
-// shared among these: identities cost a puzzle each, networks cost more.
+// Subnet is the group that an address counts with in PeerLimits.PerSubnet: its /24, or /48 for IPv6. What is
+// shared among strangers is shared among these: identities cost a puzzle each, networks cost more.
 func Subnet(ip netip.Addr) netip.Prefix {
 	bits := 24
 	if ip.Is6() {

@@ -291,8 +291,8 @@ func (p *PeerClient) askReceipt(time.Duration) {
 	p.loop.wheel.Set(&d.again, p.loop.now+min(stallAfter<<d.tries, stallMax))
 }
 
-// goodbyeAgain says goodbye over datagrams until it is answered. A peer that does not answer for a while is not waited for with what
-// is queued. The linger time-out ends it.
+// goodbyeAgain says goodbye over datagrams until it is answered. A peer that does not answer for a while is
+// not waited for with what is queued. The linger time-out ends it.
 func (p *PeerClient) goodbyeAgain(word goodbyeFrame) {
 	d := p.dg
 	if d == nil {

@@ -75,11 +75,12 @@ func (s *dials) init(n *Network) {
 // home is the loop that keeps the timers of what belongs to no peer.
 func (n *Network) home() *loop { return n.loops[0] }
 
-// Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already. Without
-// "<id>@" whoever answers there is taken: proven, but not known beforehand. A host that is a name is looked up, and its first
-// addresses, four at most, are tried in turn. It waits until ctx ends, at most Config.DialTimeout and Config.HandshakeTimeout for
-// each address; time in which this node had no processor is not counted. Errors: ErrDialTimeout, ErrHandshakeTimeout,
-// ErrPeerMismatch, ErrSelfDial, ErrNoTransport, ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
+// Dial connects to "tcp://<id>@host:port", or returns the peer if there is an open connection to it already.
+// Without "<id>@" whoever answers there is taken: proven, but not known beforehand. A host that is a name is
+// looked up, and its first addresses, four at most, are tried in turn. It waits until ctx ends, at most
+// Config.DialTimeout and Config.HandshakeTimeout for each address; time in which this node had no processor
+// is not counted. Errors: ErrDialTimeout, ErrHandshakeTimeout, ErrPeerMismatch, ErrSelfDial, ErrNoTransport,
+// ErrNeedsID, *CloseError if the other side refuses, transport.ErrAddress, ErrOnLoop.
 func (n *Network) Dial(ctx context.Context, target string) (*PeerClient, error) {
 	if n.onLoop() {
 		return nil, ErrOnLoop
@@ -154,9 +155,9 @@ func (n *Network) dialAsync(t Target, purpose dialPurpose, then func(*PeerClient
 	return err
 }
 
-// DialSpareAsync is DialAsync for a connection that is worth a free place and no more: when the node is full, no peer makes room
-// for it, and the error is a *LimitError. If somebody else dials the same target meanwhile, with Dial or DialAsync, the two are one
-// dial, for which a peer does make room.
+// DialSpareAsync is DialAsync for a connection that is worth a free place and no more: when the node is full,
+// no peer makes room for it, and the error is a *LimitError. If somebody else dials the same target
+// meanwhile, with Dial or DialAsync, the two are one dial, for which a peer does make room.
 func (n *Network) DialSpareAsync(t Target, then func(*PeerClient, error)) error {
 	return n.dialAsync(t, toFill, then)
 }
@@ -280,8 +281,8 @@ func (d *dialing) begin() {
 	}
 }
 
-// late ends a dial whose time is over. Time in which the home loop could hear nothing is not counted: whoever was dialled may have
-// answered. On the home loop.
+// late ends a dial whose time is over. Time in which the home loop could hear nothing is not counted: whoever
+// was dialled may have answered. On the home loop.
 func (d *dialing) late() {
 	l := d.net.home()
 	if left := l.left(d.until-d.limit, d.limit); left > 0 {

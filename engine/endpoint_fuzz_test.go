@@ -17,7 +17,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// A swindler is a peer over UDP that has proven itself and then says what it likes. It is written without the code it is meant for.
+// A swindler is a peer over UDP that has proven itself and then says what it likes. It is written without the
+// code it is meant for.
 type swindler struct {
 	testing.TB
 	conn   *net.UDPConn
@@ -136,8 +137,9 @@ func line(by byte, b []byte) []byte {
 	return append([]byte{by, byte(len(b)), byte(len(b) >> 8)}, b...)
 }
 
-// FuzzEndpoint plays scripts to a whole node over UDP sockets. Law: nothing panics, no memory is kept beyond small bounds, an address that
-// has proven nothing gets at most three times what it has sent, and an honest peer is answered.
+// FuzzEndpoint plays scripts to a whole node over UDP sockets. Law: nothing panics, no memory is kept beyond
+// small bounds, an address that has proven nothing gets at most three times what it has sent, and an honest
+// peer is answered.
 func FuzzEndpoint(f *testing.F) {
 	credit := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 1), 1)
 	knock := make([]byte, datagram.BaseSize)

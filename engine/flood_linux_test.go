@@ -98,8 +98,9 @@ func TestDatagramFlood(t *testing.T) {
 	}
 }
 
-// What else comes to a port: nothing at all, one byte, every kind cut short, noise, and a message that is no datagram of ours: each
-// is dropped, and ICMP's word that somebody is not there ends no dial before its time and no connection.
+// What else comes to a port: nothing at all, one byte, every kind cut short, noise, and a message that is no
+// datagram of ours: each is dropped, and ICMP's word that somebody is not there ends no dial before its time
+// and no connection.
 func TestDatagramNoise(t *testing.T) {
 	w := udpWorld(t)
 	a := w.node(func(c *engine.Config) { c.DialTimeout = 200 * time.Millisecond }, withWitness(&witness{})) // only of the dial to nobody

@@ -71,7 +71,8 @@ func (s *siege) ask(n int) {
 	}
 }
 
-// last is how long it lasts: 5 ms steps in each of which so many handshakes begin and one peer asks. It returns the answers' p50, p99 and worst.
+// last is how long it lasts: 5 ms steps in each of which so many handshakes begin and one peer asks. It
+// returns the answers' p50, p99 and worst.
 func (s *siege) last(steps, initiations int) [3]time.Duration {
 	s.Helper()
 	s.took, s.lost = nil, 0
@@ -91,8 +92,8 @@ func (s *siege) last(steps, initiations int) [3]time.Duration {
 	return [3]time.Duration{s.took[n/2], s.took[n*99/100], s.took[n-1]}
 }
 
-// A million handshakes that begin from made-up addresses, 20,000 a second: memory stays, established peers are answered as quickly as
-// before, every time, and who is new gets in.
+// A million handshakes that begin from made-up addresses, 20,000 a second: memory stays, established peers
+// are answered as quickly as before, every time, and who is new gets in.
 func TestMillionInitiations(t *testing.T) {
 	steps, each := 10_000, 100
 	if testing.Short() || raceBuild {

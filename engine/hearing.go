@@ -87,8 +87,8 @@ func (l *loop) listened(since time.Duration) time.Duration {
 	return l.now - since - l.hearing.missed(since, l.now)
 }
 
-// left is how much of limit is left, counted from since by the time in which the loop could hear. A loop that comes late reads what has
-// waited before it judges, for deafGrace. On the loop.
+// left is how much of limit is left, counted from since by the time in which the loop could hear. A loop that
+// comes late reads what has waited before it judges, for deafGrace. On the loop.
 func (l *loop) left(since, limit time.Duration) time.Duration {
 	l.listen()
 	left := limit - l.listened(since)

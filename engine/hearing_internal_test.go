@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// However a loop is behind, at most deafMost of one such time is excused: where the lag grows, where it stays what it is, and where
-// the loop comes late in the middle of it. What follows a time in which it listened counts anew.
+// However a loop is behind, at most deafMost of one such time is excused: where the lag grows, where it stays
+// what it is, and where the loop comes late in the middle of it. What follows a time in which it listened
+// counts anew.
 func TestDeafnessEnds(t *testing.T) {
 	const lag, looks = 600 * time.Millisecond, 100 * time.Millisecond
 	for name, since := range map[string]func(now time.Duration) time.Duration{
@@ -47,8 +48,8 @@ func TestDeafnessEnds(t *testing.T) {
 	}
 }
 
-// A time-out that is over at the very alarm to which its loop comes late is judged when the loop has read what has waited, and one of which
-// some was left when the loop has listened for as long.
+// A time-out that is over at the very alarm to which its loop comes late is judged when the loop has read
+// what has waited, and one of which some was left when the loop has listened for as long.
 func TestLeftOfATimeOut(t *testing.T) {
 	const s = time.Second
 	for _, x := range []struct {

@@ -117,18 +117,19 @@ const (
 	// double: see transport/datagram.
 	greetEvery = 200 * time.Millisecond
 
-	// doubtAfter is how long a dial over datagrams waits for the one that was asked for when somebody else has answered: four times
-	// greetEvery, and it is there on most paths.
+	// doubtAfter is how long a dial over datagrams waits for the one that was asked for when somebody else
+	// has answered: four times greetEvery, and it is there on most paths.
 	doubtAfter = time.Second
 
-	// attemptsLimit bounds the first messages with different keys that one cookie may come with. The initiator's is one; each costs
-	// what a handshake does, and 6 KiB.
+	// attemptsLimit bounds the first messages with different keys that one cookie may come with. The
+	// initiator's is one; each costs what a handshake does, and 6 KiB.
 	attemptsLimit = 4
 
-	// wrongLimit bounds the messages of a link over datagrams that are judged in its handshake and found not to be the peer's: what comes
-	// after them is not looked at. Each may cost a secret, 33 us, or with a key of low order 55 us, and no handshake that anybody
-	// answers: 32 are 2 ms, of which one address may have HalfOpenPerIP in HandshakeTimeout. An honest end makes none; whoever sees its
-	// datagrams, and so could write as many as these, can end the handshake with less.
+	// wrongLimit bounds the messages of a link over datagrams that are judged in its handshake and found not
+	// to be the peer's: what comes after them is not looked at. Each may cost a secret, 33 us, or with a key
+	// of low order 55 us, and no handshake that anybody answers: 32 are 2 ms, of which one address may have
+	// HalfOpenPerIP in HandshakeTimeout. An honest end makes none; whoever sees its datagrams, and so could
+	// write as many as these, can end the handshake with less.
 	wrongLimit = 32
 
 	// keptLimit bounds the handshake messages of a link that wait for a worker to be done with the one before: 10 KiB.
@@ -191,8 +192,8 @@ const (
 	// grantShare: credit is granted anew when this fraction (an eighth) of the window has been consumed.
 	grantShare = 8
 
-	// widenWithin: a peer that has a whole window consumed within it streams, and is given a larger one. 250 ms is the longest round
-	// trip on the ground: a window of 1 MiB would hold a stream over it to 4 MB/s.
+	// widenWithin: a peer that has a whole window consumed within it streams, and is given a larger one. 250
+	// ms is the longest round trip on the ground: a window of 1 MiB would hold a stream over it to 4 MB/s.
 	widenWithin = 250 * time.Millisecond
 
 	// libraryOpcodes and firstOpcodes are how many opcodes the dispatch table indexes directly: the library's, and the first of
@@ -200,8 +201,9 @@ const (
 	libraryOpcodes = 40
 	firstOpcodes   = 1024
 
-	// relieveShare: from three quarters of Config.Memory on buffers are taken back that nobody needs at the moment, and those peers are
-	// closed who keep much and move little. The sends of all others fail at seven eighths.
+	// relieveShare: from three quarters of Config.Memory on buffers are taken back that nobody needs at the
+	// moment, and those peers are closed who keep much and move little. The sends of all others fail at seven
+	// eighths.
 	relieveShare = 4
 
 	// relieveEvery is how often a loop then looks, relieveLeast the least that is worth closing a peer for: with less, all of
@@ -211,16 +213,18 @@ const (
 	relieveLeast  = 4 << 10
 	relieveWithin = 8 * time.Second
 
-	// offloadCost is what keeping a message for a worker takes besides its payload: its context of 72 bytes, its place in the queue, and
-	// what the allocator rounds up. An empty message costs its sender 12 bytes of credit.
+	// offloadCost is what keeping a message for a worker takes besides its payload: its context of 72 bytes,
+	// its place in the queue, and what the allocator rounds up. An empty message costs its sender 12 bytes of
+	// credit.
 	offloadCost = 128
 
 	// goodbyeRoom is what a goodbye may weigh behind a gate that holds all that a peer has credit for.
 	goodbyeRoom = 1 << 10
 
-	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops that components' code keeps to
-	// hear of it, and for the code. Each loop closes thousands of peers in a tenth of that. farewellLooks is how often it looks meanwhile
-	// whether it is code that keeps a loop: a process that has not run for a while finds each of its loops late once.
+	// farewellAfter and heldAfter are how long Shutdown, when its context has ended, still waits for loops
+	// that components' code keeps to hear of it, and for the code. Each loop closes thousands of peers in a
+	// tenth of that. farewellLooks is how often it looks meanwhile whether it is code that keeps a loop: a
+	// process that has not run for a while finds each of its loops late once.
 	farewellAfter = 500 * time.Millisecond
 	farewellLooks = 2
 	heldAfter     = time.Second
@@ -257,7 +261,8 @@ const (
 	// evictionGrace protects young peers, who have had no time to be useful.
 	evictionGrace = 30 * time.Second
 
-	// windowMost bounds the configured credit of a peer: 1 GiB is 10 Gbit/s over a second, and fits the 32 bits in which a window is kept.
+	// windowMost bounds the configured credit of a peer: 1 GiB is 10 Gbit/s over a second, and fits the 32
+	// bits in which a window is kept.
 	windowMost = 1 << 30
 
 	// timeoutMost bounds the configured time-outs: whoever means never gets a year, and no sum with it overflows.

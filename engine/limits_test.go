@@ -173,8 +173,8 @@ func TestSubnetLimit(t *testing.T) {
 	w.dial(late, n)
 }
 
-// A full node makes room, but not for a crowd: who has his share of an address or a subnet pushes nobody out, however many identities
-// he has.
+// A full node makes room, but not for a crowd: who has his share of an address or a subnet pushes nobody out,
+// however many identities he has.
 func TestCrowdEvictsNobody(t *testing.T) {
 	for scope, limits := range map[string]engine.PeerLimits{
 		"ip":     {All: 6, PerIP: 2},
@@ -278,8 +278,8 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// A spare dial fills a free place and pushes nobody out, whether the node is full before it or becomes so on the way. Who dials the
-// same target in earnest makes it an ordinary dial.
+// A spare dial fills a free place and pushes nobody out, whether the node is full before it or becomes so on
+// the way. Who dials the same target in earnest makes it an ordinary dial.
 func TestSpareDial(t *testing.T) {
 	w := simWorld(t, 1, simnet.Weather{Latency: 20 * time.Millisecond})
 	n := w.node(func(c *engine.Config) { c.Peers.All = 2 })
@@ -631,8 +631,8 @@ func TestDialLimit(t *testing.T) {
 	w.dial(a, w.node(nil)) // all places are free again
 }
 
-// A dial's time does not run while its own loop hears nothing: who answers is heard afterwards, and who does not is given up when the rest of
-// the time is over.
+// A dial's time does not run while its own loop hears nothing: who answers is heard afterwards, and who does
+// not is given up when the rest of the time is over.
 func TestDialOfStalledNode(t *testing.T) {
 	for name, over := range map[string]func(*world, **simnet.Host) func(*engine.Config){"udp": overDatagrams, "tcp": nil} {
 		t.Run(name, func(t *testing.T) {

@@ -91,8 +91,9 @@ func (g *guest) machine(number uint64) *handshake.Machine {
 	return m
 }
 
-// One cookie buys a bounded number of secrets, whatever its owner writes: first messages with keys of low order, before the one that is
-// answered and behind it, and last messages that are nearly right. Who has written a few and then goes on as he should gets in.
+// One cookie buys a bounded number of secrets, whatever its owner writes: first messages with keys of low
+// order, before the one that is answered and behind it, and last messages that are nearly right. Who has
+// written a few and then goes on as he should gets in.
 func TestCookieBuysBoundedWork(t *testing.T) {
 	const tries = 500
 	for name, c := range map[string]struct {

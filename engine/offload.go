@@ -19,8 +19,9 @@ import (
 // window, and one that floods a slow component is slowed down itself. What waits counts in Config.Memory with what keeping it
 // takes, which for small messages is more than they are; a peer that keeps much when half of that is lent is closed.
 //
-// A message that goes to a worker is not seen by later components. Otherwise what Receive returns means what it does on a loop: an
-// error is counted, and a *Fault with Fate Close disconnects the peer. Keepalives, which cost no credit, are not handed on.
+// A message that goes to a worker is not seen by later components. Otherwise what Receive returns means what
+// it does on a loop: an error is counted, and a *Fault with Fate Close disconnects the peer. Keepalives,
+// which cost no credit, are not handed on.
 //
 // Workers are started by Startup and end in Cleanup, which waits for them.
 func Offload(c ComponentInterface, workers int) ComponentInterface {

@@ -174,9 +174,9 @@ func (p *PeerClient) stepped(out []byte, err error) {
 	p.proven(g.machine.Result(), out)
 }
 
-// doubted: a message over datagrams was not the peer's. Anybody who knows the address can write one, so it is dropped, and the
-// one that was asked for may still answer. Whoever has proven to be somebody else will mostly be the one who lives there: then it is
-// not waited for long.
+// doubted: a message over datagrams was not the peer's. Anybody who knows the address can write one, so it is
+// dropped, and the one that was asked for may still answer. Whoever has proven to be somebody else will
+// mostly be the one who lives there: then it is not waited for long.
 func (p *PeerClient) doubted(err error) {
 	g := p.greet
 	g.wrong++

@@ -70,8 +70,8 @@ func (p *PeerClient) probe() {
 	p.probeAgain(p.loop.now, p.net.cfg.ProbeTimeout)
 }
 
-// probeAgain asks, and once more where the answer may have come in a time in which this loop could not hear it: that is not counted. Whatever
-// the peer says is a sign of life.
+// probeAgain asks, and once more where the answer may have come in a time in which this loop could not hear
+// it: that is not counted. Whatever the peer says is a sign of life.
 func (p *PeerClient) probeAgain(began, timeout time.Duration) {
 	err := p.PingAsync(timeout, func(_ time.Duration, err error) {
 		p.probing = false

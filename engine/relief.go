@@ -45,8 +45,8 @@ type laggard struct {
 	drag time.Duration
 }
 
-// relieve has laggards leave while memory is short, the slowest of this loop first: as many as the shortage is worth. On the loop, with
-// each sweep, and as long as memory is short there is one.
+// relieve has laggards leave while memory is short, the slowest of this loop first: as many as the shortage
+// is worth. On the loop, with each sweep, and as long as memory is short there is one.
 func (l *loop) relieve() {
 	if l.shortage() <= 0 {
 		return
@@ -164,8 +164,8 @@ func (p *PeerClient) drag(now time.Duration) (kept int64, drag time.Duration, sl
 	return kept, drag, slow
 }
 
-// relieve ends an open connection and gives back what it keeps, which has been claimed, without waiting for it to take the news. On
-// the loop.
+// relieve ends an open connection and gives back what it keeps, which has been claimed, without waiting for
+// it to take the news. On the loop.
 func (p *PeerClient) relieve(kept int64) {
 	if p.state() != stateOpen { // it has ended with one that was relieved before it, and that carried it
 		p.net.relief.given(kept)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What is short is claimed once, however many loops see it at the same time: with pieces of a tenth of it, ten times; and anew when what
-// was claimed has been given back and did not help.
+// What is short is claimed once, however many loops see it at the same time: with pieces of a tenth of it,
+// ten times; and anew when what was claimed has been given back and did not help.
 func TestReliefClaimsOnce(t *testing.T) {
 	const short, piece, loops = 1000, 100, 8
 	var r relief

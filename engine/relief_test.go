@@ -130,9 +130,9 @@ func TestWarmPeersKeepNoEmptyBuffers(t *testing.T) {
 func TestRestsInLargeBuffersMakeRoom(t *testing.T) {
 	w := liveWorld(t)
 	var seen witness
-	// A MiB for each of the strangers is more than three quarters, from which on memory is short. As the last one's buffer grows, half a MiB
-	// more is lent, and up to 83 KiB with each, to read into and for a batch that was read before its memory was back: that is below the
-	// seven eighths which senders may take.
+	// A MiB for each of the strangers is more than three quarters, from which on memory is short. As the last
+	// one's buffer grows, half a MiB more is lent, and up to 83 KiB with each, to read into and for a batch
+	// that was read before its memory was back: that is below the seven eighths which senders may take.
 	const strangers, memory = 14, 18<<20 + 256<<10
 	n := w.node(func(c *engine.Config) { c.Memory = memory }, withWitness(&seen))
 	const large, count = 60 << 10, 15

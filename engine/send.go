@@ -395,10 +395,10 @@ func (p *PeerClient) TrySend(msg any) error {
 	})
 }
 
-// SendRaw is Send for a payload that is bytes already; they are copied. Neither end need have registered op. It is one of the
-// application's, from opcode.ApplicationOpCodeStart on, or one of a component of this library, for a program that speaks its
-// protocol. Opcodes that the engine itself uses, and those below ApplicationOpCodeStart that have no meaning yet, are ErrReserved;
-// so they are wherever raw bytes are sent.
+// SendRaw is Send for a payload that is bytes already; they are copied. Neither end need have registered op.
+// It is one of the application's, from opcode.ApplicationOpCodeStart on, or one of a component of this
+// library, for a program that speaks its protocol. Opcodes that the engine itself uses, and those below
+// ApplicationOpCodeStart that have no meaning yet, are ErrReserved; so they are wherever raw bytes are sent.
 func (p *PeerClient) SendRaw(ctx context.Context, op opcode.Opcode, payload []byte) error {
 	if p.sendSmall(op, payload) {
 		return nil
@@ -417,8 +417,8 @@ func (p *PeerClient) TrySendRaw(op opcode.Opcode, payload []byte) error {
 	return p.trySend(laneBulk, op, 0, 0, payload)
 }
 
-// maySend checks what components and applications send themselves: not what the engine speaks, no number that the library keeps for
-// later, nothing larger than the opcode allows.
+// maySend checks what components and applications send themselves: not what the engine speaks, no number that
+// the library keeps for later, nothing larger than the opcode allows.
 func (n *Network) maySend(op opcode.Opcode, size int) error {
 	if !speakable(op) {
 		return fmt.Errorf("%w: %v", ErrReserved, op)

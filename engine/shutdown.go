@@ -185,8 +185,9 @@ func (n *Network) farewell(polite context.Context) {
 // onEachLoop runs f on every loop and returns when all are done, or the loops have ended. Never called on a loop.
 func (n *Network) onEachLoop(f func(*loop)) { n.askEachLoop(context.Background(), f) }
 
-// askEachLoop is onEachLoop that does not wait, when ctx has ended, for a loop that somebody's code holds: that one does f when it is
-// free. One that is only late, since the process does not get to run, is waited for.
+// askEachLoop is onEachLoop that does not wait, when ctx has ended, for a loop that somebody's code holds:
+// that one does f when it is free. One that is only late, since the process does not get to run, is waited
+// for.
 func (n *Network) askEachLoop(ctx context.Context, f func(*loop)) {
 	waiting := make([]*asked, len(n.loops))
 	for i, l := range n.loops {

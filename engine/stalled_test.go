@@ -20,7 +20,8 @@ func TestUnendedWhileStalled(t *testing.T) {
 		record time.Duration // RecordTimeout
 		stall  time.Duration // of the sending, after which the receiver does not run for half a minute; what is late is due meanwhile
 	}{
-		// The second record has begun with what came with the first, and its rest takes 1.8 s more. The first fragment is there after 33 s.
+		// The second record has begun with what came with the first, and its rest takes 1.8 s more. The first
+		// fragment is there after 33 s.
 		{"a record", 20_000, time.Second, 8500 * time.Millisecond},
 		{"fragments", 400_000, time.Minute, 175 * time.Second},
 	} {
@@ -61,7 +62,8 @@ func TestUnendedWhileStalled(t *testing.T) {
 	}
 }
 
-// Nor is a peer taken for dead that has answered while this node did not run. One that does not answer is, after a stall or without.
+// Nor is a peer taken for dead that has answered while this node did not run. One that does not answer is,
+// after a stall or without.
 func TestProbedWhileStalled(t *testing.T) {
 	for _, x := range []struct {
 		name                  string

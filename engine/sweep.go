@@ -94,8 +94,9 @@ func (l *loop) lookAtFew(looked bool) time.Duration {
 	return next
 }
 
-// silentAt is when a component wants to know that p is silent, and up to the time between two looks later. That is left to chance, so that
-// nodes of a process that has been held up do not all ask in one moment from then on.
+// silentAt is when a component wants to know that p is silent, and up to the time between two looks later.
+// That is left to chance, so that nodes of a process that has been held up do not all ask in one moment from
+// then on.
 func (l *loop) silentAt(p *PeerClient) time.Duration {
 	heard := time.Duration(p.heardAt.Load())
 	after := transport.Never

@@ -28,9 +28,9 @@ func (t Target) String() string {
 	return t.Addr.Proto.String() + "://" + t.ID.String() + "@" + t.Addr.AddrPort.String()
 }
 
-// Target is how others dial this node: its identity at the first address that it listens on. If that is of no interface, as
-// tcp://0.0.0.0:4001 is of none, only this machine can use it; what others see of the node is in its Record. The zero Addr before Start,
-// and of a node that listens nowhere.
+// Target is how others dial this node: its identity at the first address that it listens on. If that is of no
+// interface, as tcp://0.0.0.0:4001 is of none, only this machine can use it; what others see of the node is
+// in its Record. The zero Addr before Start, and of a node that listens nowhere.
 func (n *Network) Target() Target {
 	t := Target{ID: n.ID()}
 	if addrs := n.Addrs(); len(addrs) > 0 {

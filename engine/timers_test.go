@@ -37,7 +37,8 @@ type ender struct {
 
 func (e *ender) Cleanup(n *engine.Network) { e.did = n.HomeLoop().Do(func() { e.ran = true }) }
 
-// Do has run what it was given when it returns. Where the loop has ended, or would wait for itself, it says so instead of waiting for ever.
+// Do has run what it was given when it returns. Where the loop has ended, or would wait for itself, it says
+// so instead of waiting for ever.
 func TestDo(t *testing.T) {
 	for _, x := range []struct {
 		name  string

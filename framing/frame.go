@@ -9,7 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// Why a frame is refused. Each is the peer's fault and ends the connection: the record was authentic, so the peer itself wrote it.
+// Why a frame is refused. Each is the peer's fault and ends the connection: the record was authentic, so the
+// peer itself wrote it.
 var (
 	ErrFrameTruncated = errors.New("framing: frame ends after its record")
 	ErrFrameTooLong   = errors.New("framing: frame payload longer than FramePayloadLimit")

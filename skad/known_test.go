@@ -174,8 +174,9 @@ func TestLostIsPinged(t *testing.T) {
 	verify(t, c)
 }
 
-// TestAskedAgain: who was silent once, of those that belong into the result, is asked a second time, and only a second time. So
-// is one whose session ended in order while the question was under way; one whose session broke, or who cannot be dialled, is not.
+// TestAskedAgain: who was silent once, of those that belong into the result, is asked a second time, and only
+// a second time. So is one whose session ended in order while the question was under way; one whose session
+// broke, or who cannot be dialled, is not.
 func TestAskedAgain(t *testing.T) {
 	for _, x := range []struct {
 		name          string

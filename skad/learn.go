@@ -20,8 +20,9 @@ type probe struct {
 	heard   bool
 }
 
-// heard takes note of a peer that has spoken to us. A member that does, from where it can be reached, is there: its ping has time. Nothing is
-// planned anew for that, as it happens often; whoever is about to ping looks, see spoken.
+// heard takes note of a peer that has spoken to us. A member that does, from where it can be reached, is
+// there: its ping has time. Nothing is planned anew for that, as it happens often; whoever is about to ping
+// looks, see spoken.
 func (c *Core) heard(p Peer) {
 	i := c.find(&p.ID)
 	if i != 0 && p.Record.Seq > c.slots[i].contact.Record.Seq {

@@ -410,8 +410,9 @@ func TestConnectingIsASignOfLife(t *testing.T) {
 	}
 }
 
-// TestSpeakingIsASignOfLife: a member that asks us something needs no ping before it has been silent for as long as it may be; one that
-// speaks from elsewhere, owes an answer, or whose session broke, is pinged when planned.
+// TestSpeakingIsASignOfLife: a member that asks us something needs no ping before it has been silent for as
+// long as it may be; one that speaks from elsewhere, owes an answer, or whose session broke, is pinged when
+// planned.
 func TestSpeakingIsASignOfLife(t *testing.T) {
 	for _, x := range []struct {
 		name        string
@@ -455,8 +456,8 @@ func TestSpeakingIsASignOfLife(t *testing.T) {
 	}
 }
 
-// TestSeason: in a seasoned table everybody is pinged once within the span between two pings of an old acquaintance, at any moment of it, and from then
-// on once in each.
+// TestSeason: in a seasoned table everybody is pinged once within the span between two pings of an old
+// acquaintance, at any moment of it, and from then on once in each.
 func TestSeason(t *testing.T) {
 	c := newCore(t, 1, func(cfg *Config) { cfg.RefreshLeast = 300 * 24 * time.Hour })
 	rnd := newRand(2)

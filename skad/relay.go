@@ -182,9 +182,11 @@ func (c *Core) forward(r *relay) bool {
 	return false
 }
 
-// nextHop returns the contact to hand r to: of the closest to the key and those at most twice as far, the one with the shortest round trip (proximity
-// route selection; Gummadi et al., SIGCOMM 2003). Twice the distance is one bit of the five that a hop gains, so hardly a message takes a hop more for it; and who wants to be on a way
-// by being near us has to be close to the key as well. nil: nobody that is closer than we are is left.
+// nextHop returns the contact to hand r to: of the closest to the key and those at most twice as far, the one
+// with the shortest round trip (proximity route selection; Gummadi et al., SIGCOMM 2003). Twice the distance
+// is one bit of the five that a hop gains, so hardly a message takes a hop more for it; and who wants to be
+// on a way by being near us has to be close to the key as well. nil: nobody that is closer than we are is
+// left.
 func (c *Core) nextHop(r *relay, s *selection) (next *Contact) {
 	var word uint64
 	var srtt uint16

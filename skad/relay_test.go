@@ -307,8 +307,9 @@ func TestCopiesTakeDistinctFirstHops(t *testing.T) {
 	verify(t, c)
 }
 
-// TestNextHopByRoundTrip: among contacts about as close to the key as the closest the one with the shortest round trip is the next hop; who is more than twice as far, not measured, or not
-// closer than we are never is on account of it, and nobody comes before the node that is the key.
+// TestNextHopByRoundTrip: among contacts about as close to the key as the closest the one with the shortest
+// round trip is the next hop; who is more than twice as far, not measured, or not closer than we are never is
+// on account of it, and nobody comes before the node that is the key.
 func TestNextHopByRoundTrip(t *testing.T) {
 	type peer struct {
 		distance uint64 // first word, in 2^-16 of the space

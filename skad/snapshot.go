@@ -130,9 +130,10 @@ func (c *Core) Adopt(now time.Duration, d *Contact) bool {
 	return c.adopt(d) != 0
 }
 
-// Season makes a table that Adopt has filled one that has been looked after for long: its members have been known for as long as matters, and
-// their pings, the refreshes and the lookups of buckets are due at any moment of their spans. Without it everybody is a new acquaintance who
-// is pinged often, and all of them in step.
+// Season makes a table that Adopt has filled one that has been looked after for long: its members have been
+// known for as long as matters, and their pings, the refreshes and the lookups of buckets are due at any
+// moment of their spans. Without it everybody is a new acquaintance who is pinged often, and all of them in
+// step.
 func (c *Core) Season(now time.Duration) {
 	c.begin(now)
 	defer c.end()

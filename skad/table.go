@@ -181,7 +181,8 @@ func (c *Core) siblingRoom(d *Contact) bool {
 	return near < c.cfg.GroupPerSiblings && (inTable || all < c.cfg.GroupPerTable)
 }
 
-// farthestSibling returns the position of the last sibling among the members, -1 if there is none. Every stranger is compared with it, so it is found once for each change of the list.
+// farthestSibling returns the position of the last sibling among the members, -1 if there is none. Every
+// stranger is compared with it, so it is found once for each change of the list.
 func (c *Core) farthestSibling() int {
 	if c.edge == 0 {
 		c.edge = c.findFarthest() + 1
@@ -306,8 +307,8 @@ func (c *Core) tidy(i uint16) {
 	}
 }
 
-// nextPing plans the next ping of a member: when it has been silent for as long as it may be, give or take an eighth, so that the pings of a
-// node do not march in step.
+// nextPing plans the next ping of a member: when it has been silent for as long as it may be, give or take an
+// eighth, so that the pings of a node do not march in step.
 func (c *Core) nextPing(i uint16) {
 	s := &c.slots[i]
 	after := c.silence(s)
@@ -315,7 +316,8 @@ func (c *Core) nextPing(i uint16) {
 	c.wake.set(i, tickOf(s.verifiedAt.duration()+after))
 }
 
-// silence returns how long a member may be silent: as long as it has been known to live, between PingLeast and PingMost, so that it doubles.
+// silence returns how long a member may be silent: as long as it has been known to live, between PingLeast
+// and PingMost, so that it doubles.
 func (c *Core) silence(s *slot) time.Duration {
 	return max(c.cfg.PingLeast, min(c.cfg.PingMost, (s.verifiedAt-s.firstAt).duration()))
 }

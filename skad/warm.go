@@ -1,8 +1,9 @@
 package skad
 
-// Who drives thousands of cores from one goroutine, as package sim does, has more of them than any cache holds, and what a turn costs there is mostly waiting for memory. Warm and
-// WarmFor read what a turn is about to read and do nothing else: called for several cores before the first of them has its turn, they wait for all of them at once. What they return means
-// nothing; it is there so that the reads are not left out.
+// Who drives thousands of cores from one goroutine, as package sim does, has more of them than any cache
+// holds, and what a turn costs there is mostly waiting for memory. Warm and WarmFor read what a turn is about
+// to read and do nothing else: called for several cores before the first of them has its turn, they wait for
+// all of them at once. What they return means nothing; it is there so that the reads are not left out.
 
 // Warm reads the core itself.
 func (c *Core) Warm() (sum int) {
@@ -10,7 +11,8 @@ func (c *Core) Warm() (sum int) {
 		int(c.join.refreshAt) + int(c.cfg.PingLeast) + int(c.stats.Asked)
 }
 
-// WarmFor reads what the core leads to, which is waited for if Warm was not called before. A message of that node with that nonce is expected; nil and 0 if none is.
+// WarmFor reads what the core leads to, which is waited for if Warm was not called before. A message of that
+// node with that nonce is expected; nil and 0 if none is.
 func (c *Core) WarmFor(from *ID, nonce uint64) (sum int) {
 	if out := c.out[:cap(c.out)]; len(out) > 0 {
 		sum += int(out[0].Kind) + len(out[0].Message.Payload)

@@ -33,12 +33,14 @@ const (
 	// carrierPeersLimit lets a benchmark reach the limits of the machine before those of the node.
 	carrierPeersLimit = 1 << 20
 
-	// carrierPatience replaces the time-outs of dials, handshakes, records, and senders that wait for room: on a machine that is busy with
-	// other things a run that takes longer is a result, and one that gives up is none. Drivers on plain sockets never give up.
+	// carrierPatience replaces the time-outs of dials, handshakes, records, and senders that wait for room:
+	// on a machine that is busy with other things a run that takes longer is a result, and one that gives up
+	// is none. Drivers on plain sockets never give up.
 	carrierPatience = time.Minute
 
-	// carrierSocketBuffer is what a UDP socket asks of the kernel, which without privileges gives net.core.rmem_max. 32 MiB are some
-	// 40,000 keepalives: what 200,000 peers say in the three seconds that a busy machine may not run a loop.
+	// carrierSocketBuffer is what a UDP socket asks of the kernel, which without privileges gives
+	// net.core.rmem_max. 32 MiB are some 40,000 keepalives: what 200,000 peers say in the three seconds that
+	// a busy machine may not run a loop.
 	carrierSocketBuffer = 32 << 20
 
 	// carrierWaitingLimit bounds a peer's requests whose answers wait until it has read others. 256: what a run has in flight at

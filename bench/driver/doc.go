@@ -16,10 +16,11 @@
 //
 // # Rivals
 //
-// A driver of a library that this module should not depend on lives in a module of its own. There it implements load.Driver
-// (a Dialer too, and a Conn; load.Stopper if it can), reports to the load.Sink as the drivers here do, and is lent to p2pbench by a
-// program of one line, process.Main(its drivers...); "p2pbench rpc --program ./thatprogram --against itsname" does the rest, in
-// turns and in separate processes. The package comment of bench/process has the protocol. What a driver is asked to hold:
+// A driver of a library that this module should not depend on lives in a module of its own. There it
+// implements load.Driver (a Dialer too, and a Conn; load.Stopper if it can), reports to the load.Sink as the
+// drivers here do, and is lent to p2pbench by a program of one line, process.Main(its drivers...); "p2pbench
+// rpc --program ./thatprogram --against itsname" does the rest, in turns and in separate processes. The
+// package comment of bench/process has the protocol. What a driver is asked to hold:
 //
 //   - Serve calls Sink.Open once for each connection when its handshake is finished, Receiver.Message for each one-way message
 //     and Receiver.Request for each request, one call at a time for a connection, and sends what Request returned unaltered.

@@ -14,9 +14,9 @@ import (
 // errNoIdentity refuses a peer without an Ed25519 certificate.
 var errNoIdentity = errors.New("driver: the other side shows no Ed25519 certificate")
 
-// newTLSConfig is for both sides: TLS 1.3, one key exchange, a fresh self-signed Ed25519 certificate shown and one demanded, no tickets.
-// As in peer-to-peer use there is no authority: that the other side holds the key in its certificate, which TLS itself
-// proves, is its identity.
+// newTLSConfig is for both sides: TLS 1.3, one key exchange, a fresh self-signed Ed25519 certificate shown
+// and one demanded, no tickets. As in peer-to-peer use there is no authority: that the other side holds the
+// key in its certificate, which TLS itself proves, is its identity.
 func newTLSConfig(exchange tls.CurveID) (*tls.Config, error) {
 	certificate, err := newCertificate()
 	if err != nil {

@@ -375,8 +375,9 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A stall is charged to everybody who had to wait for it: in an open loop latency counts from the planned time. Here one answer of
-// one worker takes 60 ms, for which 120 requests are planned; a closed loop, and service time, see one slow request.
+// A stall is charged to everybody who had to wait for it: in an open loop latency counts from the planned
+// time. Here one answer of one worker takes 60 ms, for which 120 requests are planned; a closed loop, and
+// service time, see one slow request.
 func TestNoCoordinatedOmission(t *testing.T) {
 	stall := func(n int, right []byte) ([]byte, error) {
 		if n == 20 {
@@ -487,8 +488,8 @@ func stormOf(none bool) (b *load.Bench, to *[]string, closed *bool) {
 	return b, to, closed
 }
 
-// A storm from made-up addresses is measured in turns: nothing, to nobody, to the server, and backwards. What was begun and answered
-// are sums of the turns'.
+// A storm from made-up addresses is measured in turns: nothing, to nobody, to the server, and backwards. What
+// was begun and answered are sums of the turns'.
 func TestSpoofed(t *testing.T) {
 	var to *[]string
 	var closed *bool

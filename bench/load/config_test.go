@@ -124,7 +124,8 @@ func TestResultRoundTrip(t *testing.T) {
 	}
 }
 
-// What follows from the counts: rates, CPU for each million of both sides, memory for each connection, allocations for each message.
+// What follows from the counts: rates, CPU for each million of both sides, memory for each connection,
+// allocations for each message.
 func TestDerived(t *testing.T) {
 	before := Usage{RSSBytes: 1000, HeapBytes: 500, Goroutines: 4}
 	start := Usage{CPUSeconds: 1, Mallocs: 100}

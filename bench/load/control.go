@@ -20,7 +20,8 @@ type Control interface {
 	// Snapshot returns what the serving side has seen since Reset and what its process uses; settle as in ReadUsage.
 	Snapshot(settle bool) (Snapshot, error)
 
-	// Sample is a cheap Snapshot, for looking several times a second: no latencies but those of one-way messages since the last Sample.
+	// Sample is a cheap Snapshot, for looking several times a second: no latencies but those of one-way
+	// messages since the last Sample.
 	Sample() (Sample, error)
 
 	// Await returns when the given number of marks has arrived since Reset, or after the time-out. It returns how many have.

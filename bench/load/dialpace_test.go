@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Dials that take long are made fewer at once, by half for each generation of them and not for each; dials that come about soon are made more again,
-// one by one, up to where it began.
+// Dials that take long are made fewer at once, by half for each generation of them and not for each; dials
+// that come about soon are made more again, one by one, up to where it began.
 func TestDialPace(t *testing.T) {
 	p := newDialPace()
 	now := time.Unix(0, 0)

@@ -14,10 +14,10 @@
 //	20     4    check    mixes the three above with the length          Pattern.Check
 //	24     n    content  a window of the pattern, chosen by seq         Pattern.Check
 //
-// Closed loop (no rate): every worker has one message or request under way and begins the next at once. It shows
-// throughput; its latencies are those of a saturated system. Open loop (a rate): there is a timetable, whoever is free
-// takes the next place in it, and latency counts from the planned time, so that a stall is charged to all who had to wait for it. The time from the
-// actual sending is kept beside it as service time.
+// Closed loop (no rate): every worker has one message or request under way and begins the next at once. It
+// shows throughput; its latencies are those of a saturated system. Open loop (a rate): there is a timetable,
+// whoever is free takes the next place in it, and latency counts from the planned time, so that a stall is
+// charged to all who had to wait for it. The time from the actual sending is kept beside it as service time.
 //
 // Ownership: a Bench belongs to the goroutine that runs it. A Receiver belongs to whoever delivers its connection's
 // messages, one call at a time; everything in a Sink that others read is atomic and published in small batches.

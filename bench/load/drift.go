@@ -11,8 +11,9 @@ type Drift struct {
 }
 
 const (
-	// driftBins is into how many stretches a run is cut to look for drifts. 24: each is long enough to hold several collections, so
-	// that a saw-tooth is level, and Mann and Kendall's test is sharp from ten values.
+	// driftBins is into how many stretches a run is cut to look for drifts. 24: each is long enough to hold
+	// several collections, so that a saw-tooth is level, and Mann and Kendall's test is sharp from ten
+	// values.
 	driftBins = 24
 
 	// driftP and driftShare are when order is worth a word: less than one in a hundred by chance, and 10 % over the run.

@@ -20,7 +20,8 @@ type fake struct {
 	// likes. nil: delivers everything.
 	oneWay func(n int, msg []byte, deliver func([]byte))
 
-	// answer is given the number of a request on its connection, and the right answer, and returns what goes back. nil: the right one.
+	// answer is given the number of a request on its connection, and the right answer, and returns what goes
+	// back. nil: the right one.
 	answer func(n int, right []byte) ([]byte, error)
 
 	dial func(n int) error // nil: always succeeds

@@ -30,7 +30,8 @@ func NewRecorder(workers int) *Recorder {
 	return r
 }
 
-// Record adds one latency. Negative ones, which a stepping wall clock can produce, count as 0, and those beyond the limit as the limit.
+// Record adds one latency. Negative ones, which a stepping wall clock can produce, count as 0, and those
+// beyond the limit as the limit.
 func (r *Recorder) Record(worker int, d time.Duration) {
 	d = min(max(d, 0), latencyLimit)
 	s := &r.shards[worker%len(r.shards)]

@@ -14,8 +14,9 @@ const (
 	// trips of loopback and below any server's cap on half-open handshakes.
 	dialsLimit = 64
 
-	// dialSoon is what a dial may take before fewer are made at once. 500 ms: 256 at once, of four processes, take 150 ms where both
-	// sides have a processor to themselves, and three questions of a keepalive fit into its patience 30 times.
+	// dialSoon is what a dial may take before fewer are made at once. 500 ms: 256 at once, of four processes,
+	// take 150 ms where both sides have a processor to themselves, and three questions of a keepalive fit
+	// into its patience 30 times.
 	dialSoon = 500 * time.Millisecond
 
 	// fleetEvery is how often the serving side is asked how many connections it has. 100 ms: a look takes about 0.3 ms.
@@ -62,16 +63,18 @@ const (
 	stagesLimit = 100
 	stageLimit  = 7 * 24 * time.Hour
 
-	// dripEvery is how often made-up handshakes are begun at a rate, and dripBatch the most at once. 400 us: eight at 20,000 a second,
-	// which is less than a receiver takes in one system call, for 2,500 short wake-ups.
+	// dripEvery is how often made-up handshakes are begun at a rate, and dripBatch the most at once. 400 us:
+	// eight at 20,000 a second, which is less than a receiver takes in one system call, for 2,500 short
+	// wake-ups.
 	dripEvery = 400 * time.Microsecond
 	dripBatch = 64
 
-	// dripBehind is how many batches late they may be before what was missed is forgiven. 8: 3 ms, a slice of another's processor time.
+	// dripBehind is how many batches late they may be before what was missed is forgiven. 8: 3 ms, a slice of
+	// another's processor time.
 	dripBehind = 8
 
-	// spoofTurn is how long made-up handshakes come, or do not, before it is another's turn. 2 s: as long as other parts are unless
-	// told otherwise, and short against what neighbours of a machine do.
+	// spoofTurn is how long made-up handshakes come, or do not, before it is another's turn. 2 s: as long as
+	// other parts are unless told otherwise, and short against what neighbours of a machine do.
 	spoofTurn = 2 * time.Second
 
 	// spoofTurns is how many turns there are at least: of five, two may be disturbed and the median is not.

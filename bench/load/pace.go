@@ -80,7 +80,8 @@ type schedule struct {
 	timetable
 	sent int // how many have been handed out
 
-	// Poisson only: where in the area each place lies, from the first that was not handed out; there is always one more than is due.
+	// Poisson only: where in the area each place lies, from the first that was not handed out; there is
+	// always one more than is due.
 	areas []float64
 	rng   *rand.Rand
 }
@@ -152,9 +153,9 @@ type ticket struct {
 // time stands, and its latency grows.
 const ticketsLimit = 1024
 
-// pace hands out tickets until the part stops; nil for a closed loop. Whoever is free takes the next one: so work does not wait
-// for a busy worker while another is idle. With one ticket for each message (split false) n is always 1; else what is due is dealt
-// out in about as many tickets as there are workers.
+// pace hands out tickets until the part stops; nil for a closed loop. Whoever is free takes the next one: so
+// work does not wait for a busy worker while another is idle. With one ticket for each message (split false)
+// n is always 1; else what is due is dealt out in about as many tickets as there are workers.
 func pace(p *part, table timetable, workers int, split bool) <-chan ticket {
 	if !table.open() {
 		return nil

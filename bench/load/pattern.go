@@ -17,9 +17,10 @@ const (
 	markBit = 1 << 31 // in the stream field: this message ends a phase
 )
 
-// windowSteps is how many windows of the pattern there are. The one of a message is picked by a multiplicative hash of
-// its place, so that a buffer that still holds the end of an earlier message shows the wrong one: always for neighbours and for the powers
-// of two that pools and rings work in, else in 63 of 64 cases.
+// windowSteps is how many windows of the pattern there are. The one of a message is picked by a
+// multiplicative hash of its place, so that a buffer that still holds the end of an earlier message shows the
+// wrong one: always for neighbours and for the powers of two that pools and rings work in, else in 63 of 64
+// cases.
 const windowSteps = 64
 
 // windowStep is the distance of two windows: whole words, so that copying and comparing stay aligned.

@@ -32,8 +32,9 @@ type Result struct {
 	Warnings            []string           `json:"warnings,omitempty"`     // why the figures may say less than they seem to
 }
 
-// A Side is what one of the two processes used. CPU and allocations are of the measured part; memory is that after it, settled, with the
-// connections still open, and for each connection what it grew since before the first.
+// A Side is what one of the two processes used. CPU and allocations are of the measured part; memory is that
+// after it, settled, with the connections still open, and for each connection what it grew since before the
+// first.
 type Side struct {
 	CPUSeconds        float64 `json:"cpu_seconds"`
 	RSSBytes          uint64  `json:"rss_bytes"`

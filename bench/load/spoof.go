@@ -133,7 +133,8 @@ func (p *phase) p99To(other *phase) float64 {
 	return stats.Median(ratios)
 }
 
-// inTurns runs the phases until each has had the run's duration: forwards, then backwards, so that none always comes after the same.
+// inTurns runs the phases until each has had the run's duration: forwards, then backwards, so that none
+// always comes after the same.
 func (b *Bench) inTurns(ctx context.Context, callers []*caller, phases ...*phase) error {
 	turns := max(int(b.Config.Duration/spoofTurn), spoofTurns)
 	if len(b.Config.Stages) > 0 {
@@ -205,8 +206,9 @@ func (b *Bench) turn(ctx context.Context, of *phase, callers []*caller, d time.D
 	return nil
 }
 
-// comparePhases says what made-up handshakes cost the peer, beside what as many datagrams to nobody do. p99s are the medians of the
-// turns', and ratios those of the rounds': so what else the machine does in one of them is not in the figure.
+// comparePhases says what made-up handshakes cost the peer, beside what as many datagrams to nobody do. p99s
+// are the medians of the turns', and ratios those of the rounds': so what else the machine does in one of
+// them is not in the figure.
 func (b *Bench) comparePhases(quiet, control, storm *phase) {
 	r := b.result
 	r.figure("quiet_p99_us", stats.Median(quiet.p99s))

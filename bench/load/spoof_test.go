@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A drip begins as many as its rate says, a few at a time, however its sleeps end; what a long absence has missed it does not make
-// up for.
+// A drip begins as many as its rate says, a few at a time, however its sleeps end; what a long absence has
+// missed it does not make up for.
 func TestDrip(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -61,7 +61,8 @@ func TestDripForgives(t *testing.T) {
 	}
 }
 
-// The ratio of two phases is the median of their rounds': one round that others disturb changes nothing, nor does one in which nothing was measured.
+// The ratio of two phases is the median of their rounds': one round that others disturb changes nothing, nor
+// does one in which nothing was measured.
 func TestPhases(t *testing.T) {
 	storm := &phase{p99s: []float64{110, 5000, 120, 130, 100}}
 	for _, test := range []struct {

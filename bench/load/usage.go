@@ -28,8 +28,9 @@ type Usage struct {
 	Retransmits    uint64  `json:"retransmits"`      // TCP segments sent again by anybody in the network namespace; 0 where the system does not tell
 }
 
-// ReadUsage looks at this process. With settle it first collects garbage twice (finalizers need two) and returns free pages to the
-// system, so that memory figures are those of what is in use. Without, it stops nothing and may be called ten times a second.
+// ReadUsage looks at this process. With settle it first collects garbage twice (finalizers need two) and
+// returns free pages to the system, so that memory figures are those of what is in use. Without, it stops
+// nothing and may be called ten times a second.
 func ReadUsage(settle bool) Usage {
 	if settle {
 		runtime.GC()

@@ -24,12 +24,13 @@
 // every 256 KiB, with two such signs under way. The dialling process stands for many nodes: each connection has an identity, and
 // for libp2p and noise a host or node, of its own.
 //
-// Three answers to what their maintainers would ask. perlin/noise, as all others here, accepts messages of 1 MiB, and its buffer is as long as
-// that. NATS tells everybody in its own way: one message is published and the server copies it to each subscriber, where the
-// others send it over each connection; the subscribers are clients in the serving process, over loopback and TLS. memberlist's messages may overtake
-// each other, and the driver puts them in order; its compression is off, as the pattern of the benchmark does not compress, and so few best-effort
-// messages are under way that no socket's buffer loses any.
+// Three answers to what their maintainers would ask. perlin/noise, as all others here, accepts messages of 1
+// MiB, and its buffer is as long as that. NATS tells everybody in its own way: one message is published and
+// the server copies it to each subscriber, where the others send it over each connection; the subscribers are
+// clients in the serving process, over loopback and TLS. memberlist's messages may overtake each other, and
+// the driver puts them in order; its compression is off, as the pattern of the benchmark does not compress,
+// and so few best-effort messages are under way that no socket's buffer loses any.
 //
-// What a library cannot do is n/a: memberlist has no connections, so none to hold or to count handshakes of, and a cluster of a thousand
-// members in one process would be busy with itself.
+// What a library cannot do is n/a: memberlist has no connections, so none to hold or to count handshakes of,
+// and a cluster of a thousand members in one process would be busy with itself.
 package main

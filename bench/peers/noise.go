@@ -145,8 +145,8 @@ func (c *noiseConn) Call(req, into []byte) ([]byte, error) {
 	return append(into[:0], reply...), err
 }
 
-// Close ends the connection, which a node's own Close leaves open. That one may wait for ever, if it comes before the node's goroutine
-// has noted that it listens, so nobody waits for it.
+// Close ends the connection, which a node's own Close leaves open. That one may wait for ever, if it comes
+// before the node's goroutine has noted that it listens, so nobody waits for it.
 func (c *noiseConn) Close() error {
 	for _, client := range c.node.Outbound() {
 		client.Close()

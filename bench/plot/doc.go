@@ -8,6 +8,6 @@
 // The drawing is 440 units wide, with letters of 12: readable at the width of a phone and in three columns on a laptop. Lines
 // carry what they show as text (data-x, data-y), for a page's script to tell what is under the pointer.
 //
-// All functions are pure. Values that cannot be drawn (no numbers, zero or less on a logarithmic axis) are left out, and a chart of
-// nothing says so.
+// All functions are pure. Values that cannot be drawn (no numbers, zero or less on a logarithmic axis) are
+// left out, and a chart of nothing says so.
 package plot

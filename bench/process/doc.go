@@ -21,6 +21,6 @@
 //	                                    one load.Result as JSON; at the end of its input it prints what it has until then;
 //	                                    handshakes from made-up addresses print an empty line when they begin
 //
-// Whoever measures may be written in another language, as long as it speaks this. A Run and what it starts belong to the goroutine
-// that calls Do. Errors name the program's first argument.
+// Whoever measures may be written in another language, as long as it speaks this. A Run and what it starts
+// belong to the goroutine that calls Do. Errors name the program's first argument.
 package process

@@ -49,8 +49,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Made-up handshakes come from a process of their own, begin before anything is measured, are answered with less than they send, and
-// nobody is let in.
+// Made-up handshakes come from a process of their own, begin before anything is measured, are answered with
+// less than they send, and nobody is let in.
 func TestSpoofedRun(t *testing.T) {
 	c, err := load.Config{Scenario: load.Storm, Spoof: true, SpoofRate: 2000, Rate: 100, Duration: 500 * time.Millisecond, Warmup: -1}.WithDefaults()
 	if err != nil {

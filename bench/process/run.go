@@ -40,8 +40,8 @@ func serveArguments(driver string, shape load.Shape, profile string) []string {
 	return args
 }
 
-// stopLimit is how long a run that was told to end may take for it. 45 s: its own patience with what does not arrive, twice, and a
-// collection of garbage on a machine that is full.
+// stopLimit is how long a run that was told to end may take for it. 45 s: its own patience with what does not
+// arrive, twice, and a collection of garbage on a machine that is full.
 const stopLimit = 45 * time.Second
 
 // Result runs a command of Arguments and reads the result it prints. When ctx ends it is told to end, and its result is what it

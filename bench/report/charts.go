@@ -194,7 +194,8 @@ func per(get func(*load.Window) (float64, bool)) func(*load.Window) (float64, bo
 	}
 }
 
-// overTime draws courses of the typical runs. Time counts from the beginning of the part that is measured; what was before it is shaded.
+// overTime draws courses of the typical runs. Time counts from the beginning of the part that is measured;
+// what was before it is shaded.
 func (g *Group) overTime(courses []course) (pictures []picture) {
 	for _, c := range courses {
 		chart := plot.Chart{Title: c.title, X: plot.Axis{Label: "seconds", Show: trimmed}, Y: plot.Axis{Label: c.label, Show: c.show, Zero: true}}

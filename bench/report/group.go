@@ -20,7 +20,8 @@ func SpreadOf(values []float64) Spread {
 	return Spread{Median: stats.Median(values), Min: slices.Min(values), Max: slices.Max(values)}
 }
 
-// A Group is all runs of one scenario with one config and one set of drivers: the line that ends them in the JSON output of runs in turns.
+// A Group is all runs of one scenario with one config and one set of drivers: the line that ends them in the
+// JSON output of runs in turns.
 type Group struct {
 	Scenario string                        `json:"compared"` // not "scenario": this is no run
 	Config   load.Config                   `json:"config"`

@@ -226,8 +226,8 @@ func PictureKinds() []string {
 	return kinds
 }
 
-// WritePictures hands out pictures of every group as files that stand alone, each with the name it should have. Of all kinds, or of
-// those that only names.
+// WritePictures hands out pictures of every group as files that stand alone, each with the name it should
+// have. Of all kinds, or of those that only names.
 func WritePictures(records []Record, only []string, write func(name string, svg []byte) error) error {
 	for _, kind := range only {
 		if !slices.Contains(PictureKinds(), kind) {

@@ -12,7 +12,8 @@ import (
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
-// WriteOpenMetrics writes the last run of each driver in each group as OpenMetrics text: gauges, and a summary of latencies. (OpenMetrics
+// WriteOpenMetrics writes the last run of each driver in each group as OpenMetrics text: gauges, and a
+// summary of latencies. (OpenMetrics
 // 1.0, section 4: metric families are not interleaved, and the text ends with # EOF.)
 func WriteOpenMetrics(w io.Writer, records []Record) error {
 	families := map[string]*family{}

@@ -101,8 +101,8 @@ func (g *Group) leads() []Metric {
 	return slices.DeleteFunc(g.Columns(), func(m Metric) bool { return !slices.Contains(units, m.Unit) })
 }
 
-// WriteRatios writes a table for each driver that others were compared with: medians, and in brackets how many times theirs the first
-// one's is. Format is text or md.
+// WriteRatios writes a table for each driver that others were compared with: medians, and in brackets how
+// many times theirs the first one's is. Format is text or md.
 func WriteRatios(w io.Writer, format string, records []Record) error {
 	if format != "text" && format != "md" {
 		return fmt.Errorf("%w: ratios have no format %q: want text or md", ErrFormat, format)

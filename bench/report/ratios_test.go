@@ -8,8 +8,8 @@ import (
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
-// A column for each driver, a line for each figure that matters: medians, and the first driver's divided by them. Who did not take
-// part has an empty cell, who could not n/a, who broke failed.
+// A column for each driver, a line for each figure that matters: medians, and the first driver's divided by
+// them. Who did not take part has an empty cell, who could not n/a, who broke failed.
 func TestWriteRatios(t *testing.T) {
 	run := func(driver string, c load.Config, p50, rate float64) Record {
 		return Record{Result: load.Result{

@@ -169,7 +169,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Every scenario that comes with the program is read, says what it is for, and expects something somewhere; together they use every scenario.
+// Every scenario that comes with the program is read, says what it is for, and expects something somewhere;
+// together they use every scenario.
 func TestReady(t *testing.T) {
 	used := map[string]bool{}
 	for _, name := range scenario.ReadyNames() {

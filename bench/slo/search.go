@@ -2,9 +2,10 @@ package slo
 
 import "math"
 
-// A Search finds the highest rate that meets some rules. It is told how each run went and says which rate to run next: first
-// twice as much until one fails (or half as much until one is met), then between the two, and at last the best again, since
-// one lucky run is no finding and one unlucky run is none either. A rate fails when it has failed twice; the best must be met twice.
+// A Search finds the highest rate that meets some rules. It is told how each run went and says which rate to
+// run next: first twice as much until one fails (or half as much until one is met), then between the two, and
+// at last the best again, since one lucky run is no finding and one unlucky run is none either. A rate fails
+// when it has failed twice; the best must be met twice.
 type Search struct {
 	precision float64
 	next      float64
@@ -20,7 +21,8 @@ type Search struct {
 }
 
 const (
-	// runsLimit ends a search that noise keeps going. 60: 20 doublings span a million, 20 halvings as much, and most need one run.
+	// runsLimit ends a search that noise keeps going. 60: 20 doublings span a million, 20 halvings as much,
+	// and most need one run.
 	runsLimit = 60
 
 	// agree is how many runs decide.

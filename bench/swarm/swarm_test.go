@@ -111,8 +111,8 @@ func calm(t *testing.T, cfg swarm.Config, timely func(r *swarm.Result) bool, hol
 	t.Errorf("not once in %d runs, in %d of which the machine was not busy", tries, idle)
 }
 
-// others begins to measure how much of the machine's processors is taken by others than this process and its children; the returned
-// function ends it, and tells the share. 0 where /proc/stat is not.
+// others begins to measure how much of the machine's processors is taken by others than this process and its
+// children; the returned function ends it, and tells the share. 0 where /proc/stat is not.
 func others() (end func() float64) {
 	begun, before, own := time.Now(), load.ReadProcessors(), spent()
 	return func() float64 {

@@ -12,8 +12,8 @@ import (
 	"github.com/carrier-p2p/carrier/bench/slo"
 )
 
-// docs/p2pbench.md names every command about load, every ready scenario, every form of a report, every key of a scenario file; and the rules
-// in it can be read.
+// docs/p2pbench.md names every command about load, every ready scenario, every form of a report, every key of
+// a scenario file; and the rules in it can be read.
 func TestDocument(t *testing.T) {
 	b, err := os.ReadFile("../../docs/p2pbench.md")
 	if err != nil {

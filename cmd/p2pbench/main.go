@@ -9,8 +9,9 @@
 // Every run takes place in fresh processes: one that dials, and a child of it that serves and ends with it. Figures go to
 // standard output, everything else to standard error.
 //
-// Exit codes: 0 all sent was received and verified; 1 could not run; 2 wrong usage; 3 it ran, and messages were lost, doubled,
-// altered or not answered; 4 it ran, and a threshold was not met or something crept; 130 interrupted, with what was measured until then printed.
+// Exit codes: 0 all sent was received and verified; 1 could not run; 2 wrong usage; 3 it ran, and messages
+// were lost, doubled, altered or not answered; 4 it ran, and a threshold was not met or something crept; 130
+// interrupted, with what was measured until then printed.
 package main
 
 import (

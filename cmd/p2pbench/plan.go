@@ -18,8 +18,8 @@ const (
 	// collections of garbage.
 	runOverhead = time.Second
 
-	// runGrace is what a run may take besides thrice what it measures: a thousand connections of a slow library, and waiting for what
-	// does not arrive.
+	// runGrace is what a run may take besides thrice what it measures: a thousand connections of a slow
+	// library, and waiting for what does not arrive.
 	runGrace = 2 * time.Minute
 
 	// worthSaying is how long runs must take together before their number and length are said in advance.
@@ -54,7 +54,8 @@ func measures(c load.Config) time.Duration {
 	return max(c.Warmup, 0) + time.Duration(parts)*c.Duration
 }
 
-// A plan is how many runs there are to make, and how long they will take: first by a rule of thumb, then as the runs did until now.
+// A plan is how many runs there are to make, and how long they will take: first by a rule of thumb, then as
+// the runs did until now.
 type plan struct {
 	runs, made int
 	left       time.Duration // of the runs to make
@@ -128,8 +129,8 @@ func minutes(d time.Duration) string {
 	return fmt.Sprintf("%d min", int(d.Minutes()+0.5))
 }
 
-// resumed are records that begin with those that --json holds already, if they are to be kept: of the same machine and source, else
-// figures that do not compare would stand side by side.
+// resumed are records that begin with those that --json holds already, if they are to be kept: of the same
+// machine and source, else figures that do not compare would stand side by side.
 func (a *app) resumed(f *runFlags) (*records, error) {
 	old, err := a.oldRecords(f)
 	if err != nil {

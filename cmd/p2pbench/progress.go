@@ -50,7 +50,8 @@ func overwrite(out *os.File, line string, shown int) int {
 		line = fit(line, columns-1)
 		shown = min(shown, max(columns-1, 0))
 	}
-	// Blanks, too, over what was there: they do where there is no erasing. A window that has become wider may show more than was written.
+	// Blanks, too, over what was there: they do where there is no erasing. A window that has become wider may
+	// show more than was written.
 	fmt.Fprintf(out, "\r%-*s%s", shown, line, eraseRight())
 	return len(line)
 }

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"p2pbench": main, "lender": lender})
 }
 
-// lender is a program that lends drivers: plain TCP under another name, one that can do nothing, one that breaks and one that hangs.
+// lender is a program that lends drivers: plain TCP under another name, one that can do nothing, one that
+// breaks and one that hangs.
 func lender() {
 	process.Main(lentDriver{driver.TCP()}, unable{driver.TCP()}, broken{unable{driver.TCP()}}, hanging{unable{driver.TCP()}})
 }
@@ -88,8 +89,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// checkResults is the script command "result FILE SCENARIO DRIVER...": the file holds one fine run for each driver, in this order, and
-// for more than one line of conclusion.
+// checkResults is the script command "result FILE SCENARIO DRIVER...": the file holds one fine run for each
+// driver, in this order, and for more than one line of conclusion.
 func checkResults(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: result FILE SCENARIO DRIVER...")

@@ -20,8 +20,8 @@ func TestSimScripts(t *testing.T) {
 	})
 }
 
-// sameFigures is the script command "same-figures FILE FILE": both hold one run, with the same trace and everything else the same but what the machine
-// took for it.
+// sameFigures is the script command "same-figures FILE FILE": both hold one run, with the same trace and
+// everything else the same but what the machine took for it.
 func sameFigures(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: same-figures FILE FILE")

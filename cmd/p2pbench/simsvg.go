@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// A picture is a diagram with curves, drawn as SVG without anything from outside, so that it can be looked at in a browser and in a
-// document.
+// A picture is a diagram with curves, drawn as SVG without anything from outside, so that it can be looked at
+// in a browser and in a document.
 type picture struct {
 	title, xLabel, yLabel, note string
 	yMost                       float64

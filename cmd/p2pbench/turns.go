@@ -28,8 +28,8 @@ func (s step) set(f *runFlags) string {
 	return s.names[0]
 }
 
-// turns measures every step with each of its drivers, in turns, each run in fresh processes. A run that breaks, or takes too long, is
-// kept as failed and costs the others nothing.
+// turns measures every step with each of its drivers, in turns, each run in fresh processes. A run that
+// breaks, or takes too long, is kept as failed and costs the others nothing.
 func (a *app) turns(f *runFlags, steps []step) error {
 	if err := f.turnFlags.check(f.JSON); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 //
 //	func TestMain(m *testing.M) { enginetest.VerifyMain(m) }
 //
-// Those of gnet's worker pool are the process's and do not count: gnet makes the pool when it is loaded, and its idle workers live for
-// ten seconds.
+// Those of gnet's worker pool are the process's and do not count: gnet makes the pool when it is loaded, and
+// its idle workers live for ten seconds.
 func VerifyMain(m *testing.M, ignore ...goleak.Option) {
 	goleak.VerifyTestMain(m, append(ignore,
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),

@@ -76,8 +76,8 @@ func Sim(t testing.TB, seed uint64, weather simnet.Weather) *World {
 	return w
 }
 
-// Simulate runs a scenario in a simulated world of its own, within a bubble of testing/synctest: calls that wait take no real time,
-// and their order too follows from seed and weather.
+// Simulate runs a scenario in a simulated world of its own, within a bubble of testing/synctest: calls that
+// wait take no real time, and their order too follows from seed and weather.
 func Simulate(t *testing.T, seed uint64, weather simnet.Weather, scenario func(w *World)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := Sim(t, seed, weather)
@@ -145,7 +145,8 @@ func (w *World) ConfigAt(addr netip.Addr, opts ...simnet.HostOption) engine.Conf
 	return w.config(seat{w.made, addr}, opts...)
 }
 
-// Again is the configuration of the next life of n, which has ended: with the identity that it had, and the same simulated address.
+// Again is the configuration of the next life of n, which has ended: with the identity that it had, and the
+// same simulated address.
 func (w *World) Again(n *engine.Network, opts ...simnet.HostOption) engine.Config {
 	w.Helper()
 	was, known := w.seats[n.ID()]

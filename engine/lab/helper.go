@@ -20,13 +20,14 @@ const (
 	// helperTimeout ends a helper whose test has forgotten it. Longer than any test in the lab.
 	helperTimeout = 15 * time.Minute
 
-	// endTimeout is how long a helper has to end once its input has ended. All of them do within seconds, but not on a machine that
-	// does not let them run.
+	// endTimeout is how long a helper has to end once its input has ended. All of them do within seconds, but
+	// not on a machine that does not let them run.
 	endTimeout = time.Minute
 )
 
-// A Helper is what a process inside the lab does. ctx ends when the test wants it to end, or has ended itself. What it prints on standard
-// output is what Process.Expect reads; lines is what Process.Say says. An error makes the process fail.
+// A Helper is what a process inside the lab does. ctx ends when the test wants it to end, or has ended
+// itself. What it prints on standard output is what Process.Expect reads; lines is what Process.Say says. An
+// error makes the process fail.
 type Helper func(ctx context.Context, lines <-chan string, args ...string) error
 
 // Helpers is for the beginning of TestMain. In a process that Start has started it runs the helper and exits; in the test itself

@@ -1,4 +1,5 @@
-// Package node is a ready node: a Network on TCP, and whatever transports it is given besides, with the stock components, from one Config.
+// Package node is a ready node: a Network on TCP, and whatever transports it is given besides, with the stock
+// components, from one Config.
 //
 //	n, err := node.New(node.Config{Listen: []string{"tcp://0.0.0.0:4001"}, IdentityFile: "carrier.id"})
 //	err = n.Start(ctx)
@@ -75,8 +76,9 @@ type Config struct {
 	// Metric configures the measuring of peers. The zero value answers others and asks nobody.
 	Metric metric.Config
 
-	// Reconnect, if not nil, has the node dial again the peers that it had dialled and lost. One that said goodbye, as a node does
-	// that is restarted in order, is dialled again only after backoff.Component.Enable.
+	// Reconnect, if not nil, has the node dial again the peers that it had dialled and lost. One that said
+	// goodbye, as a node does that is restarted in order, is dialled again only after
+	// backoff.Component.Enable.
 	Reconnect *backoff.Config
 
 	// Relay says what the node does with relays: dial through them, which the zero value does, be reachable through some, or

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// The numbers of a node's records, broadcasts and routed messages have to rise over its restarts: who remembers the last ones takes what
-// comes with lower ones for old. They are taken from the clock, which may have gone back, or been ahead once. So where the node has an
-// identity file, the number that a run begins with is kept beside it.
+// The numbers of a node's records, broadcasts and routed messages have to rise over its restarts: who
+// remembers the last ones takes what comes with lower ones for old. They are taken from the clock, which may
+// have gone back, or been ahead once. So where the node has an identity file, the number that a run begins
+// with is kept beside it.
 
 // runNumbers is how far apart two runs begin at least: more than any run counts up to. 2^40 nanoseconds are 18 minutes.
 const runNumbers = 1 << 40
@@ -22,8 +23,8 @@ const runNumbers = 1 << 40
 // numberMost is more than the clock says before the year 2262; what is above it was not written by this package.
 const numberMost = 1 << 63
 
-// firstNumber is what the numbers of this run begin with; 0: the node has no identity file. Without the number of the last run, or if
-// this one cannot be kept, the clock has to do, and a warning says so.
+// firstNumber is what the numbers of this run begin with; 0: the node has no identity file. Without the
+// number of the last run, or if this one cannot be kept, the clock has to do, and a warning says so.
 func (cfg *Config) firstNumber(now time.Time) uint64 {
 	if cfg.Identity != nil || cfg.IdentityFile == "" {
 		return 0

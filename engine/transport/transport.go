@@ -73,8 +73,9 @@ type Offloader interface {
 type Returner interface {
 	Offloader
 
-	// OffloadTo arranges for task to run later, off any loop, and soon after it, on any goroutine, the function that task returns:
-	// it posts a result to the engine's loop whose port is lp. OffloadTo reports false if too much is waiting, or it is stopped.
+	// OffloadTo arranges for task to run later, off any loop, and soon after it, on any goroutine, the
+	// function that task returns: it posts a result to the engine's loop whose port is lp. OffloadTo reports
+	// false if too much is waiting, or it is stopped.
 	OffloadTo(lp Loop, task func() (then func())) bool
 }
 
@@ -176,8 +177,8 @@ type Loop interface {
 	WakeAt(at time.Duration)
 }
 
-// A Guest is a Loop that shares the clock of another, its host. The engine asks the host for the time: that saves a call, and where
-// very many guests share a loop the guest itself need not be fetched into the cache.
+// A Guest is a Loop that shares the clock of another, its host. The engine asks the host for the time: that
+// saves a call, and where very many guests share a loop the guest itself need not be fetched into the cache.
 type Guest interface {
 	Loop
 

@@ -133,8 +133,8 @@ func (b *Block) Set(key, value string) {
 	b.lines = append(b.lines, line)
 }
 
-// Spoil returns the bytes of another vector, changed as the block says: at=OFFSET:HEX overwrites, then cut=N takes N bytes from the
-// end, then add=HEX adds there.
+// Spoil returns the bytes of another vector, changed as the block says: at=OFFSET:HEX overwrites, then cut=N
+// takes N bytes from the end, then add=HEX adds there.
 func (b *Block) Spoil(t testing.TB, wire []byte) []byte {
 	t.Helper()
 	wire = bytes.Clone(wire)

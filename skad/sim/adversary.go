@@ -14,8 +14,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
-// An Adversary is what stands in front of the cores of the nodes that it owns: it sees every message for them first and may answer in its own way. All its nodes are of one mind.
-// AdversaryNamed makes one; it belongs to one Network.
+// An Adversary is what stands in front of the cores of the nodes that it owns: it sees every message for them
+// first and may answer in its own way. All its nodes are of one mind. AdversaryNamed makes one; it belongs to
+// one Network.
 type Adversary interface {
 	// begin is called once, when the network has been made.
 	begin(w *Network)
@@ -102,8 +103,8 @@ func (w *Network) taken(n, from *Node, m *skad.Message) {
 	w.send(n, from.contact, &skad.Message{Op: opcode.RouteAckCode, Nonce: m.Nonce})
 }
 
-// A paper adversary needs no share of the table to end a path: it invents nodes closer to the key than any other, as many as the path wants. They answer lookups with
-// nothing, and then they are gone.
+// A paper adversary needs no share of the table to end a path: it invents nodes closer to the key than any
+// other, as many as the path wants. They answer lookups with nothing, and then they are gone.
 type paper struct {
 	plain
 	count uint64
@@ -304,7 +305,8 @@ type blackhole struct{ plain }
 
 func (blackhole) news(*Network, *Node, *Node, *spread.Message) bool { return true }
 
-// An inflator gives its delegates more to do than is theirs: it claims that they share nothing with it, which would put them in charge of half of the network.
+// An inflator gives its delegates more to do than is theirs: it claims that they share nothing with it, which
+// would put them in charge of half of the network.
 type inflator struct{ plain }
 
 func (inflator) begin(w *Network) {

@@ -8,7 +8,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// An atlas is a list of nodes in the order of their IDs: what somebody knows who sees everything. All nodes that share a prefix lie side by side in it.
+// An atlas is a list of nodes in the order of their IDs: what somebody knows who sees everything. All nodes
+// that share a prefix lie side by side in it.
 type atlas []*Node
 
 func newAtlas(nodes []*Node, keep func(*Node) bool) atlas {
@@ -48,8 +49,8 @@ func (a atlas) nearest(key skad.ID, n int) []*Node {
 	return list[:min(n, len(list))]
 }
 
-// fill gives n the table that it would have if it had been offered all nodes of the atlas in random order: K random ones for each bucket, then the siblings, which are the
-// closest.
+// fill gives n the table that it would have if it had been offered all nodes of the atlas in random order: K
+// random ones for each bucket, then the siblings, which are the closest.
 func (a atlas) fill(n *Node, k, siblings int, rnd *rand.Rand) {
 	id := n.contact.ID
 	around := a

@@ -43,7 +43,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestFill: every table has the closest nodes as siblings, and as many contacts for each prefix as a bucket holds or as there are; clients know others, and nobody knows them.
+// TestFill: every table has the closest nodes as siblings, and as many contacts for each prefix as a bucket
+// holds or as there are; clients know others, and nobody knows them.
 func TestFill(t *testing.T) {
 	w := newNetwork(t, Config{Nodes: 600, Seed: 4, Clients: .25})
 	w.Fill()

@@ -27,18 +27,20 @@ type BroadcastPlan struct {
 	Progress func(done, total int) // may be nil
 }
 
-// broadcastWait is how long a broadcast is given: three rounds of repair end within two seconds, and what they bring about within the next.
+// broadcastWait is how long a broadcast is given: three rounds of repair end within two seconds, and what
+// they bring about within the next.
 const broadcastWait = 10 * time.Second
 
-// BroadcastLaw is the share of the good nodes of n that a tree without redundancy reaches, one delegate to a bucket, if the share f of all nodes passes nothing on and the share
-// loss of all messages is lost: a node is as deep in the tree as its ID differs from the origin's in bits that matter, half of log2 n of them on average, and every node above it must
-// be good, and every message to it arrive.
+// BroadcastLaw is the share of the good nodes of n that a tree without redundancy reaches, one delegate to a
+// bucket, if the share f of all nodes passes nothing on and the share loss of all messages is lost: a node is
+// as deep in the tree as its ID differs from the origin's in bits that matter, half of log2 n of them on
+// average, and every node above it must be good, and every message to it arrive.
 func BroadcastLaw(n int, f, loss float64) float64 {
 	return math.Pow(1-(1-(1-f)*(1-loss))/2, math.Log2(float64(n))) / (1 - f)
 }
 
-// Broadcasts sends messages to everybody, each from a random honest node, and reports whom they reach. Fill the network first. Errors wrap ErrConfig or
-// spread.ErrConfig, or are those of ctx.
+// Broadcasts sends messages to everybody, each from a random honest node, and reports whom they reach. Fill
+// the network first. Errors wrap ErrConfig or spread.ErrConfig, or are those of ctx.
 func (w *Network) Broadcasts(ctx context.Context, plan BroadcastPlan) (*Report, error) {
 	if plan.Broadcasts == 0 {
 		plan.Broadcasts = 10

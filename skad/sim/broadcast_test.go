@@ -18,8 +18,8 @@ func broadcasts(t *testing.T, w *Network, plan BroadcastPlan) *Report {
 	return r
 }
 
-// TestTree: with one delegate to a bucket and without faults every node gets every message exactly once, for as many messages as there are nodes, over
-// half of log2 n hops.
+// TestTree: with one delegate to a bucket and without faults every node gets every message exactly once, for
+// as many messages as there are nodes, over half of log2 n hops.
 func TestTree(t *testing.T) {
 	statistical(t)
 	const nodes = 1000
@@ -48,7 +48,8 @@ func TestTreeLaw(t *testing.T) {
 	}
 }
 
-// TestBroadcastAmongBlackHoles: with 30 % of the nodes passing nothing on, the tapered tree alone reaches 99.3 % of the others, in the worst of ten 98.5 %, and with repair 99.98 %.
+// TestBroadcastAmongBlackHoles: with 30 % of the nodes passing nothing on, the tapered tree alone reaches
+// 99.3 % of the others, in the worst of ten 98.5 %, and with repair 99.98 %.
 func TestBroadcastAmongBlackHoles(t *testing.T) {
 	statistical(t)
 	w := field(t, "blackhole", Config{Nodes: 1500, Seed: 3, Share: .3})

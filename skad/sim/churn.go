@@ -23,22 +23,25 @@ type ChurnPlan struct {
 // seasoned is how long a node must have been there to look up others and to be looked up: it has joined by then.
 const seasoned = time.Minute
 
-// lifetime draws from the Weibull distribution with shape 1/2 and the given mean: what has been measured of peers is neither exponential nor Pareto, but this. With shape 1/2 a
-// lifetime is the square of an exponential one, scaled.
+// lifetime draws from the Weibull distribution with shape 1/2 and the given mean: what has been measured of
+// peers is neither exponential nor Pareto, but this. With shape 1/2 a lifetime is the square of an
+// exponential one, scaled.
 func lifetime(mean time.Duration, rnd *rand.Rand) time.Duration {
 	g := rnd.ExpFloat64()
 	return time.Duration(g * g * float64(mean) / 2)
 }
 
-// remaining draws how long a node has left that is met at a random moment of a network as old as time. The longer a lifetime the likelier it is met: that makes
-// it the square of a sum of three exponential ones, and the moment lies anywhere in it.
+// remaining draws how long a node has left that is met at a random moment of a network as old as time. The
+// longer a lifetime the likelier it is met: that makes it the square of a sum of three exponential ones, and
+// the moment lies anywhere in it.
 func remaining(mean time.Duration, rnd *rand.Rand) time.Duration {
 	g := rnd.ExpFloat64() + rnd.ExpFloat64() + rnd.ExpFloat64()
 	return time.Duration(rnd.Float64() * g * g * float64(mean) / 2)
 }
 
-// Churn lets nodes leave without a word, and for each of them a new one come, while lookups are made for nodes that are there. Fill the network first. Success counts
-// lookups of targets that were still there when they ended. Errors are those of ctx, or wrap ErrConfig or skad.ErrOptions.
+// Churn lets nodes leave without a word, and for each of them a new one come, while lookups are made for
+// nodes that are there. Fill the network first. Success counts lookups of targets that were still there when
+// they ended. Errors are those of ctx, or wrap ErrConfig or skad.ErrOptions.
 func (w *Network) Churn(ctx context.Context, plan ChurnPlan) (*Report, error) {
 	err := complete(span{&plan.Mean, 10_000 * time.Second, oftenLimit}, span{&plan.Warm, 1800 * time.Second, time.Second},
 		span{&plan.For, 10 * time.Minute, 0}, span{&plan.Every, time.Minute, oftenLimit})

@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// A crew is the workers of a network while it runs: the goroutine that runs it has the first shard, and every other shard a goroutine of its own. They are hired with the first window
-// that is worth it.
+// A crew is the workers of a network while it runs: the goroutine that runs it has the first shard, and every
+// other shard a goroutine of its own. They are hired with the first window that is worth it.
 type crew struct {
 	w     *Network
 	hired []*worker
@@ -65,9 +65,10 @@ func (c *crew) dismiss() {
 	c.w.soonest = skad.Never
 }
 
-// A gate lets one goroutine wait for another, for a while with open eyes: a window takes a tenth of a millisecond, and falling asleep and waking up as long as that. So as long as
-// that is worth it the wait is a look at every moment. Where processors have others to serve, whoever is waited for may not be running at all: every look in vain halves the next one,
-// and one that is not makes it whole again.
+// A gate lets one goroutine wait for another, for a while with open eyes: a window takes a tenth of a
+// millisecond, and falling asleep and waking up as long as that. So as long as that is worth it the wait is a
+// look at every moment. Where processors have others to serve, whoever is waited for may not be running at
+// all: every look in vain halves the next one, and one that is not makes it whole again.
 type gate struct {
 	state    atomic.Int32
 	wake     chan struct{}
@@ -81,8 +82,8 @@ const (
 	asleep
 )
 
-// gatePatience and gateImpatience are how often a gate is looked at, at most and at least, before its goroutine falls asleep: a tenth of a millisecond, the length of a window, and a
-// sixteenth of that.
+// gatePatience and gateImpatience are how often a gate is looked at, at most and at least, before its
+// goroutine falls asleep: a tenth of a millisecond, the length of a window, and a sixteenth of that.
 const (
 	gatePatience   = 320_000
 	gateImpatience = gatePatience / 16

@@ -10,8 +10,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// An eclipse wants to be all that a node sees of the network. It waits until the node starts again, and is there before anybody else: nodes with a subnet each call it at once.
-// To lookups they answer as colluders do.
+// An eclipse wants to be all that a node sees of the network. It waits until the node starts again, and is
+// there before anybody else: nodes with a subnet each call it at once. To lookups they answer as colluders
+// do.
 type eclipse struct{ colluder }
 
 const (
@@ -21,8 +22,9 @@ const (
 	// strangers is how many nodes call each of them: an order of magnitude more than a table holds.
 	strangers = 2000
 
-	// eclipseTakes is the span in which all of them call, at random, and restartSettles how long the victims have from their start until they are judged. In it everything
-	// that a start brings about is over: the restored contacts have been pinged, strangers tried and let in or not.
+	// eclipseTakes is the span in which all of them call, at random, and restartSettles how long the victims
+	// have from their start until they are judged. In it everything that a start brings about is over: the
+	// restored contacts have been pinged, strangers tried and let in or not.
 	eclipseTakes   = time.Second
 	restartSettles = 30 * time.Second
 )

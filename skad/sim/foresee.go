@@ -3,8 +3,9 @@ package sim
 // ahead is how many events are foreseen at a time: processors wait for some sixteen reads at once.
 const ahead = 16
 
-// foresee reads the memory that the next events will need, see skad.Core.Warm. In a network of 10,000 nodes every event is in another node, whose memory no cache holds any more;
-// one after the other they would each wait for it some ten times. It changes nothing, and what is foreseen need not come.
+// foresee reads the memory that the next events will need, see skad.Core.Warm. In a network of 10,000 nodes
+// every event is in another node, whose memory no cache holds any more; one after the other they would each
+// wait for it some ten times. It changes nothing, and what is foreseen need not come.
 func (s *shard) foresee(events []event) {
 	var soon [ahead]struct {
 		to, from *Node

@@ -8,7 +8,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// TestForeseeingChangesNothing: a network in which memory is read ahead of every event does the same as one in which it never is, and something is read.
+// TestForeseeingChangesNothing: a network in which memory is read ahead of every event does the same as one
+// in which it never is, and something is read.
 func TestForeseeingChangesNothing(t *testing.T) {
 	run := func(foresee bool) *Network {
 		w := newNetwork(t, Config{Nodes: 60, Seed: 4, Workers: 1})

@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// A Goal is something that the overlay promises: experiments, and what their figures have to be. The promises are those of docs/skad.md 8; whoever changes the overlay looks at all of them.
+// A Goal is something that the overlay promises: experiments, and what their figures have to be. The promises
+// are those of docs/skad.md 8; whoever changes the overlay looks at all of them.
 type Goal struct {
 	Name string // one word
 	Says string // a line for people
 
-	// share is the part of the nodes asked for that takes part: what takes hours of virtual time in a network of 10,000 shows as well in one of 1,000.
+	// share is the part of the nodes asked for that takes part: what takes hours of virtual time in a network
+	// of 10,000 shows as well in one of 1,000.
 	share float64
 	run   func(g *goalRun) error
 }
@@ -41,7 +43,8 @@ func (c Check) Want() string {
 	return fmt.Sprintf("%.5g to %.5g", c.Least, c.Most)
 }
 
-// Run measures in networks of so many nodes; small ones meet what has no logarithm of them in it too, but no figure of fewer than a thousand says much. Errors wrap ErrConfig, or are those of ctx.
+// Run measures in networks of so many nodes; small ones meet what has no logarithm of them in it too, but no
+// figure of fewer than a thousand says much. Errors wrap ErrConfig, or are those of ctx.
 func (g *Goal) Run(ctx context.Context, nodes int, seed uint64) ([]Check, error) {
 	r := &goalRun{ctx: ctx, nodes: max(100, int(g.share*float64(nodes))), seed: seed}
 	if err := g.run(r); err != nil {

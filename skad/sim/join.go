@@ -17,8 +17,8 @@ type JoinPlan struct {
 	Progress func(done, total int) // may be nil
 }
 
-// Joins lets all nodes of the network join through the first one, and reports how well they know their neighbours afterwards. The network must be new: no Fill. Errors are those of
-// ctx, or wrap ErrConfig.
+// Joins lets all nodes of the network join through the first one, and reports how well they know their
+// neighbours afterwards. The network must be new: no Fill. Errors are those of ctx, or wrap ErrConfig.
 func (w *Network) Joins(ctx context.Context, plan JoinPlan) (*Report, error) {
 	if err := complete(span{&plan.Over, 10 * time.Minute, 1}, span{&plan.Wait, 5 * time.Minute, 0}); err != nil {
 		return nil, err

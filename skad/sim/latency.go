@@ -14,8 +14,8 @@ const sites = 256
 // MedianRTT is the median round trip of the latency model, the unit in which spans are reported.
 const MedianRTT = 165 * time.Millisecond
 
-// roundTrips is the distribution of round trips between two sites, in milliseconds: what was measured between hosts of the Internet for such
-// simulations, in four points, with ends that nobody has measured.
+// roundTrips is the distribution of round trips between two sites, in milliseconds: what was measured between
+// hosts of the Internet for such simulations, in four points, with ends that nobody has measured.
 var roundTrips = [...]struct{ part, millis float64 }{{0, 20}, {.1, 90}, {.5, 165}, {.9, 255}, {.99, 330}, {1, 450}}
 
 // sameSite is the round trip between two nodes at one site.
@@ -24,8 +24,9 @@ const sameSite = 10 * time.Millisecond
 // jitter is how much of a delay is left to chance: from nothing to this part of it, on top and below.
 const jitter = .05
 
-// A latency is a matrix of round trips between sites in units of 100 us. Sites lie on a plane, so that who is near one of two neighbours is near the other;
-// the distances, with some disorder, are then replaced by round trips of the same rank, so that the distribution is the wanted one exactly.
+// A latency is a matrix of round trips between sites in units of 100 us. Sites lie on a plane, so that who is
+// near one of two neighbours is near the other; the distances, with some disorder, are then replaced by round
+// trips of the same rank, so that the distribution is the wanted one exactly.
 type latency struct {
 	rtt      [sites * sites]uint16
 	delays   Delays

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestLatencyDistribution: round trips between different sites have the wanted percentiles, are the same in both directions, and the neighbour of a neighbour
-// tends to be near.
+// TestLatencyDistribution: round trips between different sites have the wanted percentiles, are the same in
+// both directions, and the neighbour of a neighbour tends to be near.
 func TestLatencyDistribution(t *testing.T) {
 	l := newLatency(rand.New(rand.NewPCG(7, 7)))
 	var all []float64

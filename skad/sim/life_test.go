@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestJoins: nodes that come through one know their neighbours a few minutes later, clients too have joined, and nobody knows a client.
+// TestJoins: nodes that come through one know their neighbours a few minutes later, clients too have joined,
+// and nobody knows a client.
 func TestJoins(t *testing.T) {
 	statistical(t)
 	w := newNetwork(t, Config{Nodes: 200, Seed: 1, Clients: .1})
@@ -39,8 +40,9 @@ func TestJoins(t *testing.T) {
 	}
 }
 
-// TestHomes: a third of the nodes cannot be dialled and call themselves servers all the same. Those that can be know each other, and are found from everywhere; the others are in no table
-// for longer than they are connected.
+// TestHomes: a third of the nodes cannot be dialled and call themselves servers all the same. Those that can
+// be know each other, and are found from everywhere; the others are in no table for longer than they are
+// connected.
 func TestHomes(t *testing.T) {
 	statistical(t)
 	w := newNetwork(t, Config{Nodes: 300, Seed: 3, Homes: .33})
@@ -76,7 +78,8 @@ func TestRouters(t *testing.T) {
 	}
 }
 
-// TestPartition: while the network is divided its halves know their own, and within two rounds of refreshes they know each other again.
+// TestPartition: while the network is divided its halves know their own, and within two rounds of refreshes
+// they know each other again.
 func TestPartition(t *testing.T) {
 	statistical(t)
 	w := newNetwork(t, Config{Nodes: 150, Seed: 2})
@@ -107,7 +110,8 @@ func TestPartitionWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestChurn: with sessions of a quarter of an hour on average, which means most of them much shorter, 95 of 100 lookups find their target.
+// TestChurn: with sessions of a quarter of an hour on average, which means most of them much shorter, 95 of
+// 100 lookups find their target.
 func TestChurn(t *testing.T) {
 	statistical(t)
 	w := newNetwork(t, Config{Nodes: 120, Seed: 3})
@@ -136,8 +140,8 @@ func TestChurn(t *testing.T) {
 	}
 }
 
-// TestLifetimes: mean and median of the Weibull distribution with shape 1/2, and the mean of what is left of a lifetime at a random moment, which is E(X^2)/2E(X) = three times as
-// long.
+// TestLifetimes: mean and median of the Weibull distribution with shape 1/2, and the mean of what is left of
+// a lifetime at a random moment, which is E(X^2)/2E(X) = three times as long.
 func TestLifetimes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	const n, mean = 400_000, time.Hour
@@ -174,7 +178,8 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// TestFilledNetworkIsAtRest: upkeep goes on as it always has. A network whose tables were all made in one moment would ping in step, and far more often at first.
+// TestFilledNetworkIsAtRest: upkeep goes on as it always has. A network whose tables were all made in one
+// moment would ping in step, and far more often at first.
 func TestFilledNetworkIsAtRest(t *testing.T) {
 	statistical(t)
 	w := newNetwork(t, Config{Nodes: 300, Seed: 1})

@@ -17,8 +17,9 @@ type LookupPlan struct {
 	Width   int // w; 0 means what skad makes of it
 	Alpha   int
 
-	// Classic is the paper's lookup: each path asks one contact at a time, ends with the closest one, and nothing is asked afterwards. A lookup then
-	// succeeds if a path has come to know the target without having touched the adversary.
+	// Classic is the paper's lookup: each path asks one contact at a time, ends with the closest one, and
+	// nothing is asked afterwards. A lookup then succeeds if a path has come to know the target without
+	// having touched the adversary.
 	Classic bool
 
 	Progress func(done, total int) // may be nil
@@ -78,7 +79,8 @@ func (q *quest) heard(s *shard, from *Node, m *skad.Message) {
 	}
 }
 
-// lengths returns for each path how many contacts it asked until it knew the target, and whether all of them were honest. -1: it never knew.
+// lengths returns for each path how many contacts it asked until it knew the target, and whether all of them
+// were honest. -1: it never knew.
 func (q *quest) lengths(w *Network, r *skad.Result) (lengths []int, clean []bool) {
 	for _, p := range r.Paths {
 		length, ok := -1, true
@@ -99,7 +101,8 @@ func (q *quest) lengths(w *Network, r *skad.Result) (lengths []int, clean []bool
 	return lengths, clean
 }
 
-// Lookups makes lookups, each in a random honest node for another one, many at a time, and reports how they went. Errors wrap ErrConfig or skad.ErrOptions, or are those of ctx.
+// Lookups makes lookups, each in a random honest node for another one, many at a time, and reports how they
+// went. Errors wrap ErrConfig or skad.ErrOptions, or are those of ctx.
 func (w *Network) Lookups(ctx context.Context, plan LookupPlan) (*Report, error) {
 	plan, err := plan.withDefaults(&w.cfg)
 	if err != nil {

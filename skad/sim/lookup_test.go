@@ -41,8 +41,9 @@ func statistical(t *testing.T) {
 	}
 }
 
-// TestPaper: with the adversary of the paper the share of lookups that succeed is what the paper's law says, for every number of disjoint paths; at a fifth of the nodes
-// eight paths succeed in 99 of 100. The tolerance is that of the acceptance table and twice the standard deviation of so few lookups.
+// TestPaper: with the adversary of the paper the share of lookups that succeed is what the paper's law says,
+// for every number of disjoint paths; at a fifth of the nodes eight paths succeed in 99 of 100. The tolerance
+// is that of the acceptance table and twice the standard deviation of so few lookups.
 func TestPaper(t *testing.T) {
 	statistical(t)
 	const nodes, count = 2000, 1000
@@ -81,8 +82,8 @@ func TestSmallBucketsAreWorse(t *testing.T) {
 	}
 }
 
-// patient fails a test of lookups if cores give up on contacts that are there and answer at the speed of the network: then what is found says more about time-outs than about
-// what the test is for.
+// patient fails a test of lookups if cores give up on contacts that are there and answer at the speed of the
+// network: then what is found says more about time-outs than about what the test is for.
 func patient(t *testing.T) {
 	t.Helper()
 	w := field(t, "", Config{Nodes: 500, Seed: 10})
@@ -97,8 +98,9 @@ func patient(t *testing.T) {
 	}
 }
 
-// TestAdversariesOfRealLookups: what the model of the paper leaves open. Silence costs questions and no success; colluders who know everything hide no honest sibling from eight paths; forged
-// addresses hide nobody as long as records are signed, and many nodes when they are not, which shows that the forger is one.
+// TestAdversariesOfRealLookups: what the model of the paper leaves open. Silence costs questions and no
+// success; colluders who know everything hide no honest sibling from eight paths; forged addresses hide
+// nobody as long as records are signed, and many nodes when they are not, which shows that the forger is one.
 func TestAdversariesOfRealLookups(t *testing.T) {
 	statistical(t)
 	patient(t)
@@ -128,8 +130,8 @@ func TestAdversariesOfRealLookups(t *testing.T) {
 	}
 }
 
-// TestSybilsAreNoticed: 16 nodes that crowd around a key are more than the density of the network allows, and the result of nearly every lookup for that key says so; without them no
-// lookup is suspected.
+// TestSybilsAreNoticed: 16 nodes that crowd around a key are more than the density of the network allows, and
+// the result of nearly every lookup for that key says so; without them no lookup is suspected.
 func TestSybilsAreNoticed(t *testing.T) {
 	statistical(t)
 	patient(t)
@@ -142,7 +144,8 @@ func TestSybilsAreNoticed(t *testing.T) {
 	}
 }
 
-// TestFlood: who owns one subnet gets as many of its nodes into a table and a sibling list as the limits allow one subnet, some and not more, however many call and however often.
+// TestFlood: who owns one subnet gets as many of its nodes into a table and a sibling list as the limits
+// allow one subnet, some and not more, however many call and however often.
 func TestFlood(t *testing.T) {
 	statistical(t)
 	r := lookups(t, field(t, "flooder", Config{Nodes: 150, Seed: 13}), LookupPlan{Lookups: 300})
@@ -155,7 +158,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestEclipse (A11): nodes that start again while 2000 strangers of as many subnets call them keep at least half of the table they had, and find whom they look for.
+// TestEclipse (A11): nodes that start again while 2000 strangers of as many subnets call them keep at least
+// half of the table they had, and find whom they look for.
 func TestEclipse(t *testing.T) {
 	statistical(t)
 	patient(t)
@@ -179,7 +183,8 @@ func TestLookupTimes(t *testing.T) {
 	}
 }
 
-// TestLookupCosts: without faults a lookup asks as many contacts as the design promises, and is at its target after as many as the law says.
+// TestLookupCosts: without faults a lookup asks as many contacts as the design promises, and is at its target
+// after as many as the law says.
 func TestLookupCosts(t *testing.T) {
 	statistical(t)
 	const nodes = 1000
@@ -208,7 +213,8 @@ func TestDeadEntries(t *testing.T) {
 	}
 }
 
-// TestPathsAreJudged: a path's length is how many it asked until it knew the target, and it is clean if none of those was the adversary's.
+// TestPathsAreJudged: a path's length is how many it asked until it knew the target, and it is clean if none
+// of those was the adversary's.
 func TestPathsAreJudged(t *testing.T) {
 	w := newNetwork(t, Config{Nodes: 4})
 	n := func(i int) *skad.Contact { return w.nodes[i].contact }
@@ -234,7 +240,8 @@ func TestPathsAreJudged(t *testing.T) {
 	}
 }
 
-// TestAsManyLookupsAsWanted: lookups that end in one window do not begin more than are wanted, and none is left to the next experiment.
+// TestAsManyLookupsAsWanted: lookups that end in one window do not begin more than are wanted, and none is
+// left to the next experiment.
 func TestAsManyLookupsAsWanted(t *testing.T) {
 	w := newNetwork(t, Config{Nodes: 500, Seed: 1, Still: true})
 	w.Fill()

@@ -195,10 +195,12 @@ func (w *Network) send(from *Node, to *skad.Contact, m *skad.Message) {
 	from.shard.send(from, to, m)
 }
 
-// sessionLife is how long two nodes stay connected that have nothing to say to each other: the engine keeps connections longer, unless it needs the room.
+// sessionLife is how long two nodes stay connected that have nothing to say to each other: the engine keeps
+// connections longer, unless it needs the room.
 const sessionLife = 5 * time.Minute
 
-// connected reports whether a message can go from one node to another, over a session that is there or by dialling. A node behind a router is not dialled: only who it has called reaches it.
+// connected reports whether a message can go from one node to another, over a session that is there or by
+// dialling. A node behind a router is not dialled: only who it has called reaches it.
 func (w *Network) connected(from, to *Node) bool {
 	if from.calls != nil {
 		from.calls[to] = w.now

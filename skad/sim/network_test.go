@@ -11,7 +11,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad/spread"
 )
 
-// TestSameSeedSameTrace: the same network does the same, event by event, on one processor and on all of them; another seed does something else.
+// TestSameSeedSameTrace: the same network does the same, event by event, on one processor and on all of them;
+// another seed does something else.
 func TestSameSeedSameTrace(t *testing.T) {
 	run := func(procs int, seed uint64) string {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))

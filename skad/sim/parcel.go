@@ -50,7 +50,8 @@ func (v *notary) stamp(key *identity.PublicKey, id []byte) (sig [64]byte) {
 	return sig
 }
 
-// Spread gives every node that there is a broadcast core beside its core; those that come later have none, and hear nothing. Signer and Verifier of cfg are the network's own. Errors wrap spread.ErrConfig.
+// Spread gives every node that there is a broadcast core beside its core; those that come later have none,
+// and hear nothing. Signer and Verifier of cfg are the network's own. Errors wrap spread.ErrConfig.
 func (w *Network) Spread(cfg spread.Config) error {
 	w.casting = true
 	for _, n := range w.nodes {
@@ -86,7 +87,8 @@ func (w *Network) carry(n *Node) {
 	}
 }
 
-// post puts a broadcast message on its way. Whoever cannot be reached is known to be so after a round trip; what gets lost is not known to anybody.
+// post puts a broadcast message on its way. Whoever cannot be reached is known to be so after a round trip;
+// what gets lost is not known to anybody.
 func (w *Network) post(from *Node, to *skad.Contact, m *spread.Message) {
 	if w.posted != nil {
 		w.posted(from, m)

@@ -22,7 +22,8 @@ const (
 	healStep = 15 * time.Second
 )
 
-// Partition divides a filled network in two, joins it again, and reports when its nodes know their neighbours again. Errors are those of ctx, or wrap ErrConfig.
+// Partition divides a filled network in two, joins it again, and reports when its nodes know their neighbours
+// again. Errors are those of ctx, or wrap ErrConfig.
 func (w *Network) Partition(ctx context.Context, plan PartitionPlan) (*Report, error) {
 	if err := complete(span{&plan.Warm, 2 * time.Minute, 0}, span{&plan.For, 10 * time.Minute, 0}, span{&plan.Wait, 40 * time.Minute, 0}); err != nil {
 		return nil, err

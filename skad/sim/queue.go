@@ -9,7 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// An event is something that will happen: the arrival of flight number what, the deadline of the node at that seat, or a call of the experiment.
+// An event is something that will happen: the arrival of flight number what, the deadline of the node at that
+// seat, or a call of the experiment.
 type event struct {
 	at   time.Duration
 	tie  uint64 // events of one instant happen in the order of their ties, see Node.tie
@@ -27,9 +28,10 @@ const (
 	errand
 )
 
-// A queue holds the events to come, the next one first. It is a calendar: a wheel of days, each with its events in any order. The day that has come is sorted and then read from front to
-// back, so an event costs two writes side by side instead of a way through a heap, and what happens next lies open for Network.foresee. What is farther away than the wheel reaches
-// waits in a heap. The zero queue is empty.
+// A queue holds the events to come, the next one first. It is a calendar: a wheel of days, each with its
+// events in any order. The day that has come is sorted and then read from front to back, so an event costs
+// two writes side by side instead of a way through a heap, and what happens next lies open for
+// Network.foresee. What is farther away than the wheel reaches waits in a heap. The zero queue is empty.
 //
 //	     read │ to come
 //	today ────┴──────      wheel: today+1 ... today+wheelDays-1      far: later
@@ -43,7 +45,8 @@ type queue struct {
 	far   []event
 }
 
-// A day is a millisecond: of 10,000 nodes that serve it has some twenty events. The wheel of four seconds holds the time-outs of questions and nearly all deadlines of such nodes.
+// A day is a millisecond: of 10,000 nodes that serve it has some twenty events. The wheel of four seconds
+// holds the time-outs of questions and nearly all deadlines of such nodes.
 const (
 	dayLength = 1 << 20 // ns
 	wheelDays = 1 << 12
@@ -115,8 +118,8 @@ func (q *queue) turn(last int64) bool {
 	return false
 }
 
-// peek returns the instant of the first event without turning the calendar, skad.Never if there is none: whoever turned it there and then got events from others to come before
-// would have to sort them in.
+// peek returns the instant of the first event without turning the calendar, skad.Never if there is none:
+// whoever turned it there and then got events from others to come before would have to sort them in.
 func (q *queue) peek() time.Duration {
 	if q.read < len(q.today) {
 		return q.today[q.read].at

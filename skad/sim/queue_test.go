@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// TestQueueOrder: whatever is pushed and popped in between, today, on the wheel or farther away, events come by time, and within one instant in the order of their ties; and a look ahead
-// sees the first of them.
+// TestQueueOrder: whatever is pushed and popped in between, today, on the wheel or farther away, events come
+// by time, and within one instant in the order of their ties; and a look ahead sees the first of them.
 func TestQueueOrder(t *testing.T) {
 	spans := []time.Duration{20, dayLength / 8, dayLength, 40 * dayLength, wheelDays * dayLength, 3 * wheelDays * dayLength, 1000 * wheelDays * dayLength}
 	for seed := range uint64(2) {
@@ -56,7 +56,8 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// TestQueueUntil: the calendar is turned no farther than asked for, so what is pushed after a look at an empty year is found where it belongs, at no other cost.
+// TestQueueUntil: the calendar is turned no farther than asked for, so what is pushed after a look at an
+// empty year is found where it belongs, at no other cost.
 func TestQueueUntil(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	var q queue

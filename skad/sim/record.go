@@ -14,8 +14,8 @@ import (
 // errForged is what the notary says about a record that its owner did not sign.
 var errForged = errors.New("sim: forged record")
 
-// A notary signs the records of all nodes and checks them: a keyed hash stands for the signature, in a tenth of a microsecond instead of fifty. Every contact exists once
-// and is shared by all nodes that know it.
+// A notary signs the records of all nodes and checks them: a keyed hash stands for the signature, in a tenth
+// of a microsecond instead of fifty. Every contact exists once and is shared by all nodes that know it.
 type notary struct {
 	key      [2]uint64
 	gullible bool // believe everything: what happens without signatures
@@ -39,7 +39,8 @@ func (v *notary) sign(r *identity.Record) (sig [64]byte) {
 	return sig
 }
 
-// Puzzle accepts everything: what proofs of work cost is a matter of arithmetic, and no adversary here has more identities than it was given.
+// Puzzle accepts everything: what proofs of work cost is a matter of arithmetic, and no adversary here has
+// more identities than it was given.
 func (v *notary) Puzzle(*skad.Contact) error { return nil }
 
 // Signature checks a record.
@@ -94,8 +95,8 @@ func addrOf(ip netip.Addr) transport.Addr {
 	return transport.Addr{Proto: transport.TCP, AddrPort: netip.AddrPortFrom(ip, 4001)}
 }
 
-// Addresses. Nodes live in 10.0.0.0/8, which the scope of the simulation does not group: each stands for a customer of its own. Who owns one subnet only
-// gets public addresses, which are grouped as always.
+// Addresses. Nodes live in 10.0.0.0/8, which the scope of the simulation does not group: each stands for a
+// customer of its own. Who owns one subnet only gets public addresses, which are grouped as always.
 func homeAddr(node uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(node >> 16), byte(node >> 8), byte(node)})
 }

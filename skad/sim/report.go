@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Report is what an experiment has measured. Fields that it does not measure are nil, and missing in JSON. Shares are 0 to 1, means are per lookup, per broadcast or
-// per node, whatever the experiment counts.
+// A Report is what an experiment has measured. Fields that it does not measure are nil, and missing in JSON.
+// Shares are 0 to 1, means are per lookup, per broadcast or per node, whatever the experiment counts.
 type Report struct {
 	Lookups        int          `json:"lookups,omitempty"`
 	Routes         int          `json:"routes,omitempty"`

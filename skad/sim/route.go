@@ -23,7 +23,8 @@ const (
 	routeWait  = 10 * time.Second
 )
 
-// Routes sends messages over the overlay, each from a random honest node to the ID of another one, and reports how many arrive. Errors wrap ErrConfig or skad.ErrOptions, or are those of ctx.
+// Routes sends messages over the overlay, each from a random honest node to the ID of another one, and
+// reports how many arrive. Errors wrap ErrConfig or skad.ErrOptions, or are those of ctx.
 func (w *Network) Routes(ctx context.Context, plan RoutePlan) (*Report, error) {
 	if plan.Routes == 0 {
 		plan.Routes = 1000

@@ -9,8 +9,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// TestRoutes: without adversary everything arrives, over about as many hops as the law says; where a fifth of the nodes takes messages over and drops them, the share that arrives is that of the
-// law of disjoint paths, and eight copies reach everybody.
+// TestRoutes: without adversary everything arrives, over about as many hops as the law says; where a fifth of
+// the nodes takes messages over and drops them, the share that arrives is that of the law of disjoint paths,
+// and eight copies reach everybody.
 func TestRoutes(t *testing.T) {
 	statistical(t)
 	const nodes, count = 1500, 1000

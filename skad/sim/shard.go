@@ -7,8 +7,9 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// A shard is the nodes of some sites, and what will happen to them. While the shards are apart each belongs to one worker, which touches nothing of the others: what it has for their
-// nodes waits in out until the window is over.
+// A shard is the nodes of some sites, and what will happen to them. While the shards are apart each belongs
+// to one worker, which touches nothing of the others: what it has for their nodes waits in out until the
+// window is over.
 type shard struct {
 	w        *Network
 	number   int
@@ -50,15 +51,16 @@ type hand struct {
 	action skad.Action
 }
 
-// An alarm says when a core wants to be told the time, and which event of the queue does it. They lie side by side, because most events find that the core wants to be told
-// later: the answer has come before the time-out, and another time-out took its place.
+// An alarm says when a core wants to be told the time, and which event of the queue does it. They lie side by
+// side, because most events find that the core wants to be told later: the answer has come before the
+// time-out, and another time-out took its place.
 type alarm struct {
 	due time.Duration // the deadline of the core, skad.Never if there is none
 	set time.Duration // the event in the queue, never after due; skad.Never if there is none
 }
 
-// tie numbers what n brings about: it decides which of two events of one instant is first, and what luck a message has. No two events have the same one, and it does not depend on who
-// else does what in the meantime.
+// tie numbers what n brings about: it decides which of two events of one instant is first, and what luck a
+// message has. No two events have the same one, and it does not depend on who else does what in the meantime.
 func (n *Node) tie() uint64 {
 	n.decided++
 	return uint64(n.index)<<32 | uint64(n.decided)
@@ -80,7 +82,8 @@ func (w *Network) divide() {
 	}
 }
 
-// shardAt returns the shard of a site. All nodes of a site share one: who is nearest to each other need not wait for the end of a window.
+// shardAt returns the shard of a site. All nodes of a site share one: who is nearest to each other need not
+// wait for the end of a window.
 func (w *Network) shardAt(site uint8) *shard { return w.shards[int(site)%len(w.shards)] }
 
 // seat takes a node in.
@@ -140,8 +143,9 @@ func (s *shard) ring(seat uint32, at time.Duration) {
 	s.settle(n)
 }
 
-// settle carries out what the core of n wants done, and sees to it that it is told the time when it wants to be. A deadline that moves away leaves its event where it is: looking again
-// when it comes is cheaper than moving it with every message.
+// settle carries out what the core of n wants done, and sees to it that it is told the time when it wants to
+// be. A deadline that moves away leaves its event where it is: looking again when it comes is cheaper than
+// moving it with every message.
 func (s *shard) settle(n *Node) {
 	for {
 		a, ok := n.core.Next()
@@ -166,7 +170,8 @@ func (s *shard) settle(n *Node) {
 	}
 }
 
-// send puts a message on its way to the address of a contact. Nobody there, or somebody else: then it is lost, as a session would not have come about.
+// send puts a message on its way to the address of a contact. Nobody there, or somebody else: then it is
+// lost, as a session would not have come about.
 func (s *shard) send(from *Node, to *skad.Contact, m *skad.Message) {
 	w := s.w
 	if w.counted {
@@ -196,7 +201,8 @@ func (s *shard) send(from *Node, to *skad.Contact, m *skad.Message) {
 	}
 }
 
-// frameBytes is what a message costs beside its payload: a frame header, and a record header with its tag, which it seldom has to itself.
+// frameBytes is what a message costs beside its payload: a frame header, and a record header with its tag,
+// which it seldom has to itself.
 const frameBytes = 12 + 20
 
 // slot returns the number of a flight that is free.

@@ -9,11 +9,12 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// run lets the network go on until stop says so, or until the given time, or until nothing is left to happen. stop is asked after every window and every errand, or, where the shards cannot be
-// apart, after every event.
+// run lets the network go on until stop says so, or until the given time, or until nothing is left to happen.
+// stop is asked after every window and every errand, or, where the shards cannot be apart, after every event.
 //
-// A window begins with the next event of all and is as long as the shortest way between two sites: nothing that a shard does in it reaches another one before its end. So the shards go
-// through it each for itself, in any order or at the same time. It ends sooner where an errand is due, which may look at everything.
+// A window begins with the next event of all and is as long as the shortest way between two sites: nothing
+// that a shard does in it reaches another one before its end. So the shards go through it each for itself, in
+// any order or at the same time. It ends sooner where an errand is due, which may look at everything.
 func (w *Network) run(ctx context.Context, until time.Duration, stop func() bool) error {
 	c := crew{w: w}
 	defer c.dismiss()
@@ -80,8 +81,9 @@ func (w *Network) call() {
 	f()
 }
 
-// separable reports whether the shards may be apart. An adversary is of one mind, whatever nodes it owns; who is behind a router looks up what its peers know of it; a reset is an errand; broadcasts and routed
-// messages are followed from node to node.
+// separable reports whether the shards may be apart. An adversary is of one mind, whatever nodes it owns; who
+// is behind a router looks up what its peers know of it; a reset is an errand; broadcasts and routed messages
+// are followed from node to node.
 func (w *Network) separable() bool {
 	return w.delays.shortest >= windowLeast && w.cfg.Adversary == nil && w.cfg.Homes == 0 && !w.cfg.Resets && !w.casting && w.passing == nil
 }

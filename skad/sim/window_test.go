@@ -13,7 +13,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// TestWorkersChangeNothing: every experiment has the same trace and the same figures whatever the number of workers and of processors is, where the shards may be apart and where they may not.
+// TestWorkersChangeNothing: every experiment has the same trace and the same figures whatever the number of
+// workers and of processors is, where the shards may be apart and where they may not.
 func TestWorkersChangeNothing(t *testing.T) {
 	ctx := context.Background()
 	for _, tt := range []struct {
@@ -81,7 +82,8 @@ func TestWorkersChangeNothing(t *testing.T) {
 	}
 }
 
-// TestCrowdedWindows: what a crew does in windows with hundreds of events is what one worker does, also if there is one processor for all of them.
+// TestCrowdedWindows: what a crew does in windows with hundreds of events is what one worker does, also if
+// there is one processor for all of them.
 func TestCrowdedWindows(t *testing.T) {
 	run := func(workers, procs int) string {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
@@ -168,7 +170,8 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// TestPatience: who looks in vain looks for half as long the next time, down to a sixteenth, and who does not for as long as ever again.
+// TestPatience: who looks in vain looks for half as long the next time, down to a sixteenth, and who does not
+// for as long as ever again.
 func TestPatience(t *testing.T) {
 	g := newGate(true)
 	for _, want := range []int{gatePatience / 2, gatePatience / 4, gatePatience / 8, gateImpatience, gateImpatience} {

@@ -32,9 +32,10 @@ type Verifier interface {
 	Verify(domain string, m *Message) error
 }
 
-// Origins returns the Verifier of a network whose puzzles have the given difficulty. Whoever wants to speak must have
-// done the work of a node: the limit per origin would mean nothing if origins were free. Any number of cores may share one. About 55 us
-// for a good message of a kilobyte, 1 us for one whose origin skipped the puzzles.
+// Origins returns the Verifier of a network whose puzzles have the given difficulty. Whoever wants to speak
+// must have done the work of a node: the limit per origin would mean nothing if origins were free. Any number
+// of cores may share one. About 55 us for a good message of a kilobyte, 1 us for one whose origin skipped the
+// puzzles.
 func Origins(p identity.Puzzle) Verifier {
 	return &origins{p, sync.Pool{New: func() any { return new([]byte) }}}
 }

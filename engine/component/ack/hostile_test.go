@@ -91,7 +91,8 @@ func TestRefusesWithoutEnd(t *testing.T) {
 		}
 		w.Pass(time.Millisecond)
 	}
-	// After 1, 2, 4, 8, 16 and 30 s, or three quarters of each: the fifth time at 31 s at the latest, the seventh at 68 at the earliest.
+	// After 1, 2, 4, 8, 16 and 30 s, or three quarters of each: the fifth time at 31 s at the latest, the
+	// seventh at 68 at the earliest.
 	if s := a.acks.Stats(); s.Resent < 5 || s.Resent > 6 || s.Waiting != 1 || s.Faults != 0 {
 		t.Errorf("sent again %d times in a minute: %+v", s.Resent, s)
 	}

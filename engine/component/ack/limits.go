@@ -27,8 +27,9 @@ const (
 	// MemoryDefault bounds what waits for all peers, 64 MiB.
 	MemoryDefault = 64 << 20
 
-	// InboxesDefault bounds how many senders are remembered that are not connected. Beyond that the oldest of the network goes that
-	// has most of them. One costs some 400 bytes, or 900 if it left while a message was missing.
+	// InboxesDefault bounds how many senders are remembered that are not connected. Beyond that the oldest of
+	// the network goes that has most of them. One costs some 400 bytes, or 900 if it left while a message was
+	// missing.
 	InboxesDefault = 16384
 )
 

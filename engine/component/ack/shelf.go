@@ -9,7 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
-// Path: message with wants-ack -> Arrived -> its component's Receive -> Taken -> [tell], once for all of a turn; or at once Refused.
+// Path: message with wants-ack -> Arrived -> its component's Receive -> Taken -> [tell], once for all of a
+// turn; or at once Refused.
 
 // A shelf is what one loop keeps: the inboxes of its connections. It belongs to the loop.
 type shelf struct {

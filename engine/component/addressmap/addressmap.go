@@ -10,9 +10,10 @@
 // full of liars has one vote, and what is needed to mislead the map is a majority of the groups that the node talks to. Even
 // then it only changes the order: what a gateway maps or the operator has said stays in the record.
 //
-// The component is not a dialler and knows nothing of reachability beyond this: an address that peers have come in by works. State is
-// a book under one mutex, a few hundred votes at most, and reached from the loops (PeerConnect) and from natmap. Callbacks take
-// microseconds. There are no errors: what makes no sense is not counted.
+// The component is not a dialler and knows nothing of reachability beyond this: an address that peers have
+// come in by works. State is a book under one mutex, a few hundred votes at most, and reached from the loops
+// (PeerConnect) and from natmap. Callbacks take microseconds. There are no errors: what makes no sense is not
+// counted.
 package addressmap
 
 import (

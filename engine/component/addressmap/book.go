@@ -9,8 +9,8 @@ import (
 	"github.com/carrier-p2p/carrier/handshake/identity"
 )
 
-// A book decides which addresses are this node's and which of a peer's to try. It makes no call and reads no clock; whoever has it owns
-// it.
+// A book decides which addresses are this node's and which of a peer's to try. It makes no call and reads no
+// clock; whoever has it owns it.
 type book struct {
 	cfg    Config
 	bound  []transport.Addr // where the node listens

@@ -105,7 +105,8 @@ func (vs *votes) room(now time.Duration, dialled bool) bool {
 	return true
 }
 
-// address is the external address of a family that the groups agree on: named by quorum groups, and by more than half of the weight.
+// address is the external address of a family that the groups agree on: named by quorum groups, and by more
+// than half of the weight.
 func (vs *votes) address(now time.Duration, is4 bool) (netip.Addr, bool) {
 	return elect(vs, now, func(v *vote) (netip.Addr, bool) { return v.seen.Addr(), !v.seen.IsZero() && v.seen.Addr().Is4() == is4 })
 }

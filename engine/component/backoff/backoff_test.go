@@ -397,7 +397,8 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// Between Startup and the first PeerConnect a peer may be connected without the component's knowing: it is not dialled again and again.
+// Between Startup and the first PeerConnect a peer may be connected without the component's knowing: it is
+// not dialled again and again.
 func TestStartsBeforeItHears(t *testing.T) {
 	w := newWorld(t)
 	a, b := start(w, nil), start(w, nil)

@@ -47,6 +47,7 @@
 //
 // # Errors
 //
-// Calls return ErrNotFound, ErrBusy, ErrClosed, ErrConfig, engine.ErrOnLoop, what the context says, or wrap skad.ErrOptions. What peers do
-// wrong is dropped and counted, in Stats and in the core's own counters, and held against them by the core.
+// Calls return ErrNotFound, ErrBusy, ErrClosed, ErrConfig, engine.ErrOnLoop, what the context says, or wrap
+// skad.ErrOptions. What peers do wrong is dropped and counted, in Stats and in the core's own counters, and
+// held against them by the core.
 package discovery

@@ -12,7 +12,8 @@ import (
 	"github.com/carrier-p2p/carrier/skad"
 )
 
-// What was accepted before the end is done, also if the home loop has not come to it yet. Else a caller without a deadline would wait for ever.
+// What was accepted before the end is done, also if the home loop has not come to it yet. Else a caller
+// without a deadline would wait for ever.
 func TestEndDoesWhatWasAccepted(t *testing.T) {
 	w := simWorld(t, 1)
 	n := w.node(setting{})

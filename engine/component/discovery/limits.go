@@ -57,8 +57,8 @@ const (
 	// lookupQueueLimit bounds lookups of callers that wait for their turn.
 	lookupQueueLimit = 1024
 
-	// connectionsShare is the part of the node's places (Peers.All), a quarter, of which the overlay's own connections take no more,
-	// whatever Config.Connections says: the others are the application's.
+	// connectionsShare is the part of the node's places (Peers.All), a quarter, of which the overlay's own
+	// connections take no more, whatever Config.Connections says: the others are the application's.
 	connectionsShare = 4
 
 	// inUse is how long after its last use a connection is left alone although there are too many.

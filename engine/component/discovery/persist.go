@@ -13,7 +13,8 @@ import (
 // A Store keeps nodes over a restart, for programs that keep them elsewhere than in Config.StoreFile. Its methods may wait; they
 // are called one at a time, never on a loop.
 type Store interface {
-	// Load returns what was kept, what was last seen first, and how many entries were lost. Records are verified by the component.
+	// Load returns what was kept, what was last seen first, and how many entries were lost. Records are
+	// verified by the component.
 	Load() (list []Entry, lost int, err error)
 
 	// Put keeps what has been seen alive since the last time, over older entries of the same nodes.
@@ -23,8 +24,8 @@ type Store interface {
 	Close() error
 }
 
-// An Entry is a node as a Store keeps it: its signed Record; FirstSeen and LastSeen, times to the second; Score, in how many batches
-// it was found alive; and its Source.
+// An Entry is a node as a Store keeps it: its signed Record; FirstSeen and LastSeen, times to the second;
+// Score, in how many batches it was found alive; and its Source.
 type Entry = store.Entry
 
 // A Source says how a node became known.

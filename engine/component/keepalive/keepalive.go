@@ -102,10 +102,11 @@ func (c *Component) PeerSilent(p *engine.PeerClient, silent time.Duration) {
 	_ = p.TrySendRaw(opcode.KeepaliveCode, asked[:]) // no room: then the peer has enough to answer
 }
 
-// asks reports whether this side asks at a look of the engine's: at the first two the side that dialled, then the two in turn. Were
-// both to ask at each, peers that a busy node is slow to answer would send it six times what they send when all is well, and it
-// would not recover. For the same reason it is how long this node has listened that counts, silent, and not how long nothing has come, whole: while
-// it is behind with reading the answer may be there, and a second question is for nothing.
+// asks reports whether this side asks at a look of the engine's: at the first two the side that dialled, then
+// the two in turn. Were both to ask at each, peers that a busy node is slow to answer would send it six times
+// what they send when all is well, and it would not recover. For the same reason it is how long this node has
+// listened that counts, silent, and not how long nothing has come, whole: while it is behind with reading the
+// answer may be there, and a second question is for nothing.
 func (c *Component) asks(dialled bool, silent, whole time.Duration) bool {
 	step := max(c.SilentAfter()/3, look)
 	n := (silent - c.SilentAfter()) / step

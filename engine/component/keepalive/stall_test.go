@@ -39,8 +39,8 @@ func TestStalledNodeClosesNobody(t *testing.T) {
 	}
 }
 
-// Stalls do not keep the dead alive: one that died during a stall is closed a Timeout after it, and one that died before short stalls that come
-// again and again after as much time of listening.
+// Stalls do not keep the dead alive: one that died during a stall is closed a Timeout after it, and one that
+// died before short stalls that come again and again after as much time of listening.
 func TestStallsAreNoSignOfLife(t *testing.T) {
 	for name, over := range transports {
 		t.Run(name+"/one", func(t *testing.T) {
@@ -71,7 +71,8 @@ func TestStallsAreNoSignOfLife(t *testing.T) {
 	}
 }
 
-// Nodes that have been held up together do not go on asking together: what 300 of them ask leaves over the time between two looks.
+// Nodes that have been held up together do not go on asking together: what 300 of them ask leaves over the
+// time between two looks.
 func TestQuestionsAreSpread(t *testing.T) {
 	for name, over := range transports {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +102,8 @@ func TestQuestionsAreSpread(t *testing.T) {
 	}
 }
 
-// A question that stood before a partition for seconds is a round trip, too. The next one shows what the path is, and is believed.
+// A question that stood before a partition for seconds is a round trip, too. The next one shows what the path
+// is, and is believed.
 func TestRoundTripAfterPartition(t *testing.T) {
 	w, a, _ := pair(t, &keepalive.Component{}, &keepalive.Component{})
 	w.Pass(keepalive.EveryDefault - time.Second)

@@ -8,8 +8,8 @@ const (
 	// recommends two hours, which is as long as a port of a busy router would be lost.
 	LifetimeDefault = 10 * time.Minute
 
-	// lifetimeMost bounds what may be asked for: a node that is killed leaves its ports behind for as long, and the field of the protocols
-	// has 32 bits of seconds.
+	// lifetimeMost bounds what may be asked for: a node that is killed leaves its ports behind for as long,
+	// and the field of the protocols has 32 bits of seconds.
 	lifetimeMost = 7 * 24 * time.Hour
 
 	// checkEvery is how often the gateway is asked whether it still is what it was. Three tries fit into the minute in which

@@ -16,8 +16,8 @@ const never = time.Duration(1<<63 - 1)
 //	Receive (results)   ─▶ │ machine │ ─▶ Mappings, NextEvent
 //	Expire (time)       ─▶ └─────────┘ ─▶ Deadline: when to come back
 //
-// Both protocols are asked side by side. One of them, the holder, makes the mappings; the other one stands by. An agent, which is one
-// protocol at the gateway, is in one of these states:
+// Both protocols are asked side by side. One of them, the holder, makes the mappings; the other one stands
+// by. An agent, which is one protocol at the gateway, is in one of these states:
 //
 //	asking ──answers──▶ ready ──twice silent, or gone──▶ waiting
 //	   ▲                  ▲                                 │

@@ -5,17 +5,19 @@
 //	           │                    ▲
 //	           └── NAT-PMP or UPnP ─┘  "lead your tcp/4001 to me for ten minutes"
 //
-// The router is the gateway of the default route. Both protocols are tried side by side and one of them makes the mappings; they are renewed
-// at half their life, made again when the gateway has restarted or forgotten them, and removed at shutdown. Where there is
-// no gateway, or it refuses, or it has no public address itself (carrier-grade NAT), the component says so and goes on
-// asking, rarely. It never maps anything but the node's own listening ports.
+// The router is the gateway of the default route. Both protocols are tried side by side and one of them makes
+// the mappings; they are renewed at half their life, made again when the gateway has restarted or forgotten
+// them, and removed at shutdown. Where there is no gateway, or it refuses, or it has no public address itself
+// (carrier-grade NAT), the component says so and goes on asking, rarely. It never maps anything but the
+// node's own listening ports.
 //
 // # What it believes
 //
-// Anybody in the local network can answer in the router's place, so little is believed: answers count only from the gateway's
-// address, descriptions and control addresses only on it, redirects and proxies are not followed, and everything that is read is bounded.
-// What a gateway claims as its address has to be one that the internet can reach. Whether it tells the truth is for others
-// to see: component/addressmap weighs it against what peers observe.
+// Anybody in the local network can answer in the router's place, so little is believed: answers count only
+// from the gateway's address, descriptions and control addresses only on it, redirects and proxies are not
+// followed, and everything that is read is bounded. What a gateway claims as its address has to be one that
+// the internet can reach. Whether it tells the truth is for others to see: component/addressmap weighs it
+// against what peers observe.
 //
 // # Owners
 //

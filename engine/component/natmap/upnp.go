@@ -282,7 +282,8 @@ func upnpError(err error) error {
 	return fmt.Errorf("%w: fault %d %.60q", kind, code, fault.Detail.UPnPError.ErrorDescription)
 }
 
-// httpError tells a gateway that is silent from one that is gone and one that talks nonsense. goupnp wraps some causes as text only.
+// httpError tells a gateway that is silent from one that is gone and one that talks nonsense. goupnp wraps
+// some causes as text only.
 func httpError(err error) error {
 	kind := ErrNonsense
 	var timeout net.Error

@@ -24,8 +24,9 @@ func (w *world) from(ip string, r *node) (*puppet, *engine.PeerClient) {
 	return p, w.dial(n, r.at())
 }
 
-// A crowd at one place, which has all circuits to a node, or all of a relay, makes room for who comes from elsewhere, and not for more of
-// its own; its circuits are ended with a reason, and the books are right when all have gone.
+// A crowd at one place, which has all circuits to a node, or all of a relay, makes room for who comes from
+// elsewhere, and not for more of its own; its circuits are ended with a reason, and the books are right when
+// all have gone.
 func TestCrowdMakesRoom(t *testing.T) {
 	for name, limits := range map[string]proxy.Limits{
 		"to one node": {CircuitsPerNode: 8},

@@ -142,9 +142,10 @@ func push(ctx context.Context, p *engine.PeerClient, had uint64) (int, error) {
 	}
 }
 
-// Two nodes behind routers that map by address and port, so that neither can be reached, and no hole can be punched, talk
-// through a relay, and get at least half of what the relay's own link gives. The link is slow, so that it is what bounds both, and
-// measured three times at most: a machine that is held up while it measures one of the two says nothing about them.
+// Two nodes behind routers that map by address and port, so that neither can be reached, and no hole can be
+// punched, talk through a relay, and get at least half of what the relay's own link gives. The link is slow,
+// so that it is what bounds both, and measured three times at most: a machine that is held up while it
+// measures one of the two says nothing about them.
 func TestBehindSymmetricNAT(t *testing.T) {
 	l := lab.Require(t, "NATLAB_NAT_A=symmetric", "NATLAB_NAT_B=symmetric")
 	for _, router := range []string{"a", "b"} {

@@ -37,8 +37,8 @@ const (
 	windowLeast = 4 << 10
 	windowMost  = 16 << 20
 
-	// queueCost is what keeping a message that waits takes besides its bytes, of which there may be one: its place in the queue, and what
-	// the allocator rounds up.
+	// queueCost is what keeping a message that waits takes besides its bytes, of which there may be one: its
+	// place in the queue, and what the allocator rounds up.
 	queueCost = 48
 
 	// grantShare: new room is told when a quarter of the window has been passed on.
@@ -68,9 +68,10 @@ const (
 	// rateBurst is how far a circuit may run ahead of its rate.
 	rateBurst = 250 * time.Millisecond
 
-	// retryFirst and retryLast space the tries to get a reservation from a relay that has refused. One that cannot be reached is tried
-	// after retryAway at the latest: most often it is this node's own network that is away, and when that is back nobody reaches
-	// the node until the next try. It costs a dial that nobody answers.
+	// retryFirst and retryLast space the tries to get a reservation from a relay that has refused. One that
+	// cannot be reached is tried after retryAway at the latest: most often it is this node's own network that
+	// is away, and when that is back nobody reaches the node until the next try. It costs a dial that nobody
+	// answers.
 	retryFirst = time.Second
 	retryLast  = 5 * time.Minute
 	retryAway  = 30 * time.Second

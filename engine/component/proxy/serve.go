@@ -170,8 +170,9 @@ func (s *relay) answered(asked *engine.ComponentContext, c *circuit, answer *eng
 	reply(asked, response{number: c.number(caller), window: uint32(s.c.cfg.Limits.Window)})
 }
 
-// begin makes a circuit that is not open yet, if there may be one. Where there is no room, one makes room of the network that has most,
-// if that has more than this one would: or a handful of identities at one place could keep all others out.
+// begin makes a circuit that is not open yet, if there may be one. Where there is no room, one makes room of
+// the network that has most, if that has more than this one would: or a handful of identities at one place
+// could keep all others out.
 func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
 	switch {
 	case !s.c.cfg.Serve:
@@ -197,7 +198,8 @@ func (s *relay) begin(p *engine.PeerClient, to identity.ID) (*circuit, Reason) {
 	return c, why
 }
 
-// enterLocked puts a circuit into the books if there is room, or finds the one that is to make room. again: it has been asked already.
+// enterLocked puts a circuit into the books if there is room, or finds the one that is to make room. again:
+// it has been asked already.
 func (s *relay) enterLocked(now time.Duration, p *engine.PeerClient, to identity.ID, again bool) (c, crowd *circuit, why Reason) {
 	limits := &s.c.cfg.Limits
 	have := s.held[to]
@@ -232,8 +234,8 @@ func (s *relay) enterLocked(now time.Duration, p *engine.PeerClient, to identity
 // A share is a circuit's place among those of its network.
 type share = fair.Item[netip.Prefix, *circuit]
 
-// crowded is the circuit that is to make room for one from a network: the oldest of the network that has most, as its ends have had
-// time to find a direct way. nil: that one has hardly more, or is the same.
+// crowded is the circuit that is to make room for one from a network: the oldest of the network that has
+// most, as its ends have had time to find a direct way. nil: that one has hardly more, or is the same.
 func crowded(shares *fair.Memory[netip.Prefix, *circuit], network netip.Prefix) *circuit {
 	if most := shares.Victim(); most != nil && shares.Of(shares.Owner(most)) > shares.Of(network)+1 {
 		return most.Value

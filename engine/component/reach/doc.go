@@ -37,8 +37,9 @@
 // else's, the answer and the time it takes are the same. The dial is a whole handshake up to the asker's proof, so it answers for
 // nobody else's port, and it ends there: it takes no place among the peers of either.
 //
-// Over UDP a router lets in whoever the node has sent something to, as all peers have been that it could ask: their vote would be worth
-// nothing. So UDP and QUIC are not asked about. A node that listens on these alone is not judged.
+// Over UDP a router lets in whoever the node has sent something to, as all peers have been that it could ask:
+// their vote would be worth nothing. So UDP and QUIC are not asked about. A node that listens on these alone
+// is not judged.
 //
 // # Where it lives
 //

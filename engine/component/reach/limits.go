@@ -70,8 +70,9 @@ const (
 	// probesLimit bounds the questions being answered.
 	probesLimit = 16
 
-	// What may be asked, as bursts and the time in which one more is due: of one address, of one network, of all together. A round
-	// asks a peer once for each of its addresses; all together may cost one dial in 250 ms.
+	// What may be asked, as bursts and the time in which one more is due: of one address, of one network, of
+	// all together. A round asks a peer once for each of its addresses; all together may cost one dial in 250
+	// ms.
 	addressBurst = 4
 	addressEvery = 15 * time.Second
 	networkBurst = 16

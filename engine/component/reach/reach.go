@@ -140,7 +140,8 @@ func (c *Component) candidates() (out []transport.Addr) {
 	return out
 }
 
-// mark says in the record whether this node is a client. What somebody else has said there stays. On the home loop, or in Startup.
+// mark says in the record whether this node is a client. What somebody else has said there stays. On the home
+// loop, or in Startup.
 func (c *Component) mark(client bool) {
 	has := c.net.Record().Flags&identity.FlagClient != 0
 	if has == client || has && !c.marked {

@@ -39,7 +39,8 @@ type electorate struct {
 	groups map[netip.Prefix][]voter
 }
 
-// voterOf makes a voter of a peer. Whoever comes over a relay sees the relay; whoever is not in the scope is nobody's witness there.
+// voterOf makes a voter of a peer. Whoever comes over a relay sees the relay; whoever is not in the scope is
+// nobody's witness there.
 func (e *electorate) voterOf(p *engine.PeerClient) (voter, bool) {
 	from, seen := p.RemoteAddr().Addr().Unmap(), p.Observed().Addr().Unmap()
 	if p.Relayed() || !e.scope.Dialable(from) || !e.scope.Dialable(seen) {
@@ -48,8 +49,8 @@ func (e *electorate) voterOf(p *engine.PeerClient) (voter, bool) {
 	return voter{p, p.ID(), groupOf(from), seen, p.Dialled()}, true
 }
 
-// add takes a peer in, and reports whether its network is a new one. Where there is no room one that has come in makes room for one
-// that was dialled.
+// add takes a peer in, and reports whether its network is a new one. Where there is no room one that has come
+// in makes room for one that was dialled.
 func (e *electorate) add(v voter) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

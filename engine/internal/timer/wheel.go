@@ -56,8 +56,9 @@ func NewWheel(now time.Duration) *Wheel {
 	return w
 }
 
-// Watch has the wheel clear fresh whenever what Next returns may have become another. Whoever asks after every event then need not
-// touch a wheel in which nothing has moved: it is out of the cache where there are very many.
+// Watch has the wheel clear fresh whenever what Next returns may have become another. Whoever asks after
+// every event then need not touch a wheel in which nothing has moved: it is out of the cache where there are
+// very many.
 func (w *Wheel) Watch(fresh *bool) { w.fresh = fresh }
 
 func (w *Wheel) stale() {

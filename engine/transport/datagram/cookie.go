@@ -52,8 +52,8 @@ func (k *baker) check(now time.Duration, from netip.AddrPort, id ID, c cookie) b
 	return subtle.ConstantTimeCompare(c[4:], k.over(second, from, id)) == 1
 }
 
-// about returns a time that is d on average. In a flood cookies so become due at times that nobody knows: were they evenly spaced, who
-// knocks every knockEvery, a multiple of that, would come too late each time.
+// about returns a time that is d on average. In a flood cookies so become due at times that nobody knows:
+// were they evenly spaced, who knocks every knockEvery, a multiple of that, would come too late each time.
 func (k *baker) about(d time.Duration) time.Duration {
 	return time.Duration(k.dice.Int64N(int64(2 * d)))
 }

@@ -232,8 +232,9 @@ func TestForgedAnswer(t *testing.T) {
 	}
 }
 
-// A million Knocks, and as many Opens with made-up cookies of which half might be right, from addresses anybody can write, 100,000 of
-// each a second, leave nothing behind and allocate nothing; a loop answers no more of them than it may.
+// A million Knocks, and as many Opens with made-up cookies of which half might be right, from addresses
+// anybody can write, 100,000 of each a second, leave nothing behind and allocate nothing; a loop answers no
+// more of them than it may.
 func TestFlood(t *testing.T) {
 	const every = 10 * time.Microsecond
 	count := 1_000_000
@@ -308,7 +309,8 @@ func TestCrowdGetsCookies(t *testing.T) {
 	}
 }
 
-// While 100,000 knock each second honest newcomers get their cookies all the same: half of them soon, nearly all before a dial's 10 s are over.
+// While 100,000 knock each second honest newcomers get their cookies all the same: half of them soon, nearly
+// all before a dial's 10 s are over.
 func TestNewcomersInFlood(t *testing.T) {
 	const newcomers, dialTimeout = 300, 10 * time.Second
 	w := newTown(t)

@@ -23,10 +23,11 @@ const (
 	// bytes are 4 MB. It is 6,500 handshakes a second, more than a core computes; past it the oldest are forgotten.
 	usedLimit = 1 << 16
 
-	// cookieEvery and cookieBurst bound the cookies that a loop hands out: 10,000 a second, more than the handshakes that a core
-	// computes, and at once what comes together until who was not answered knocks again. To whoever knocks beyond that nothing is
-	// owed, as nothing is kept of it: it knocks again after knockEvery. In a flood of 100,000 knocks a second an honest one is answered with
-	// one chance in ten each time, half of them within 1.2 s (TestNewcomersInFlood); to answer all would take what the peers need.
+	// cookieEvery and cookieBurst bound the cookies that a loop hands out: 10,000 a second, more than the
+	// handshakes that a core computes, and at once what comes together until who was not answered knocks
+	// again. To whoever knocks beyond that nothing is owed, as nothing is kept of it: it knocks again after
+	// knockEvery. In a flood of 100,000 knocks a second an honest one is answered with one chance in ten each
+	// time, half of them within 1.2 s (TestNewcomersInFlood); to answer all would take what the peers need.
 	cookieEvery = 100 * time.Microsecond
 	cookieBurst = int(knockEvery / cookieEvery)
 

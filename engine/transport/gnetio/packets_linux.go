@@ -16,10 +16,10 @@ func writeMoreFD(fd int, b []byte) (int, syscall.Errno) {
 	}, fd, b)
 }
 
-// awaitAnswers has the kernel expect that what arrives is answered, so that the acknowledgement travels with the answer
-// (or, after 40 ms, alone). A new connection has it acknowledge each packet at once, until it has seen answers for a while;
-// but a connection begins with a handshake, in which each message has its answer. The kernel goes back to its own judgement when it is
-// not so.
+// awaitAnswers has the kernel expect that what arrives is answered, so that the acknowledgement travels with
+// the answer (or, after 40 ms, alone). A new connection has it acknowledge each packet at once, until it has
+// seen answers for a while; but a connection begins with a handshake, in which each message has its answer.
+// The kernel goes back to its own judgement when it is not so.
 func awaitAnswers(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) // a hint
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Who closes a link is told nil, though the other side may answer its end before Close has come to say so: here Close is held up for as long
-// as that takes. The other side is told io.EOF.
+// Who closes a link is told nil, though the other side may answer its end before Close has come to say so:
+// here Close is held up for as long as that takes. The other side is told io.EOF.
 func TestCloseOvertaken(t *testing.T) {
 	_, v, at := serve(t, Config{Loops: 1})
 	tr := withKey(t, Config{Loops: 1})

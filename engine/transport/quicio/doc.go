@@ -28,13 +28,15 @@
 //
 // # Where bytes wait
 //
-// On the way in: in quic-go, up to the stream's window (limits.go; all windows together up to Config.WindowMemory), then in one read buffer
-// while the loop is at it. The reader reads again when the loop has done that, so a loop that is busy holds the sender up by QUIC's own flow
-// control; a link that waits has no buffer. On the way out: in quic-go's queue, up to directBurst, then in two buffers of up to sendBuffer:
+// On the way in: in quic-go, up to the stream's window (limits.go; all windows together up to
+// Config.WindowMemory), then in one read buffer while the loop is at it. The reader reads again when the loop
+// has done that, so a loop that is busy holds the sender up by QUIC's own flow control; a link that waits has
+// no buffer. On the way out: in quic-go's queue, up to directBurst, then in two buffers of up to sendBuffer:
 // see writer.go.
 //
-// Read and send buffers are the node's (transport.Borrower), and count in its Memory. What quic-go has sent and the other side has not
-// confirmed it keeps by itself, as the kernel does for TCP: at most what the path is allowed to have under way.
+// Read and send buffers are the node's (transport.Borrower), and count in its Memory. What quic-go has sent
+// and the other side has not confirmed it keeps by itself, as the kernel does for TCP: at most what the path
+// is allowed to have under way.
 //
 // # A peer whose address changes
 //

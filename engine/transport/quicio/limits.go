@@ -8,8 +8,9 @@ const (
 	// gigabyte.
 	defaultLinks = 4096
 
-	// defaultHandshakes bounds connections that are still in TLS's handshake, or have not opened their stream: each about 60 kB
-	// and a millisecond of arithmetic. Above a quarter of it strangers have to show first that they receive at their address (Retry).
+	// defaultHandshakes bounds connections that are still in TLS's handshake, or have not opened their
+	// stream: each about 60 kB and a millisecond of arithmetic. Above a quarter of it strangers have to show
+	// first that they receive at their address (Retry).
 	defaultHandshakes = 512
 
 	// defaultHandshakesPerIP keeps one address from taking all of them.
@@ -52,9 +53,10 @@ const (
 	// stop.
 	discardLimit = 256 << 10
 
-	// smallRead is the buffer that what has arrived is read into, more than a packet; it is lent for the time that takes to be
-	// handled. A read that fills it is followed by one of largeRead: defaultLinks that all stream and wait for their loops hold half
-	// of a node's Memory. A link that finds none reads into one of its own of smallRead.
+	// smallRead is the buffer that what has arrived is read into, more than a packet; it is lent for the time
+	// that takes to be handled. A read that fills it is followed by one of largeRead: defaultLinks that all
+	// stream and wait for their loops hold half of a node's Memory. A link that finds none reads into one of
+	// its own of smallRead.
 	smallRead = 2 << 10
 	largeRead = 32 << 10
 

@@ -49,8 +49,8 @@ type Hub struct {
 // 4096 is more than the dials a process can have in flight.
 const taskLimit = 4096
 
-// alarmsPerTurn bounds the Ports whose alarms are due in one turn of a loop: at some 10 us each they are 5 ms, in which what comes for
-// all of them waits.
+// alarmsPerTurn bounds the Ports whose alarms are due in one turn of a loop: at some 10 us each they are 5
+// ms, in which what comes for all of them waits.
 const alarmsPerTurn = 512
 
 // ErrProver is returned by New for a transport that proves a node's key: it can have one node only.

@@ -25,8 +25,8 @@ type quiet struct{ transport.Sink }
 
 func (quiet) Turn(transport.Loop) {}
 
-// A loop says how far it is behind: since when batches have left something, and not since it last had something to do. While that is long
-// it has no time for strangers.
+// A loop says how far it is behind: since when batches have left something, and not since it last had
+// something to do. While that is long it has no time for strangers.
 func TestBehind(t *testing.T) {
 	cfg, err := Config{Loops: 1}.withDefaults()
 	if err != nil {

@@ -15,8 +15,9 @@ const (
 	receiveBatch = 32
 	receiveSize  = 64 << 10
 
-	// drainBatches is how many batches a turn takes of a socket before it does what else is due. 128 small datagrams are a millisecond of
-	// work, about as much as the timers of a turn may be; with one batch the timers of very many nodes kept a loop from reading.
+	// drainBatches is how many batches a turn takes of a socket before it does what else is due. 128 small
+	// datagrams are a millisecond of work, about as much as the timers of a turn may be; with one batch the
+	// timers of very many nodes kept a loop from reading.
 	drainBatches = 4
 
 	// overrunAfter is how far behind with reading a loop has no time for strangers. 50 ms is 100 batches of datagrams, each its

@@ -22,9 +22,9 @@ type port interface {
 	local(socket int) netip.AddrPort
 	sockets() int
 
-	// wait returns when something has arrived, there is room to send again, wake was called, or timeout is over (below 0:
-	// never). It hands over what has arrived. room is true if send has reported false and would not now; more is true if not all has
-	// been handed over.
+	// wait returns when something has arrived, there is room to send again, wake was called, or timeout is
+	// over (below 0: never). It hands over what has arrived. room is true if send has reported false and
+	// would not now; more is true if not all has been handed over.
 	wait(timeout time.Duration, take func(socket int, from netip.AddrPort, b []byte)) (room, more bool, err error)
 
 	// begin and end enclose a turn: what is sent between them may be kept until end.

@@ -37,8 +37,8 @@ func fish(b *strings.Builder, program Command) {
 	}
 }
 
-// fishWhen is true while the words of a place have been seen and none of its own commands has, nor a command that has one of the same
-// name.
+// fishWhen is true while the words of a place have been seen and none of its own commands has, nor a command
+// that has one of the same name.
 func fishWhen(program Command, p place) string {
 	var conditions []string
 	for _, word := range p.words {
