@@ -270,7 +270,8 @@ func (p *PeerClient) standing() {
 	p.loop.wheel.Set(&d.again, p.loop.now+stallAfter)
 }
 
-// askReceipt asks, later and later; a peer that is gone is the keepalive's business.
+// askReceipt asks, later and later, and for as long as a peer lives that never tells; one that is gone is the
+// keepalive's business.
 func (p *PeerClient) askReceipt(time.Duration) {
 	d := p.dg
 	p.mu.Lock()
@@ -288,7 +289,8 @@ func (p *PeerClient) askReceipt(time.Duration) {
 	}
 	p.sendReceipt()
 	p.sendReceipt() // the first may have news for a peer that sends much itself; the second has none, and is answered
-	p.loop.wheel.Set(&d.again, p.loop.now+min(stallAfter<<d.tries, stallMax))
+	wait := timer.Backoff{First: 2 * stallAfter, Max: stallMax}.Wait(d.tries, 0)
+	p.loop.wheel.Set(&d.again, p.loop.now+wait)
 }
 
 // goodbyeAgain says goodbye over datagrams until it is answered. A peer that does not answer for a while is

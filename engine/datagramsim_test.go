@@ -348,6 +348,41 @@ func TestDatagramFlow(t *testing.T) {
 	_ = b
 }
 
+// A peer that lives and never tells what has come is asked for as long as it stays, and seldom.
+func TestDatagramNeverTold(t *testing.T) {
+	w := simWorld(t, 1, simnet.Weather{Latency: 5 * time.Millisecond})
+	seen := &witness{}
+	a, b := w.node(overDatagrams(w, nil)), w.node(overDatagrams(w, nil), withWitness(seen))
+	p := w.dial(a, b)
+	w.Until("b to see a", func() bool { ups, _, _ := seen.count(); return ups == 1 })
+	q, asked := seen.peer(0), 0
+	w.Net().InterceptDatagrams(func(from, _ netip.AddrPort, _ []byte) bool {
+		if from.Addr() != a.Addrs()[0].Addr() {
+			return true
+		}
+		asked++
+		return false
+	})
+	for range 200 {
+		if err := p.TrySendRaw(opNote, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for minute := range 10 { // what is doubled each time would have come round after two
+		asked = 0
+		for range 6 {
+			_ = q.TrySendRaw(opNote, []byte("I live"))
+			w.Pass(10 * time.Second)
+		}
+		if asked < 15 || asked > 200 {
+			t.Fatalf("%d datagrams in minute %d", asked, minute)
+		}
+	}
+	if !p.Connected() {
+		t.Error(p.CloseReason())
+	}
+}
+
 // A sender whose window has got lost as a whole asks what came, and is answered by a peer that always has something to say
 // itself, to which the question is news.
 func TestDatagramOutageWhileThePeerSends(t *testing.T) {
