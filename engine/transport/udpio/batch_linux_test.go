@@ -3,6 +3,7 @@ package udpio
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/carrier-p2p/carrier/engine/transport/datagram"
@@ -43,6 +44,59 @@ func TestSendToOtherFamily(t *testing.T) {
 	got := 0
 	if _, _, err := p.wait(patience, func(int, netip.AddrPort, []byte) { got++ }); err != nil || got != 1 {
 		t.Errorf("%d datagrams, %v", got, err)
+	}
+}
+
+// A stranger at port 0, to whom nothing can be sent, does not keep the kernel from cutting runs for others.
+func TestUnsendableRun(t *testing.T) {
+	p := boundPort(t)
+	defer p.close()
+	runs := func(to netip.AddrPort) int {
+		p.begin()
+		defer p.end()
+		for range 3 {
+			if !p.send(0, to, datagram.Data, 7, []byte("x")) {
+				t.Error("there was no room")
+			}
+		}
+		return len(p.out.runs)
+	}
+	for range 2 {
+		if n := runs(netip.MustParseAddrPort("127.0.0.1:0")); n != 1 {
+			t.Errorf("%d runs to one link", n)
+		}
+		if len(p.out.runs) != 0 || p.out.plain {
+			t.Errorf("%d runs wait, no more are formed: %v", len(p.out.runs), p.out.plain)
+		}
+	}
+}
+
+// Where datagrams leave alone that the kernel has refused as a run, no more runs are formed; all arrive.
+func TestKernelThatDoesNotCut(t *testing.T) {
+	p := boundPort(t)
+	defer p.close()
+	p.begin()
+	for _, b := range []string{"one", "two", "3"} {
+		p.send(0, p.local(0), datagram.Data, 7, []byte(b))
+	}
+	if len(p.out.runs) != 1 {
+		t.Fatalf("%d runs", len(p.out.runs))
+	}
+	p.out.split() // as if it had been refused
+	p.send(0, p.local(0), datagram.Data, 8, []byte("four"))
+	p.end()
+	if !p.out.plain || len(p.out.runs) != 0 {
+		t.Errorf("runs are still formed: %v; %d wait", !p.out.plain, len(p.out.runs))
+	}
+	var got []string
+	take := func(_ int, _ netip.AddrPort, b []byte) { got = append(got, string(b[datagram.HeaderSize:])) }
+	for len(got) < 4 {
+		if _, _, err := p.wait(patience, take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"one", "two", "3", "four"}; !slices.Equal(got, want) {
+		t.Errorf("%q have come", got)
 	}
 }
 

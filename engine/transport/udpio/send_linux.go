@@ -44,6 +44,7 @@ type run struct {
 	size     int // of each but the last
 	count    int
 	ended    bool // the last one is shorter
+	cut      bool // one datagram, of a longer run that the kernel has refused
 }
 
 func (o *outbox) init() {
@@ -167,12 +168,13 @@ func (p *batchPort) sendSome() {
 	sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(socks[socket].fd), uintptr(unsafe.Pointer(&o.msgs[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:
+		o.plain = o.plain || o.runs[o.first].cut // what does not cut will not learn it
 		o.first += int(sent)
 	case unix.EINTR:
 	case unix.EAGAIN:
 		o.blocked = true
 		_ = p.watch(socks[socket].fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLOUT, int32(socket))
-	case unix.EINVAL, unix.EIO, unix.EOPNOTSUPP: // of the first run, which the kernel or the card does not cut
+	case unix.EINVAL, unix.EIO, unix.EOPNOTSUPP: // of the first run: is it the length, or the way?
 		if o.runs[o.first].count > 1 {
 			o.split()
 			return
@@ -202,15 +204,16 @@ func (o *outbox) fill(i int, r run, six bool) {
 	h.SetControllen(unix.CmsgSpace(2))
 }
 
-// split replaces the first run by its datagrams, and forms no more runs: a kernel or a card that does not cut will not
-// learn it.
+// split replaces the first run by its datagrams. What becomes of those of full size tells why it was refused:
+// because of the kernel, or of where they were to go. In that a stranger has a hand: what comes from port 0
+// cannot be answered.
 func (o *outbox) split() {
-	o.plain = true
 	old := o.runs[o.first]
 	var single []run
 	for off := old.off; off < old.end; off += old.size {
 		s := old
 		s.off, s.end, s.count = off, min(off+old.size, old.end), 1
+		s.cut = s.end-s.off == old.size
 		single = append(single, s)
 	}
 	o.runs = append(single, o.runs[o.first+1:]...)
