@@ -54,6 +54,7 @@ type agent struct {
 	others   []netip.Addr
 	epoch    time.Duration // at epochAt
 	epochAt  time.Duration // negative: none yet
+	calmAt   time.Duration // before it no further restart has everything mapped again
 	verdict  verdict       // about the address
 	noUntil  time.Duration // it has said no to a mapping, and is not the first choice until then
 	holdings map[Port]*holding

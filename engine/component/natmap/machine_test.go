@@ -78,6 +78,7 @@ func TestMachinePolite(t *testing.T) {
 		{"has no port left", func(r *router) { r.gone[PMP] = true; r.full = true }, 400, 600},
 		{"has no address", func(r *router) { r.address = home.Addr }, 200, 250},
 		{"grants a second", func(r *router) { r.lifetime = time.Second }, 1400, 1800},
+		{"restarts with each answer", func(r *router) { r.falls = 20 * time.Second }, 600, 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRouter()

@@ -27,6 +27,7 @@ type router struct {
 	forgets  bool // UPnP confirms and does not map
 	full     bool // every external port is another host's
 	lifetime time.Duration
+	falls    time.Duration // its clock goes back by as much with each answer
 	table    map[entry]lease
 }
 
@@ -60,6 +61,10 @@ func (r *router) do(now time.Duration, act action) result {
 		}
 	}
 	out := result{Action: act, HasEpoch: act.Via == PMP, Epoch: (now - r.booted).Truncate(time.Second)}
+	if r.falls > 0 {
+		r.booted += r.falls
+		out.Epoch = 1<<30*time.Second - r.booted
+	}
 	switch {
 	case r.gone[act.Via]:
 		out.Err = ErrGone

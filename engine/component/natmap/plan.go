@@ -40,10 +40,10 @@ func (m *machine) choose(now time.Duration) {
 	}
 }
 
-// doubt has everything mapped again at once: what was confirmed may be gone.
-func (a *agent) doubt(now time.Duration) {
+// doubt has everything mapped again at that time: what was confirmed may be gone.
+func (a *agent) doubt(at time.Duration) {
 	for _, h := range a.holdings {
-		h.nextAt = min(h.nextAt, now)
+		h.nextAt = min(h.nextAt, at)
 	}
 }
 

@@ -52,10 +52,14 @@ func (a *agent) fell(now, epoch time.Duration) bool {
 	return epoch+2*time.Second < expected
 }
 
-// restarted: what the gateway held is gone, and is asked for again at once. It stays published for the moment that takes.
+// restarted: what the gateway held is gone, and is asked for again at once. It stays published for the
+// moment that takes. A gateway whose clock falls with each answer is not asked faster than it is checked.
 func (m *machine) restarted(now time.Duration, a *agent) {
 	m.tell(a, event{Kind: gatewayRestarted})
-	a.doubt(now)
+	a.doubt(max(now, a.calmAt))
+	if a.calmAt <= now {
+		a.calmAt = now + checkEvery
+	}
 }
 
 func (m *machine) probed(now time.Duration, a *agent, r *result) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"unicode/utf8"
 )
 
 // A Survey is what the network around this host is, as far as its gateways tell.
@@ -117,10 +118,15 @@ func list(ctx context.Context, g Gateway) (out []Listed) {
 // nameLimit bounds what is kept of a gateway's words for people.
 const nameLimit = 64
 
+// errorLimit is the same of errors, in which libraries quote what a gateway has said.
+const errorLimit = 256
+
 // printable makes a gateway's words fit to be shown.
-func printable(said string) string {
-	word := []rune(said)
-	word = word[:min(len(word), nameLimit)]
+func printable(said string) string { return shown(said, nameLimit) }
+
+func shown(said string, limit int) string {
+	word := []rune(said[:min(len(said), utf8.UTFMax*limit)])
+	word = word[:min(len(word), limit)]
 	for i, r := range word {
 		if !strconv.IsPrint(r) {
 			word[i] = '?'

@@ -132,7 +132,7 @@ func (d *upnp) describe(ctx context.Context, loc *url.URL) (*device, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%w: the description: HTTP %s", ErrNonsense, resp.Status)
+		return nil, fmt.Errorf("%w: the description: HTTP %.60q", ErrNonsense, resp.Status)
 	}
 	root, err := parseDescription(resp.Body)
 	if err != nil {
@@ -148,7 +148,7 @@ func parseDescription(r io.Reader) (*goupnp.RootDevice, error) {
 	dec := xml.NewDecoder(r)
 	dec.DefaultSpace = goupnp.DeviceXMLNamespace
 	if err := dec.Decode(root); err != nil {
-		return nil, fmt.Errorf("%w: the description: %w", ErrNonsense, err)
+		return nil, fmt.Errorf("%w: the description: %s", ErrNonsense, shown(err.Error(), errorLimit))
 	}
 	return root, nil
 }
@@ -283,7 +283,7 @@ func upnpError(err error) error {
 }
 
 // httpError tells a gateway that is silent from one that is gone and one that talks nonsense. goupnp wraps
-// some causes as text only.
+// some causes as text only, and puts whole answers into others.
 func httpError(err error) error {
 	kind := ErrNonsense
 	var timeout net.Error
@@ -294,7 +294,7 @@ func httpError(err error) error {
 		textHas(err, "deadline exceeded"), textHas(err, "i/o timeout"), textHas(err, "context canceled"), textHas(err, "no route to host"):
 		kind = ErrSilent
 	}
-	return fmt.Errorf("%w: %w", kind, err)
+	return fmt.Errorf("%w: %s", kind, shown(err.Error(), errorLimit))
 }
 
 func textHas(err error, part string) bool { return strings.Contains(err.Error(), part) }

@@ -1,21 +1,22 @@
 package natmap
 
 import (
-	"net"
-	"net/url"
-
 	"context"
 	"errors"
-	"github.com/huin/goupnp"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/huin/goupnp"
 )
 
 // brief is for calls that a fake lets hang.
@@ -141,6 +142,19 @@ func TestUPnPHostile(t *testing.T) {
 			t.Errorf("%d requests went to another host", n)
 		}
 	})
+}
+
+// What a gateway says ends in errors, which end in logs and on terminals: it is short, and printable.
+func TestErrorsAreShort(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	_, undescribed := parseDescription(strings.NewReader("<root><" + long + "></root>"))
+	for _, err := range []error{undescribed, httpError(errors.New("goupnp: SOAP request got HTTP 500 \x1b[2J\xff\n")), httpError(errors.New(long))} {
+		text := err.Error()
+		foul := strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) })
+		if !errors.Is(err, ErrNonsense) || len(text) > 2*errorLimit || foul {
+			t.Errorf("%d bytes: %.400q", len(text), text)
+		}
+	}
 }
 
 // URLBase is a thing of the past, and would lead elsewhere.
