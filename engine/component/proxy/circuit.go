@@ -285,8 +285,8 @@ func (c *circuit) dropLocked(at side) {
 	out.queue, out.told, out.roomDue = nil, true, false
 }
 
-// end ends the circuit from the middle: what waits is dropped, both ends are told why. An end that does not read its own end
-// until end is called again is not waited for.
+// end ends the circuit from the middle: what waits is dropped, both ends are told why. An end that does not
+// read its own end in time, or until end is called again, is not waited for.
 func (c *circuit) end(why Reason) {
 	c.mu.Lock()
 	again := c.over
@@ -304,6 +304,7 @@ func (c *circuit) end(why Reason) {
 		c.over = true
 		c.relay.c.count.ended.Add(1)
 	}
+	c.hurryLocked()
 	c.mu.Unlock()
 	if done {
 		c.relay.forget(c)

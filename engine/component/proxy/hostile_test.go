@@ -322,6 +322,42 @@ func TestAbuse(t *testing.T) {
 	}
 }
 
+// A circuit that has ended is not kept for an end that does not read, not even why it has.
+func TestEndThatDoesNotRead(t *testing.T) {
+	w := sim(t)
+	r := w.node(plan{proxy: proxy.Config{Serve: true, Limits: proxy.Limits{Window: 4 << 10}},
+		engine: func(c *engine.Config) { c.SendBuffer = 64 << 10 }})
+	from, to, at, there, number := circuitOf(w, r)
+	w.cutOff(w.nodes[2])
+	say := func(size int) {
+		t.Helper()
+		if err := from.TrySendRaw(opcode.ProxyRequestCode, msg(up, number, strings.Repeat("x", size))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for r.proxy.Stats().Waiting == 0 { // until there is no room for another byte
+		for range 100 {
+			say(1)
+		}
+		w.Pass(20 * time.Millisecond)
+	}
+	began := w.Net().Now()
+	say(16000) // more than its window
+	w.Until("the caller's end", func() bool { return len(at.ends) == 1 })
+	w.Until("the circuit to be forgotten", func() bool { return r.proxy.Stats().Circuits == 0 })
+	if took := w.Net().Now() - began; took > 10*time.Second {
+		t.Errorf("that took %v", took)
+	}
+	if !to.Connected() || len(there.ends) != 0 || r.proxy.Stats().Waiting != 0 {
+		t.Errorf("connected %v, told %v: %+v", to.Connected(), there.ends, r.proxy.Stats())
+	}
+	w.Net().Heal()
+	w.Until("the other end", func() bool { return len(there.ends) == 1 })
+	if at.ends[0] != proxy.Violation || there.ends[0] != proxy.Violation || r.proxy.Stats().Ended != 1 {
+		t.Errorf("ended with %v and %v: %+v", at.ends, there.ends, r.proxy.Stats())
+	}
+}
+
 // Quotas end what they are about, and tell why.
 func TestQuotas(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) {
