@@ -205,17 +205,18 @@ func (c *Component) Cleanup(*engine.Network) {
 	c.shares = fair.Memory[netip.Prefix, *inbox]{}
 	c.room.ring()
 	c.mu.Unlock()
+	var done []outcome
 	for _, o := range all {
-		c.finish(o.end(ErrStopped))
+		done = append(done, o.end(ErrStopped)...)
 	}
-	if c.clock == nil {
-		return
+	if c.clock != nil {
+		c.net.HomeLoop().Post(c.clock.Stop)
+		for i := range c.loops {
+			s := &c.loops[i]
+			s.loop.Post(s.task.Stop)
+		}
 	}
-	c.net.HomeLoop().Post(c.clock.Stop)
-	for i := range c.loops {
-		s := &c.loops[i]
-		s.loop.Post(s.task.Stop)
-	}
+	c.finish(done) // last: a callback may panic
 }
 
 // PeerConnect sends again what waits for the peer.

@@ -442,6 +442,29 @@ func TestCallbackPanics(t *testing.T) {
 	a.balanced(10, 10, 0)
 }
 
+// One that panics when the node stops keeps none of the others from being told, whoever they were for.
+func TestCallbackPanicsAtTheEnd(t *testing.T) {
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	a := start(w, 1, &ack.Config{})
+	got := newAccount()
+	for to := range byte(3) {
+		for i := range uint32(3) {
+			then := got.note(i)
+			if i == 1 && to == 0 {
+				then = func(error) { panic("as it was told") }
+			}
+			if err := a.acks.SendAckRawAsync(identity.ID{1 + to}, opNote, numbered(i, 10), then); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	a.stop()
+	if s := a.Stats(); got.failed != 8 || got.errs[ack.ErrStopped.Error()] != 8 || s.Panics != 1 {
+		t.Errorf("%d were told: %v; %d panics", got.failed, got.errs, s.Panics)
+	}
+	a.balanced(9, 0, 9)
+}
+
 // The component can be added to a network that runs, on either side, and taken out again.
 func TestAddedLate(t *testing.T) {
 	w := enginetest.Sim(t, 1, simnet.Weather{})

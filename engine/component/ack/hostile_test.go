@@ -98,6 +98,35 @@ func TestRefusesWithoutEnd(t *testing.T) {
 	}
 }
 
+// Peers that answer nothing take all that is sent again at a time; another one's message has its turn.
+func TestResendsAreShared(t *testing.T) {
+	w := enginetest.Sim(t, 1, simnet.Weather{})
+	cfg := ack.Config{Retry: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond, GiveUp: 5 * time.Second}
+	a := start(w, 1, &cfg)
+	got := newAccount()
+	for i := range 4 {
+		evil := start(w, 2+i, nil)
+		a.dial(evil)
+		for n := range uint32(3000) {
+			a.send(evil.ID(), n, 4, got)
+		}
+	}
+	b := start(w, 6, &ack.Config{})
+	tries := 0
+	b.notes.answer = func(uint32) error {
+		if tries++; tries == 1 {
+			return errors.New("later")
+		}
+		return nil
+	}
+	a.dial(b)
+	a.send(b.ID(), 0, 4, got)
+	a.until("the message of the honest one", 4*time.Second, func() bool { return got.fine == 1 })
+	if s := a.acks.Stats(); s.Resent < 4000 {
+		t.Errorf("the others were only sent %d messages again", s.Resent)
+	}
+}
+
 // Before anything was sent to it every acknowledgement of a peer is a lie.
 func TestAcksNothing(t *testing.T) {
 	w, a, _, p := besieged(t)

@@ -210,8 +210,8 @@ func (c *Component) finish(done []outcome) {
 
 // finishLater is finish on the home loop, for callers that must not be called back before they return.
 func (c *Component) finishLater(done []outcome) {
-	if len(done) > 0 {
-		c.net.HomeLoop().Post(func() { c.finish(done) })
+	if len(done) > 0 && !c.net.HomeLoop().Post(func() { c.finish(done) }) {
+		go c.finish(done) // the network has stopped meanwhile; somebody may wait for it without an end
 	}
 }
 
@@ -223,11 +223,13 @@ func (c *Component) tick() {
 	wakeAt, wake := c.forgetOldLocked(now)
 	c.mu.Unlock()
 	defer c.windUp(now, wakeAt, wake) // also when a callback panics
-	budget := resendsPerTick
-	for range c.scratch {
-		c.scanned++
+	first, budget := c.scanned, resendsPerTick
+	for i := range c.scratch {
+		if budget > 0 {
+			c.scanned = first + i + 1 // the next look begins behind the last one that could send again
+		}
 		var done []outcome
-		done, budget = c.scratch[c.scanned%len(c.scratch)].look(now, budget)
+		done, budget = c.scratch[(first+i)%len(c.scratch)].look(now, budget)
 		c.finish(done)
 	}
 }
