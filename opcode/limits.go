@@ -43,7 +43,7 @@ const (
 	// samplesLimit: payload with which throughput is measured; one frame, so that a measurement occupies no more.
 	samplesLimit = frameLimit
 
-	// ackLimit: about a hundred message numbers in one acknowledgement; more wait for the next.
+	// ackLimit: a bit for each of the 4096 numbers that a window has, and a head: 521 bytes.
 	ackLimit = 1 << 10
 
 	// idsLimit: some 250 message ids of 16 bytes, more than one round of repair asks for.
