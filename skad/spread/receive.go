@@ -19,8 +19,7 @@ func (c *Core) received(from *skad.Contact, m *Message) {
 		return
 	}
 	if r, ok := c.unwelcome(m); ok {
-		c.count(r)
-		c.dropWant(&m.ID) // nobody else's copy would be welcome either
+		c.refuse(from, m, r)
 		return
 	}
 	if err := c.cfg.Verifier.Verify(c.domain, m); err != nil {
@@ -75,6 +74,20 @@ func (c *Core) unwelcome(m *Message) (skad.Reason, bool) {
 		return skad.Busy, true
 	}
 	return 0, false
+}
+
+// refuse drops a message that is not welcome. If it is being asked for, nobody else's copy would be welcome either; but up to here
+// its id is the sender's word, and who may use that of another message could call that one off.
+func (c *Core) refuse(from *skad.Contact, m *Message, r skad.Reason) {
+	if c.wantOf(&m.ID) >= 0 {
+		if sum := hashOf(m); m.ID != MessageID(sum[:16]) {
+			c.blame(from, skad.SpreadID)
+			c.failWant(from, &m.ID)
+			return
+		}
+		c.dropWant(&m.ID)
+	}
+	c.count(r)
 }
 
 // charge takes the tokens that unwelcome has found.

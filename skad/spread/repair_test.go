@@ -146,6 +146,57 @@ func TestWantAndAnswer(t *testing.T) {
 	}
 }
 
+// TestWantIsNotCalledOff: what is asked for stays so whatever a peer says under its id. Only the message itself, of an origin
+// that nothing is taken of now, ends it; a made-up one costs its sender what a false id costs.
+func TestWantIsNotCalledOff(t *testing.T) {
+	for name, spoil := range map[string]func(s *stage, m *Message){
+		"as if our own":  func(s *stage, m *Message) { m.Origin = s.core.self.Record.PublicKey },
+		"as if old":      func(s *stage, m *Message) { m.Seq = 1; m.Payload = []byte("old") },
+		"as if too much": func(_ *stage, m *Message) { m.Payload = make([]byte, PayloadLimit) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, func(c *Config) { c.TotalBurst = costOf(PayloadLimit) })
+			a, b, c := s.peer(0, 0), s.peer(2, 0), s.peer(1, 0)
+			first := s.message(s.origin, 1, "old")
+			s.receive(c, s.via(c, first))
+			s.pass(seenFor) // now it is below the origin's floor
+			wanted := s.message(s.origin, 2, "x")
+			s.receive(a, have(wanted.ID))
+			s.receive(b, have(wanted.ID))
+			if name == "as if too much" {
+				large := s.message(s.peer(3, 1), 1, string(make([]byte, PayloadLimit-4<<10)))
+				s.receive(c, s.via(c, large))
+			}
+			lie := wanted
+			spoil(s, &lie)
+			lie = s.via(a, lie)
+			lie.Hop = 0
+			list := s.receive(a, lie)
+			if why := s.blamed(list, a); !slices.Equal(why, []skad.Reason{skad.SpreadID}) {
+				t.Errorf("blamed for %v", why)
+			}
+			if w := wishes(list); len(w) != 1 || w[0].To.ID != b.ID || !slices.Equal(w[0].Message.IDs, []MessageID{wanted.ID}) {
+				t.Errorf("the next who has it was not asked: %+v", w)
+			}
+			other := s.via(c, lie)
+			other.Hop = 0
+			s.receive(c, other)
+			if s.core.wantOf(&wanted.ID) < 0 {
+				t.Error("somebody who was not asked has called it off")
+			}
+		})
+	}
+	s := newStage(t, nil)
+	a := s.peer(0, 0)
+	own := s.message(s.core.self, 1, "x")
+	s.receive(a, have(own.ID))
+	own = s.via(a, own)
+	own.Hop = 0
+	if list := s.receive(a, own); len(list) != 0 || len(s.core.wants) != 0 {
+		t.Errorf("what is not welcome, as it says, is still asked for: %+v", list)
+	}
+}
+
 // TestNextSource: who does not give what it announced loses its turn: after a second, at once if it cannot be reached,
 // if its session ends, or if what it gives is forged.
 func TestNextSource(t *testing.T) {
