@@ -1,6 +1,9 @@
 package skad
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Reason says why something that a peer sent was dropped. The overlay and the broadcast over it (package spread) have
 // one scale: whoever breaks the rules of either loses the same place.
@@ -143,6 +146,8 @@ func (c *Core) banish(i uint16) {
 		return
 	}
 	c.stats.Bans++
+	// What is over goes: an old ban of the same node would speak for the new one.
+	c.bans = slices.DeleteFunc(c.bans, func(b ban) bool { return b.until <= c.now })
 	if len(c.bans) == banLimit {
 		copy(c.bans, c.bans[1:])
 		c.bans = c.bans[:banLimit-1]

@@ -155,6 +155,15 @@ func TestBan(t *testing.T) {
 	if c.Len() != 2 {
 		t.Error("a ban does not end")
 	}
+	for range banAfter / Unasked.Weight() { // and the second one is as good as the first
+		c.Receive(banFor+time.Minute, Peer{bad, true}, &Message{Op: opcode.PongCode, Nonce: 1})
+	}
+	drain(c)
+	verify(t, c)
+	greet(c, banFor+2*time.Minute, Peer{bad, true})
+	if c.Len() != 1 || !c.Banned(bad.ID) || c.Stats().Bans != 2 || len(c.bans) != 1 {
+		t.Errorf("banned again: %d in the table, banned %t, %d bans, %d remembered", c.Len(), c.Banned(bad.ID), c.Stats().Bans, len(c.bans))
+	}
 }
 
 // TestRecordsAboutOthers: a record message speaks for its sender only.
