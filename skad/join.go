@@ -1,6 +1,9 @@
 package skad
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // join is how the node came into the overlay and keeps its place there.
 type join struct {
@@ -24,13 +27,28 @@ type join struct {
 func (c *Core) Bootstrap(now time.Duration, seeds []*Contact) {
 	c.begin(now)
 	defer c.end()
-	for _, d := range seeds {
-		if d.ID != c.self.ID && len(c.join.seeds) < seedLimit && !repeats(c.join.seeds, d) {
-			c.join.seeds = append(c.join.seeds, d)
-		}
-	}
+	c.join.take(seeds[:min(len(seeds), seedLimit)], c.self.ID)
 	c.join.retryAfter = retryLeast
 	c.enterOverlay()
+}
+
+// take adds seeds, and newer records of those that there are. Where there is no room they go in the place of some that nobody has
+// answered for yet, perhaps out of an old store.
+func (j *join) take(seeds []*Contact, self ID) {
+	gone := 0
+	for _, d := range seeds {
+		i := slices.IndexFunc(j.seeds, func(have *Contact) bool { return have.ID == d.ID })
+		switch {
+		case d.ID == self || i >= 0 && d.Record.Seq <= j.seeds[i].Record.Seq:
+		case i >= 0:
+			j.seeds[i] = d
+		case len(j.seeds) < seedLimit:
+			j.seeds = append(j.seeds, d)
+		default:
+			j.seeds[gone] = d
+			gone++
+		}
+	}
 }
 
 // Joined reports whether a node of the overlay has ever answered to Bootstrap.

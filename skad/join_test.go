@@ -51,6 +51,35 @@ func TestJoinIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestNewestSeedCounts: a node that has come back with a store full of nodes that are gone, and has then reached one that is
+// there, asks that one too; and of a node that it knows as a seed already it takes the newer record.
+func TestNewestSeedCounts(t *testing.T) {
+	c := newCore(t, 1, nil)
+	rnd := newRand(2)
+	var gone []*Contact
+	for i := range seedLimit + 8 {
+		gone = append(gone, fakeContact(randomID(rnd), i))
+	}
+	c.Bootstrap(0, gone)
+	if len(c.join.seeds) != seedLimit {
+		t.Fatalf("%d seeds", len(c.join.seeds))
+	}
+	there := fakeContact(randomID(rnd), 200)
+	moved := resigned(gone[3], func(r *identity.Record) { r.Seq = 9 })
+	c.Bootstrap(0, []*Contact{there, moved, gone[3]})
+	asked := map[*Contact]bool{}
+	for end := 10 * time.Minute; c.Deadline() < end; {
+		for _, a := range drain(c) {
+			asked[a.To] = asked[a.To] || a.Kind == ActionSend
+		}
+		c.Expire(c.Deadline())
+		verify(t, c)
+	}
+	if !asked[there] || !asked[moved] || len(c.join.seeds) != seedLimit {
+		t.Errorf("the one that is there was asked: %v, the one with a newer record: %v; %d seeds", asked[there], asked[moved], len(c.join.seeds))
+	}
+}
+
 // TestFirstNodeWaits: without seeds there is nobody to ask; the first caller makes it a network.
 func TestFirstNodeWaits(t *testing.T) {
 	c := newCore(t, 1, nil)
