@@ -102,7 +102,13 @@ const (
 	relayLimit      = 256
 	relayBytesLimit = 1 << 20
 
-	// relayPeerLimit bounds how many of them one peer has given us: 32, so that it takes eight to shut out the others.
+	// relayOwn and relayOwnBytes are the part of these, a quarter, that others' messages do not take: whoever fills the rest, a
+	// few peers with large messages, does not keep this node from sending its own.
+	relayOwn      = relayLimit / 4
+	relayOwnBytes = relayBytesLimit / 4
+
+	// relayPeerLimit bounds how many of them one peer has given us: 32, so that it takes six to shut out the others, and two
+	// with the largest messages.
 	relayPeerLimit = 32
 
 	// seenLimit bounds remembered routed messages, 512: copies of one message arrive within a few seconds of each

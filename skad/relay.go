@@ -87,9 +87,9 @@ func (c *Core) routed(from Peer, m *Message) {
 	ack := Message{Op: opcode.RouteAckCode, Nonce: m.Nonce}
 	mark := copyMark(m)
 	switch {
-	case c.seenBefore(mark):
+	case c.passed(mark):
 		c.count(Seen) // the ack to the first may have been lost
-	case c.relayed >= relayLimit || c.relayBytes+len(m.Payload) > relayBytesLimit || c.relayedFor(from.Contact) >= relayPeerLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
+	case !c.relayRoom(m) || c.relayedFor(from.Contact) >= relayPeerLimit || len(m.Payload) > RoutePayloadLimit || m.Copy >= RouteCopyLimit:
 		c.count(Busy)
 		ack.Refused = true
 	default:
@@ -113,6 +113,11 @@ func (c *Core) routed(from Peer, m *Message) {
 		return
 	}
 	c.send(from.Contact, ack)
+}
+
+// relayRoom reports whether there is room for a message of somebody else.
+func (c *Core) relayRoom(m *Message) bool {
+	return c.relayed < relayLimit-relayOwn && c.relayBytes+len(m.Payload) <= relayBytesLimit-relayOwnBytes
 }
 
 // closestIsSelf reports whether no contact of the table is closer to key than we are.
@@ -264,7 +269,27 @@ func messageMark(m *Message) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-func copyMark(m *Message) uint64 { return mix(messageMark(m) + uint64(m.Copy) + 1) }
+// copyMark is for one copy of a message. Its last bits are the hops that it had left: see passed.
+func copyMark(m *Message) uint64 {
+	return mix(messageMark(m)+uint64(m.Copy)+1)&^hopBits | uint64(min(m.TTL, hopBits))
+}
+
+// hopBits are the bits of a copyMark that hold the hops.
+const hopBits = RouteTTL - 1
+
+var _ = [1]struct{}{}[RouteTTL&hopBits] // a power of two
+
+// passed reports whether a copy was here with as many hops left, or more. One with fewer does not count: a hop that has read a copy
+// could send all of them ahead with none left, so that they end here, and the genuine ones, which go other ways, would pass for
+// seen.
+func (c *Core) passed(mark uint64) bool {
+	for _, s := range c.seen {
+		if s|hopBits == mark|hopBits && s >= mark {
+			return true
+		}
+	}
+	return false
+}
 
 // hopMark is for an own message, whose number nobody else draws.
 func hopMark(m *Message, d *Contact) uint64 { return mix(mix(m.Route) ^ mix(d.ID[0]^d.ID[3])) }

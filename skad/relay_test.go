@@ -231,14 +231,44 @@ func TestHop(t *testing.T) {
 		other := fakeContact(randomID(rnd), 10+i)
 		ack, _ = arriving(t, c, other, Message{Route: uint64(200 + i), Key: key, TTL: 3, Payload: make([]byte, RoutePayloadLimit)})
 	}
-	if ack == nil || !ack.Refused || c.relayBytes > relayBytesLimit || c.relayBytes < relayBytesLimit*9/10 {
+	const theirs = relayBytesLimit - relayOwnBytes
+	if ack == nil || !ack.Refused || c.relayBytes > theirs || c.relayBytes < theirs*9/10 {
 		t.Errorf("after 80 large messages of as many peers %d bytes are kept", c.relayBytes)
 	}
 }
 
-// TestRouteArguments: limits are errors, and a message for ourselves stays at home.
-// A hop that has read a copy cannot keep the others out: a message of the same origin and number that says something else,
-// or goes elsewhere, is another one.
+// TestStrangersLeaveRoomForOwn: whoever fills the node with messages that go nowhere, large or many, does not keep it from
+// sending its own.
+func TestStrangersLeaveRoomForOwn(t *testing.T) {
+	for _, size := range []int{0, RoutePayloadLimit} {
+		rnd := newRand(2)
+		c := newCore(t, 1, nil)
+		key := randomID(rnd)
+		for i := range 4 {
+			c.Adopt(0, fakeContact(key.randomIn(30+i, rnd), i))
+		}
+		refused := 0
+		for i := range 12 * relayPeerLimit {
+			m := Message{Route: uint64(100 + i), Key: key, TTL: 3, Payload: make([]byte, size)}
+			if ack, _ := arriving(t, c, fakeContact(randomID(rnd), 10+i/relayPeerLimit), m); ack == nil || ack.Refused {
+				refused++
+			}
+		}
+		if refused == 0 {
+			t.Fatalf("%d bytes: everything is taken over", size)
+		}
+		for i := range 4 {
+			if _, err := c.Route(0, key, make([]byte, RoutePayloadLimit), 4); err != nil {
+				t.Errorf("%d bytes: own message %d: %v", size, i, err)
+			}
+		}
+		drain(c)
+		verify(t, c)
+	}
+}
+
+// TestForgedCopySuppressesNothing: a hop that has read a copy cannot keep the others out: a message of the same origin and
+// number that says something else, or goes elsewhere, is another one.
 func TestForgedCopySuppressesNothing(t *testing.T) {
 	c := newCore(t, 1, nil)
 	from := Peer{Contact: fakeContact(randomID(newRand(2)), 1)}
@@ -263,6 +293,38 @@ func TestForgedCopySuppressesNothing(t *testing.T) {
 	}
 }
 
+// TestSpentCopySuppressesNothing: nor can it send all copies ahead with no hops left, so that they end here, and the genuine
+// ones, which come by other ways, pass for seen.
+func TestSpentCopySuppressesNothing(t *testing.T) {
+	rnd := newRand(2)
+	for _, left := range []uint8{0, 1, 5} { // of the hops of what is sent ahead
+		c := newCore(t, 1, nil)
+		key := randomID(rnd)
+		next := fakeContact(key.randomIn(30, rnd), 3)
+		c.Adopt(0, next)
+		hostile, honest := fakeContact(randomID(rnd), 1), fakeContact(randomID(rnd), 2)
+		m := Message{Route: 7, Origin: randomID(rnd), Key: key, Payload: []byte("x")}
+		for range 2 {
+			m.TTL = left
+			if ack, _ := arriving(t, c, hostile, m); ack == nil || ack.Refused {
+				t.Fatalf("ack %+v", ack)
+			}
+		}
+		m.TTL = 12
+		ack, rest := arriving(t, c, honest, m)
+		if ack == nil || ack.Refused || len(rest) != 1 || rest[0].To != next || rest[0].Message.TTL != 11 {
+			t.Errorf("after a copy with %d hops left: ack %+v, then %+v", left, ack, rest)
+		}
+		for _, ttl := range []uint8{12, 11, left} { // no more hops than one that went on: this adds nothing
+			m.TTL = ttl
+			if ack, rest := arriving(t, c, honest, m); ack == nil || ack.Refused || len(rest) != 0 {
+				t.Errorf("again with %d hops left: ack %+v, then %+v", ttl, ack, rest)
+			}
+		}
+	}
+}
+
+// TestRouteArguments: limits are errors, and a message for ourselves stays at home.
 func TestRouteArguments(t *testing.T) {
 	c := newCore(t, 1, nil)
 	for _, tt := range []struct{ size, copies int }{{RoutePayloadLimit + 1, 1}, {0, RouteCopyLimit + 1}} {

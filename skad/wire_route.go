@@ -6,7 +6,7 @@ import "github.com/carrier-p2p/carrier/internal/wire"
 //
 //	offset size field    meaning                                      checked by
 //	0      8    nonce    drawn at random for this hop                 ParseMessage: not 0
-//	8      8    route    number of the message, drawn by its origin   Core: not seen before with this copy
+//	8      8    route    number of the message, drawn by its origin   Core: not seen before with this copy and as many hops
 //	16     32   origin   ID of the origin, claimed                    -
 //	48     32   key      where it wants to go                         -
 //	80     1    ttl      hops left behind this one                    ParseMessage: below RouteTTL
