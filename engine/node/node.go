@@ -48,7 +48,8 @@ type Config struct {
 
 	// Identity is who the node is. nil: the one in IdentityFile, which is made on the first start, or without a file one
 	// for this run. Making one takes about two seconds of one core: the network's proof of work. Beside the file is one with
-	// ".number" behind its name, so that the numbers of the node's records and messages rise though the clock may go back.
+	// ".number" behind its name, so that the numbers of the node's records and messages rise though the clock may go back. A
+	// file is for one process at a time: peers take a second one for the first, restarted, and hang up on that.
 	Identity     *identity.Identity
 	IdentityFile string
 
@@ -63,7 +64,7 @@ type Config struct {
 
 	Loops   int               // event loops; 0 means GOMAXPROCS
 	Peers   engine.PeerLimits // zero fields mean the engine's defaults
-	Logger  *slog.Logger      // nil: silent
+	Logger  *slog.Logger      // also of the components that have none of their own; nil: silent
 	Timeout time.Duration     // for making an identity in New; 0 means 5 minutes
 
 	// Keepalive configures the keepalive; zero fields mean its defaults, and in an Overlay longer spans.
@@ -171,7 +172,7 @@ func (cfg *Config) components(public []transport.Addr) ([]engine.ComponentInterf
 		all = append(all, &natmap.Component{Logger: cfg.Logger})
 	}
 	if cfg.Overlay != nil {
-		more, err := cfg.Overlay.components()
+		more, err := cfg.Overlay.components(cfg.Logger)
 		all, problems = append(all, more...), append(problems, err)
 	}
 	return all, errors.Join(problems...)
@@ -196,6 +197,9 @@ func (cfg *Config) identity(p identity.Puzzle) (*identity.Identity, error) {
 	}
 	if cfg.IdentityFile != "" {
 		id, err := identity.Load(cfg.IdentityFile)
+		if err == nil {
+			cfg.warnOfMode()
+		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return id, err
 		}
@@ -211,4 +215,19 @@ func (cfg *Config) identity(p identity.Puzzle) (*identity.Identity, error) {
 		return id, err
 	}
 	return id, id.Save(cfg.IdentityFile)
+}
+
+// warnOfMode says that others may read the identity file. It is no error: containers and network file systems often cannot do better.
+func (cfg *Config) warnOfMode() {
+	if err := identity.CheckMode(cfg.IdentityFile); err != nil {
+		cfg.log().Warn("whoever can read the identity file can be this node", "err", err)
+	}
+}
+
+// log is where to say what is no error.
+func (cfg *Config) log() *slog.Logger {
+	if cfg.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return cfg.Logger
 }

@@ -1,9 +1,11 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine/component/keepalive"
 	"github.com/carrier-p2p/carrier/engine/component/overlay"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/engine/component/reach"
 	"github.com/carrier-p2p/carrier/engine/enginetest"
 	"github.com/carrier-p2p/carrier/engine/node"
 	"github.com/carrier-p2p/carrier/engine/transport"
@@ -66,6 +69,44 @@ func TestIdentityFile(t *testing.T) {
 	}
 }
 
+// Who may read the identity file but should not is said, and the node runs; and what the overlay's components have to say comes to
+// the same log.
+func TestLog(t *testing.T) {
+	var log bytes.Buffer
+	dir := t.TempDir()
+	cfg := easy(node.Config{IdentityFile: filepath.Join(dir, "node.id"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, err := node.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o600, 0o640, 0o604} {
+		log.Reset()
+		if err := os.Chmod(cfg.IdentityFile, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := node.New(cfg); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Contains(log.String(), "node.id"); said != (mode != 0o600) {
+			t.Errorf("mode %04o: the log says %q", mode, &log)
+		}
+	}
+	cfg.Overlay = &node.Overlay{}
+	cfg.Overlay.Discovery.StoreFile = dir // not a file
+	n, err := node.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(brief(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Shutdown(brief(t)); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "nothing will be kept") {
+		t.Errorf("the log says %q", &log)
+	}
+}
+
 // Two nodes talk, the keepalive is there, and everything ends.
 func TestTwoNodes(t *testing.T) {
 	server, err := node.New(easy(node.Config{Listen: []string{"tcp://127.0.0.1:0"}}))
@@ -106,14 +147,17 @@ func TestBadConfig(t *testing.T) {
 	_, err := node.New(easy(node.Config{
 		Listen: []string{"nonsense", "tcp://127.0.0.1:0", "tcp://localhost:4001", "udp://127.0.0.1:0"}, Advertise: []string{"tcp://:x"},
 		Loops: -1, Peers: engine.PeerLimits{All: -4}, Relay: proxy.Config{Reservations: -1},
-		Reconnect: &backoff.Config{First: -1}, Overlay: &node.Overlay{Bootstrap: []string{"nobody"}},
+		Reconnect: &backoff.Config{First: -1}, Overlay: &node.Overlay{
+			Bootstrap: []string{"nobody"}, Broadcast: broadcast.Config{Spread: spread.Config{Rounds: -1}},
+			Routed: overlay.Config{Copies: -1}, Reach: reach.Config{Voters: 1},
+		},
 		Engine: func(c *engine.Config) { c.Memory = 5 },
 	}))
 	if !errors.Is(err, transport.ErrAddress) {
 		t.Errorf("%v", err)
 	}
 	for _, part := range []string{`Listen: transport: not an address: "nonsense"`, "want an IP address and a port", "udp", "Advertise", "Loops -1",
-		"Peers.All", "Memory", "backoff:", "discovery:", "proxy:"} {
+		"Peers.All", "Memory", "backoff:", "discovery:", "Rounds", "Copies", "Voters", "proxy:"} {
 		if !strings.Contains(fmt.Sprint(err), part) {
 			t.Errorf("%q is not in:\n%v", part, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,10 +28,6 @@ func (cfg *Config) firstNumber(now time.Time) uint64 {
 	if cfg.Identity != nil || cfg.IdentityFile == "" {
 		return 0
 	}
-	log := cfg.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	path := cfg.IdentityFile + ".number"
 	next := uint64(max(1, now.UnixNano()))
 	last, err := loadNumber(path)
@@ -40,7 +35,7 @@ func (cfg *Config) firstNumber(now time.Time) uint64 {
 		next = max(next, last+runNumbers)
 	}
 	if err = errors.Join(err, saveNumber(path, next)); err != nil {
-		log.Warn("the numbers of this run are not kept: should the clock go back, others take the next run's records and messages for old ones", "err", err)
+		cfg.log().Warn("the numbers of this run are not kept: should the clock go back, others take the next run's records and messages for old ones", "err", err)
 	}
 	return next
 }

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"cmp"
+	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
@@ -47,38 +50,32 @@ func (cfg *Config) settle() {
 	}
 }
 
-// components returns the four, in the order in which they are to be added.
-func (o Overlay) components() ([]engine.ComponentInterface, error) {
+// components returns the four, in the order in which they are to be added. What they have to say goes to log, unless they have a
+// Logger of their own.
+func (o Overlay) components(log *slog.Logger) ([]engine.ComponentInterface, error) {
 	dc := o.Discovery
 	dc.Bootstrap = append(append([]string(nil), dc.Bootstrap...), o.Bootstrap...)
 	dc.Overlay.Scope = max(dc.Overlay.Scope, o.Scope)
-	d, err := discovery.New(dc)
-	if err != nil {
-		return nil, err
+	dc.Logger = cmp.Or(dc.Logger, log)
+	d, err1 := discovery.New(dc)
+	if err1 != nil {
+		d, _ = discovery.New(discovery.Config{}) // so that the rest can be looked at
 	}
 	bc := o.Broadcast
 	bc.Table, bc.Connect, bc.Scope = d.Table(), d.Connect, dc.Overlay.Scope
+	bc.Logger = cmp.Or(bc.Logger, log)
 	bc.Blame = func(who *skad.Contact, why skad.Reason) {
 		_ = d.Do(func(now time.Duration, core *skad.Core) { core.Blame(now, who, why) })
 	}
-	b, err := broadcast.New(bc)
-	if err != nil {
-		return nil, err
-	}
+	b, err2 := broadcast.New(bc)
 	rc := o.Routed
 	rc.Discovery = d
-	r, err := overlay.New(rc)
-	if err != nil {
-		return nil, err
-	}
+	r, err3 := overlay.New(rc)
 	ac := o.Reach
 	ac.Scope = dc.Overlay.Scope
 	if dc.Client {
 		ac.Mode = reach.Client
 	}
-	a, err := reach.New(ac)
-	if err != nil {
-		return nil, err
-	}
-	return []engine.ComponentInterface{d, b, r, a}, nil
+	a, err4 := reach.New(ac)
+	return []engine.ComponentInterface{d, b, r, a}, errors.Join(err1, err2, err3, err4)
 }
