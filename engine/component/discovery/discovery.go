@@ -140,6 +140,7 @@ func (c *Component) Startup(n *engine.Network) {
 		c.cfg.Logger.Error("discovery cannot run", "err", err)
 		return
 	}
+	c.warnOfScope()
 	c.openStore()
 	c.view.Store(c.core.View())
 	c.task = c.loop.NewTask("discovery", c.turn)

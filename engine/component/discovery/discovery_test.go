@@ -1,8 +1,10 @@
 package discovery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -218,5 +220,27 @@ func TestGoodbyeIsNoDeath(t *testing.T) {
 	w.Pass(2 * time.Second)
 	if _, ok := a.ConnMgr().Peer(b.ID()); ok || a.Stats().Dials+b.Stats().Dials != dials {
 		t.Error("dialled again")
+	}
+}
+
+// Whoever begins with two nodes on one machine is told that their addresses do not count on the Internet, which is the default.
+func TestScopeWarning(t *testing.T) {
+	for _, x := range []struct {
+		scope  skad.Scope
+		target string
+		warned bool
+	}{
+		{skad.Public, "tcp://127.0.0.1:4001", true}, {skad.Public, "tcp://192.168.1.7:4001", true}, {skad.Public, "tcp://25.1.2.3:4001", false},
+		{skad.Private, "tcp://127.0.0.1:4001", false},
+	} {
+		w := simWorld(t, 3)
+		var log bytes.Buffer
+		n := w.node(setting{disc: func(c *discovery.Config) {
+			c.Overlay.Scope, c.Bootstrap, c.Logger = x.scope, []string{x.target}, slog.New(slog.NewTextHandler(&log, nil))
+		}})
+		w.Stop(n.Network)
+		if got := strings.Contains(log.String(), "skad.Private"); got != x.warned {
+			t.Errorf("%v with scope %d: the log says %q", x.target, x.scope, &log)
+		}
 	}
 }

@@ -39,6 +39,17 @@ func (c *Component) seed(now time.Duration) {
 	}
 }
 
+// warnOfScope says which bootstrap nodes are not on the Internet: such a node is dialled, and answers, but its address does
+// not count, nor do those of its neighbours, so nobody gets into a table.
+func (c *Component) warnOfScope() {
+	for _, s := range c.cfg.Bootstrap {
+		t, err := engine.ParseTarget(s)
+		if at := t.Addr.Addr(); err == nil && skad.Private.Dialable(at) && !c.cfg.Overlay.Scope.Dialable(at) {
+			c.cfg.Logger.Warn("bootstrap address that does not count on the Internet: on one machine or in one LAN Scope has to be skad.Private", "address", s)
+		}
+	}
+}
+
 // resolve asks for the addresses of a name, on a goroutine of its own that ends with the answer, and dials them.
 func (c *Component) resolve(s string) {
 	defer c.resolves.Done()
