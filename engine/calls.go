@@ -171,14 +171,29 @@ func (p *PeerClient) answered(f *framing.Frame) {
 		p.loop.received.orphans++
 		return
 	}
+	var err error
+	if f.Op == opcode.NoReplyCode {
+		f, err = nil, ErrNoReply
+	}
 	if c.then != nil {
-		p.complete(c, f, nil)
+		p.complete(c, f, err)
 		return
 	}
-	c.op = f.Op
-	c.reply = append(c.reply, f.Payload...)
+	if f != nil {
+		c.op = f.Op
+		c.reply = append(c.reply, f.Payload...)
+	}
 	p.loop.woke++
-	c.done <- nil
+	c.done <- err
+}
+
+// noReply tells the sender of a request that nobody answers it; f is the request, or its last fragment. Where
+// there is no room to say so its time-out does.
+func (p *PeerClient) noReply(f *framing.Frame) {
+	const others = framing.FlagReply | framing.FlagWantsAck | framing.FlagMore
+	if f.ID != 0 && f.ID&fragmentID == 0 && f.Flags&others == 0 && f.Op != opcode.NoReplyCode {
+		_ = p.trySend(laneUrgent, opcode.NoReplyCode, framing.FlagReply, f.ID, nil)
+	}
 }
 
 // callBack runs a callback on the loop, as a component's code.
@@ -227,9 +242,8 @@ func (r *Reply) Message() (any, error) { return r.net.decode(r.Opcode, r.Payload
 func (r *Reply) Decode(v any) error { return r.net.decodeInto(r.Opcode, r.Payload, v) }
 
 // Request sends a registered message and waits for its reply until ctx ends, or for Config.RequestTimeout if
-// ctx has no deadline: ErrReceiveTimeout. That is also how it ends if the peer has nobody who handles the
-// message, or whoever handles it does not reply: no error travels by itself. Not on a loop: ErrOnLoop; there
-// use RequestAsync.
+// ctx has no deadline: ErrReceiveTimeout. ErrNoReply if the peer has nobody who handles the message, or whoever
+// handles it returns an error, which itself does not travel. Not on a loop: ErrOnLoop; there use RequestAsync.
 func (p *PeerClient) Request(ctx context.Context, msg any) (*Reply, error) {
 	r := &Reply{net: p.net}
 	err := p.net.encode(msg, func(op opcode.Opcode, payload []byte) (err error) {
@@ -345,7 +359,7 @@ func (p *PeerClient) expireCalls(now time.Duration) {
 	p.mu.Unlock()
 	for _, c := range late {
 		p.touch() // the asker has flushed by himself, perhaps, and nothing has come since
-		c.done <- errNoReply
+		c.done <- errLateReply
 	}
 	p.watchCalls()
 }
@@ -426,7 +440,7 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 	id, due := c.id, now+timeout
 	c.then.timer.Fire = func(time.Duration) {
 		if p.giveUp(id) {
-			p.callBack(c, nil, errNoReply)
+			p.callBack(c, nil, errLateReply)
 		}
 	}
 	l.post(func() {

@@ -99,3 +99,68 @@ func TestRequestTimeoutWithoutDeadline(t *testing.T) {
 		t.Errorf("an unanswered request ended with %v", err)
 	}
 }
+
+// A request that nobody will answer ends at once, whyever that is, and the connection is none the worse.
+func TestNoReply(t *testing.T) {
+	worlds(t, func(w *world) {
+		cb := &witness{on: func(ctx *engine.ComponentContext) error {
+			switch string(ctx.Payload()) {
+			case "fail":
+				return errors.New("a reason that stays here")
+			case "panic":
+				panic("in a test")
+			}
+			return ctx.ReplyRaw(opTold, ctx.Payload())
+		}}
+		a := w.node(func(c *engine.Config) { c.RequestTimeout = 2 * patience })
+		b := w.node(nil, func(n *engine.Network) {
+			if err := n.AddComponent(cb, engine.Opcodes(opAsk)); err != nil {
+				w.Fatal(err)
+			}
+			if err := engine.Register[told](n, opTold); err != nil {
+				w.Fatal(err)
+			}
+		})
+		p := w.dial(a, b)
+		long := 200_000
+		if w.udp {
+			long = 500 // in one piece, as over datagrams everything is
+		}
+		for _, c := range []struct {
+			name    string
+			op      opcode.Opcode
+			payload []byte
+			want    error
+		}{
+			{"answered", opAsk, []byte("well"), nil},
+			{"its handler fails", opAsk, []byte("fail"), engine.ErrNoReply},
+			{"its handler panics", opAsk, []byte("panic"), engine.ErrNoReply},
+			{"registered, and nobody handles it", opTold, []byte("told"), engine.ErrNoReply},
+			{"nobody has heard of it", 77777, nil, engine.ErrNoReply},
+			{"the same, in fragments", 77777, make([]byte, long), engine.ErrNoReply},
+			{"the library's, without its component", opcode.MetricRequestCode, nil, engine.ErrNoReply},
+			{"answered as before", opAsk, []byte("well"), nil},
+		} {
+			w.Do(func() {
+				op, reply, err := p.RequestRaw(brief(w), c.op, c.payload, nil)
+				if !errors.Is(err, c.want) || err == nil && (op != opTold || string(reply) != string(c.payload)) {
+					w.Errorf("%s: %v %q %v", c.name, op, reply, err)
+				}
+			})
+			ended := make(chan error, 1)
+			if err := p.RequestRawAsync(c.op, c.payload, 0, func(_ *engine.ComponentContext, err error) { ended <- err }); err != nil {
+				w.Fatalf("%s: %v", c.name, err)
+			}
+			w.Until(c.name+" to end", func() bool { return len(ended) == 1 })
+			if err := <-ended; !errors.Is(err, c.want) {
+				w.Errorf("%s, with a callback: %v", c.name, err)
+			}
+		}
+		if s := a.Stats(); s.Orphans != 0 || !p.Connected() {
+			w.Errorf("%d replies to nothing, connected %v", s.Orphans, p.Connected())
+		}
+		if got := b.Stats().Unhandled + b.Stats().Unknown; got < 8 {
+			w.Errorf("%d counted as unhandled or unknown, of 8", got)
+		}
+	})
+}

@@ -285,7 +285,7 @@ func (p *PeerClient) builtin(f *framing.Frame) error {
 // builtin reports whether the engine itself answers an opcode.
 func builtin(op opcode.Opcode) bool {
 	switch op {
-	case opcode.PingCode, opcode.PongCode, opcode.CreditCode, opcode.DisconnectCode, opcode.ErrorCode:
+	case opcode.PingCode, opcode.PongCode, opcode.CreditCode, opcode.DisconnectCode, opcode.ErrorCode, opcode.NoReplyCode:
 		return true
 	}
 	return false

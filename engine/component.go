@@ -26,7 +26,7 @@ type ComponentInterface interface {
 
 	// Callback for when an incoming message is received. Return nil to let the next component that subscribes to the
 	// opcode see it too, ErrIntercepted to stop here. Any other error stops here as well, is counted, and logged at
-	// debug; a *Fault with Fate Close disconnects the peer.
+	// debug, and who has sent the message as a request gets ErrNoReply; a *Fault with Fate Close disconnects the peer.
 	//
 	// ctx and everything reached through it are good until Receive returns; ctx.Retain makes a copy that stays.
 	Receive(ctx *ComponentContext) error

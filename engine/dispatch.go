@@ -198,6 +198,7 @@ func (p *PeerClient) dispatch(r *row, f *framing.Frame) error {
 		if err := p.refused(s, f.Op, err); err != nil {
 			return err
 		}
+		p.noReply(f)
 		break
 	}
 	if invariant.Enabled && !ctx.kept {

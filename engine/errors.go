@@ -35,13 +35,14 @@ var (
 	ErrBusy             = errors.New("engine: busy") // the peer has a gate, or moves, or too many handshakes wait
 	ErrUnreliable       = errors.New("engine: a connection over datagrams carries no stream")
 	ErrNotRequest       = errors.New("engine: this message cannot be replied to")
+	ErrNoReply          = errors.New("engine: the peer does not reply: nobody there handles this request, or whoever does has failed")
 
 	// ErrIntercepted is what Receive returns to say: handled, no other component shall see this message.
 	ErrIntercepted error = &interception{"engine: intercepted"}
 )
 
-// errNoReply is of requests, and a value of its own: many may end in one moment.
-var errNoReply = &failure{"request", ErrReceiveTimeout}
+// errLateReply is of requests, and a value of its own: many may end in one moment.
+var errLateReply = &failure{"request", ErrReceiveTimeout}
 
 // gaveUp is why a wait ended with its context. If the deadline has passed it is late, too: the error with which the wait would
 // have ended without one.

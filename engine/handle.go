@@ -50,8 +50,8 @@ func Register[T any](n *Network, op opcode.Opcode, opts ...RegisterOption) error
 
 // Handle registers T for op, unless that has been done, and adds a component that calls f with each message
 // of op, on the peer's event loop: f must not block. The message is new for each call and may be kept; ctx
-// may not. What f returns means what it does of ComponentInterface.Receive; the sender does not hear of it.
-// Whoever sent a request gets what ctx.Reply is given: what can go wrong belongs into the reply.
+// may not. What f returns means what it does of ComponentInterface.Receive. Whoever sent a request gets what
+// ctx.Reply is given, or ErrNoReply if f returns an error, but not which: that belongs into the reply.
 func Handle[T any](n *Network, op opcode.Opcode, f func(ctx *ComponentContext, msg *T) error, opts ...RegisterOption) error {
 	if f == nil {
 		return errNoHandler

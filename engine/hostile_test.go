@@ -444,20 +444,27 @@ func TestOddPeers(t *testing.T) {
 		{"opcode 0", framing.Frame{Op: 0, ID: 1, Payload: []byte("?")}, func(s engine.Stats) int64 { return s.Unknown }},
 		{"a library opcode nobody here serves", framing.Frame{Op: opcode.MetricRequestCode, Payload: []byte("?")}, func(s engine.Stats) int64 { return s.Unhandled }},
 		{"a reply to nothing", framing.Frame{Op: opTold, ID: 99, Flags: framing.FlagReply}, func(s engine.Stats) int64 { return s.Orphans }},
+		{"a NoReply to nothing", framing.Frame{Op: opcode.NoReplyCode, ID: 99, Flags: framing.FlagReply}, func(s engine.Stats) int64 { return s.Orphans }},
+		{"a NoReply that is none", framing.Frame{Op: opcode.NoReplyCode, ID: 99}, func(s engine.Stats) int64 { return s.Unhandled }},
 		{"a pong to nothing", framing.Frame{Op: opcode.PongCode, ID: 99, Flags: framing.FlagReply}, func(s engine.Stats) int64 { return s.Orphans }},
 	}
-	s := greet(t, n)
+	s, told := greet(t, n), 0
 	for _, c := range cases {
 		before := c.counter(n.Stats())
 		s.frames(c.frame, framing.Frame{Op: opcode.PingCode, ID: 5, Payload: []byte("echo")})
 		f := s.next()
-		for f.Op == opcode.CreditCode {
-			f = s.next()
+		for ; f.Op == opcode.CreditCode || f.Op == opcode.NoReplyCode; f = s.next() {
+			if f.Op == opcode.NoReplyCode {
+				told++
+			}
 		}
 		if f.Op != opcode.PongCode || f.ID != 5 || f.Flags != framing.FlagReply || string(f.Payload) != "echo" {
 			t.Fatalf("%s: the node answers a Ping with %+v", c.name, f)
 		}
 		w.Until(c.name+" to be counted", func() bool { return c.counter(n.Stats()) == before+1 })
+	}
+	if told != 1 { // a Pong overtakes it, but not the one of the next case
+		t.Errorf("%d times NoReply, and one request: opcode 0", told)
 	}
 	if _, _, notes := seen.count(); notes != 0 {
 		t.Errorf("the component has seen %q", seen.notes)

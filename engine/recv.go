@@ -122,6 +122,7 @@ func (p *PeerClient) caught() {
 		l.inside = false
 		p.consume(l.held)
 		l.held = 0
+		p.noReply(&l.frame)
 		p.net.panicked(l.handler, r)
 	}
 }
@@ -144,6 +145,7 @@ func (p *PeerClient) deliver(f *framing.Frame, size int) error {
 	r := p.loop.table.find(f)
 	if r == nil {
 		p.consume(size)
+		p.noReply(f)
 		return p.unknown(f.Op)
 	}
 	msg, whole, err := p.whole(f, r)
@@ -238,6 +240,7 @@ func (p *PeerClient) message(f *framing.Frame, r *row) error {
 	}
 	if len(r.receivers) == 0 {
 		p.loop.received.unhandled++
+		p.noReply(f)
 		return nil
 	}
 	return p.dispatch(r, f)

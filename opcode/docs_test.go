@@ -177,7 +177,8 @@ func TestNumbers(t *testing.T) {
 		opcode.LookupNodeResponseCode: 13, opcode.DisconnectCode: 14, opcode.ProxyRequestCode: 15,
 		opcode.MetricRequestCode: 16, opcode.MetricResponseCode: 17, opcode.AckResponseCode: 18,
 		opcode.ErrorCode: 19, opcode.CreditCode: 20, opcode.BroadcastCode: 21, opcode.BroadcastHaveCode: 22,
-		opcode.BroadcastWantCode: 23, opcode.RouteCode: 24, opcode.RouteAckCode: 25, opcode.RecordCode: 26, opcode.DialBackRequestCode: 27, opcode.DialBackResponseCode: 28,
+		opcode.BroadcastWantCode: 23, opcode.RouteCode: 24, opcode.RouteAckCode: 25, opcode.RecordCode: 26,
+		opcode.DialBackRequestCode: 27, opcode.DialBackResponseCode: 28, opcode.NoReplyCode: 29,
 	}
 	for c, n := range want {
 		if uint32(c) != n {
@@ -195,7 +196,7 @@ func TestNumbers(t *testing.T) {
 func TestString(t *testing.T) {
 	for c, want := range map[opcode.Opcode]string{
 		0: "Unregistered", 1: "Bytes", 3: "KeepaliveResponse", 4: "Opcode(4)", 8: "Opcode(8)", 12: "LookupNodeRequest",
-		28: "DialBackResponse", 29: "Opcode(29)", 1003: "Opcode(1003)", 1<<32 - 1: "Opcode(4294967295)",
+		28: "DialBackResponse", 29: "NoReply", 30: "Opcode(30)", 1003: "Opcode(1003)", 1<<32 - 1: "Opcode(4294967295)",
 	} {
 		if got := fmt.Sprint(c); got != want {
 			t.Errorf("%d prints %q, want %q", uint32(c), got, want)

@@ -47,6 +47,7 @@ var facts = [...]Facts{
 	RecordCode:             {RecordCode, "Record", "component/discovery", recordLimit, true, true},
 	DialBackRequestCode:    {DialBackRequestCode, "DialBackRequest", "component/reach", dialBackLimit, true, true},
 	DialBackResponseCode:   {DialBackResponseCode, "DialBackResponse", "component/reach", dialBackLimit, true, true},
+	NoReplyCode:            {NoReplyCode, "NoReply", "the engine", noReplyLimit, true, true},
 }
 
 // FactsOf returns the facts of a library code; false for numbers that are not assigned and for application codes.

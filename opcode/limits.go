@@ -55,6 +55,9 @@ const (
 	// dialBackLimit: a number and one address, or a verdict; asked by anybody, so kept small.
 	dialBackLimit = 64
 
+	// noReplyLimit: empty; room for a reason that a later version may give, and that this one does not look at.
+	noReplyLimit = 16
+
 	// recordLimit: a few signed node records of less than 1 KiB.
 	recordLimit = 4 << 10
 )

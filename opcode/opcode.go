@@ -51,6 +51,7 @@ const (
 	RecordCode             Opcode = 26
 	DialBackRequestCode    Opcode = 27
 	DialBackResponseCode   Opcode = 28
+	NoReplyCode            Opcode = 29
 
 	// ApplicationOpCodeStart is the first code an embedding program may register.
 	ApplicationOpCodeStart Opcode = 1000
