@@ -24,6 +24,18 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 // String is the inverse of UnmarshalText.
 func (s byteSize) String() string { return report.Bytes(int(s)) }
 
+// A perSecond is a rate, typed as 2000, 10k or 1.5M.
+type perSecond float64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *perSecond) UnmarshalText(text []byte) error {
+	v, err := scenario.ParseRate(string(text))
+	if err == nil {
+		*r = perSecond(v)
+	}
+	return err
+}
+
 // A stages is a timetable, typed as 10s:0..5k,30s:5k: a stretch of time and the rate in it, or the rates at its ends.
 type stages []load.Stage
 

@@ -138,13 +138,13 @@ func (f *runFlags) config(c load.Config) (load.Config, error) {
 
 // paceFlags are those of every scenario that can follow a timetable.
 type paceFlags struct {
-	Rate    float64 `help:"${rated} a second in all: open loop, latency from planned times. 0: closed loop." default:"0"`
-	Stages  stages  `help:"A rate that changes, in place of --rate: 10s:0..5k,30s:5k goes up for 10 s and stays for 30." placeholder:"T:R..R,..."`
-	Arrival string  `help:"Planned times: evenly spaced, or at random as of many strangers: ${enum}." enum:"uniform,poisson" default:"uniform"`
+	Rate    perSecond `help:"${rated} a second in all: open loop, latency from planned times. 0: closed loop." default:"0"`
+	Stages  stages    `help:"A rate that changes, in place of --rate: 10s:0..5k,30s:5k goes up for 10 s and stays for 30." placeholder:"T:R..R,..."`
+	Arrival string    `help:"Planned times: evenly spaced, or at random as of many strangers: ${enum}." enum:"uniform,poisson" default:"uniform"`
 }
 
 func (f *paceFlags) set(c load.Config) load.Config {
-	c.Rate, c.Stages, c.Poisson = f.Rate, f.Stages, f.Arrival == "poisson"
+	c.Rate, c.Stages, c.Poisson = float64(f.Rate), f.Stages, f.Arrival == "poisson"
 	if len(c.Stages) > 0 {
 		c.Rate = 0 // a scenario may have a default
 	}

@@ -113,7 +113,7 @@ func run() int {
 		err = exclusive(command)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", trimPackage(err), misused(err, os.Args[1:]))
+		fmt.Fprintf(os.Stderr, "p2pbench: %v\nTry '%s --help'.\n", trimPackage(err), misused(command, err, os.Args[1:]))
 		return exitUsage
 	}
 	var stdout io.Writer = os.Stdout
@@ -150,17 +150,24 @@ func exclusive(command *kong.Context) error {
 	return nil
 }
 
-// misused is the command that a wrong command line meant, as far as it names one.
-func misused(err error, args []string) string {
-	var wrong *kong.ParseError
-	if !errors.As(err, &wrong) || wrong.Context == nil {
+// misused is the command that a wrong command line meant, as far as it names one. parsed is nil if it could not be parsed.
+func misused(parsed *kong.Context, err error, args []string) string {
+	if wrong := (*kong.ParseError)(nil); errors.As(err, &wrong) {
+		parsed = wrong.Context
+	}
+	if parsed == nil || parsed.Selected() == nil {
 		return "p2pbench"
 	}
-	command := wrong.Context.Selected()
-	if command == nil || len(args) == 0 || !slices.Contains(args, command.Name) { // none: the tour
+	meant := parsed.Selected()
+	names := append([]string{meant.Name}, meant.Aliases...)
+	if !slices.ContainsFunc(args, func(arg string) bool { return slices.Contains(names, arg) }) { // none: the tour
 		return "p2pbench"
 	}
-	return command.FullPath()
+	path := meant.Name
+	for at := meant.Parent; at != nil; at = at.Parent { // its FullPath has other names of a command beside it
+		path = at.Name + " " + path
+	}
+	return path
 }
 
 func description() string {

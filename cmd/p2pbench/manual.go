@@ -68,16 +68,18 @@ func describe(n *kong.Node) shell.Command {
 	if n.Detail == "" && n.Parent == nil {
 		c.Help, c.Detail, _ = strings.Cut(n.Help, "\n")
 	}
+	usage := make([]string, 0, len(n.Positional)+1)
 	for _, positional := range n.Positional {
-		c.Usage = "<" + positional.Name + "> " + c.Usage
+		usage = append(usage, positional.Summary())
 		switch n.Name {
 		case "play":
 			c.Args = scenario.ReadyNames()
 		case "completion":
 			c.Args = shell.Shells()
 		}
-		c.Files = c.Files || slices.Contains([]string{"file", "files", "a", "b"}, strings.ToLower(positional.Name))
+		c.Files = c.Files || slices.Contains([]string{"file", "files", "before", "after", "path"}, positional.Name)
 	}
+	c.Usage = strings.Join(append(usage, c.Usage), " ")
 	for _, child := range n.Children {
 		if !child.Hidden {
 			c.Commands = append(c.Commands, describe(child))
@@ -114,7 +116,7 @@ func describeFlag(f *kong.Flag) shell.Flag {
 		d.Values = driver.Names()
 	case "only":
 		d.Values = report.PictureKinds()
-	case "json", "out", "into", "profile", "program", "svg":
+	case "json", "out", "into", "profile", "program", "svg", "csv":
 		d.Files = true
 	}
 	return d

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,12 +31,12 @@ func (reportCommand) Help() string {
 }
 
 func (c *reportCommand) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	var all []report.Record
 	for _, path := range c.Files {
 		records, err := a.readRecords(path)
-		if errors.Is(err, report.ErrFormat) {
-			return fmt.Errorf("%s: %w", path, err)
-		}
 		if err != nil {
 			return err
 		}
@@ -62,14 +61,23 @@ func (c *reportCommand) Run(a *app) error {
 		}
 	}
 	switch {
-	case c.Ratios && (c.Format == "text" || c.Format == "md"):
-		return report.WriteRatios(a.stdout, c.Format, all)
 	case c.Ratios:
-		return fmt.Errorf("%w: --ratios are text or md, not %s", errUsage, c.Format)
+		return report.WriteRatios(a.stdout, c.Format, all)
 	case len(c.Out) > 0 || c.SVG != "" || c.Into != "":
 		return nil
 	}
 	return report.Write(a.stdout, c.Format, all)
+}
+
+// check refuses what makes no sense before anything is written.
+func (c *reportCommand) check() error {
+	switch {
+	case c.Ratios && c.Format != "text" && c.Format != "md":
+		return fmt.Errorf("%w: --ratios are text or md, not %s", errUsage, c.Format)
+	case len(c.Only) > 0 && c.SVG == "":
+		return fmt.Errorf("%w: --only is about the pictures of --svg", errUsage)
+	}
+	return nil
 }
 
 // nameAfter tells the drivers of one file from those of another.

@@ -182,11 +182,11 @@ func (c *mixedCommand) Run(a *app) error {
 type stormCommand struct {
 	loadFlags
 	paceFlags `set:"rated=Requests"`
-	Conns     int      `help:"Dials under way at once in the storm, which comes from a process of its own." default:"64"`
-	Inflight  int      `help:"Requests under way on the one established connection." default:"1"`
-	Size      byteSize `help:"Bytes of a request." default:"64"`
-	Spoof     bool     `help:"The strangers begin handshakes from made-up addresses and hear no answer: over udp."`
-	SpoofRate float64  `help:"With --spoof: handshakes a second, evenly; 0: as many as one processor can." default:"20000"`
+	Conns     int       `help:"Dials under way at once in the storm, which comes from a process of its own." default:"64"`
+	Inflight  int       `help:"Requests under way on the one established connection." default:"1"`
+	Size      byteSize  `help:"Bytes of a request." default:"64"`
+	Spoof     bool      `help:"The strangers begin handshakes from made-up addresses and hear no answer: over udp."`
+	SpoofRate perSecond `help:"With --spoof: handshakes a second, evenly; 0: as many as one processor can." default:"20000"`
 }
 
 func (stormCommand) Help() string {
@@ -204,18 +204,18 @@ it, what share of its bytes was answered, and what the serving side keeps of it.
 func (c *stormCommand) Run(a *app) error {
 	config := load.Config{Scenario: load.Storm, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), Spoof: c.Spoof}
 	if c.Spoof {
-		config.SpoofRate = c.SpoofRate
+		config.SpoofRate = float64(c.SpoofRate)
 	}
 	return a.scenario(&c.loadFlags, c.paceFlags.set(config))
 }
 
 type slowCommand struct {
 	loadFlags
-	Conns    int      `help:"Connections that go on." default:"1000"`
-	Inflight int      `help:"Requests under way on each of them." default:"1"`
-	Size     byteSize `help:"Bytes of their requests." default:"64"`
-	BulkSize byteSize `help:"Bytes of a request of the one that reads no answers." default:"1KiB"`
-	Rate     float64  `help:"Requests a second in all; 0: closed loop." default:"2000"`
+	Conns    int       `help:"Connections that go on." default:"1000"`
+	Inflight int       `help:"Requests under way on each of them." default:"1"`
+	Size     byteSize  `help:"Bytes of their requests." default:"64"`
+	BulkSize byteSize  `help:"Bytes of a request of the one that reads no answers." default:"1KiB"`
+	Rate     perSecond `help:"Requests a second in all; 0: closed loop." default:"2000"`
 }
 
 func (slowCommand) Help() string {
@@ -227,6 +227,6 @@ counts is what the others feel, and what the serving side keeps for the one.
 
 func (c *slowCommand) Run(a *app) error {
 	return a.scenario(&c.loadFlags, load.Config{
-		Scenario: load.Slow, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), BulkSize: int(c.BulkSize), Rate: c.Rate,
+		Scenario: load.Slow, Conns: c.Conns, Inflight: c.Inflight, Size: int(c.Size), BulkSize: int(c.BulkSize), Rate: float64(c.Rate),
 	})
 }
