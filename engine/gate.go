@@ -22,8 +22,8 @@ import (
 // no credit is no message: it keeps the connection itself going, is bound to no place among messages by the sender either
 // (the control lane goes first), and is handled at once. Goodbye alone has its place: behind all.
 
-// A Gate holds a peer's messages back behind one message; see LockOnReceive. Its methods may be called from any goroutine
-// except a loop's.
+// A Gate holds a peer's messages back behind one message; see LockOnReceive. Its methods may be called from any goroutine;
+// on a loop, where nothing may wait, Receive returns ErrOnLoop.
 type Gate struct {
 	peer  *PeerClient
 	ops   []opcode.Opcode

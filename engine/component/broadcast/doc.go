@@ -1,8 +1,8 @@
 // Package broadcast brings a message to every node of the network: Component.Broadcast, beside Network.Broadcast, which
 // reaches only who is connected.
 //
-//	c := broadcast.New(broadcast.Config{Deliver: func(m broadcast.Message) bool { ...; return true }})
-//	err := net.AddComponent(c)
+//	c, err := broadcast.New(broadcast.Config{Deliver: func(m broadcast.Message) bool { ...; return true }})
+//	err = net.AddComponent(c)
 //	id, err := c.Broadcast(ctx, []byte("for everybody"))
 //
 // Every node has to run it. The machine is skad/spread: messages travel along a tree over the contacts of the overlay,
