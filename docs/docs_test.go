@@ -9,6 +9,7 @@
 //	floors_test.go    imports go down the floors; outside libraries come in through one door
 //	packages_test.go  one package comment each, no empty names, fuzz targets where the checks run them
 //	links_test.go     relative links and their anchors
+//	tables_test.go    rows with as many cells as their head
 //	code_test.go      Go blocks in documents are the body of a program or an Example in the tree
 //	tuning_test.go    the table of limits in tuning.md is that of the constants
 //	example_test.go   the code that docs/components.md shows
