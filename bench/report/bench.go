@@ -65,6 +65,7 @@ func benchName(r *Record) string {
 	add(c.AnswerSize > 0, "answer=%d", c.AnswerSize)
 	add(c.Scenario == load.Mixed || c.Scenario == load.Slow, "bulk=%d", c.BulkSize)
 	add(c.Direction != "", "direction=%s", c.Direction)
+	add(c.Spoof, "spoofed=%g", c.SpoofRate)
 	add(c.Rate > 0, "rate=%g", c.Rate)
 	add(len(c.Stages) > 0, "%s", strings.ReplaceAll(strings.Replace(strings.TrimSuffix(paceOf(c), " at random"), "stages ", "stages=", 1), " ", ","))
 	add(c.Poisson, "arrival=poisson")

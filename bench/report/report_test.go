@@ -93,6 +93,38 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// A table that is too wide for a terminal stands on its side, and loses its bounds where that is not enough.
+func TestTextWithin(t *testing.T) {
+	text := func(columns int) (text string, widest int) {
+		t.Helper()
+		var out strings.Builder
+		if err := WriteTextWithin(&out, records()[:6], columns); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if strings.HasPrefix(line, "  ") {
+				widest = max(widest, len(strings.TrimRight(line, "\n")))
+			}
+		}
+		return out.String(), widest
+	}
+	whole, widest := text(0)
+	if wide, _ := text(widest); wide != whole {
+		t.Errorf("a table that fits:\n%s\nis not\n%s", wide, whole)
+	}
+	side, sideways := text(widest - 1)
+	if sideways >= widest || !strings.Contains(side, "[min..max]") || !strings.Contains(side, "\n  requests/s       20.0 [10.0..30.0]  ") {
+		t.Errorf("%d columns are too many for %d:\n%s", sideways, widest-1, side)
+	}
+	short, narrow := text(sideways - 1)
+	if narrow >= sideways || strings.Contains(short, "..") || !strings.Contains(short, "\n  requests/s       20.0   5.00    4.00x\n") {
+		t.Errorf("%d columns are too many for %d:\n%s", narrow, sideways-1, short)
+	}
+	if least, _ := text(1); least != short {
+		t.Errorf("on one column:\n%s", least)
+	}
+}
+
 // Numbers keep three digits that matter and never wander into exponents.
 func TestShow(t *testing.T) {
 	for _, test := range []struct {
@@ -127,6 +159,8 @@ func TestTitle(t *testing.T) {
 			"churn, 5 connections, stages 1m:0..50.0 1m30s:50.0 1h:1.00"},
 		{load.Config{Scenario: load.Mixed, Conns: 1, Size: 64, BulkSize: 100}, "mixed, 1 connection, 64 B, beside 100 B"},
 		{load.Config{Scenario: load.Storm, Conns: 64, Size: 64}, "storm, 64 dials at once, 64 B"},
+		{load.Config{Scenario: load.Storm, Conns: 64, Size: 64, Spoof: true, SpoofRate: 20_000}, "storm, 20.0k handshakes a second from made-up addresses, 64 B"},
+		{load.Config{Scenario: load.Storm, Conns: 64, Size: 64, Spoof: true}, "storm, handshakes from made-up addresses, 64 B"},
 	} {
 		if got := Title(test.config); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)

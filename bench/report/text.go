@@ -7,12 +7,17 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/carrier-p2p/carrier/bench/load"
 )
 
 // WriteText prints groups for people: a lone run with everything, several as a table with ratios.
-func WriteText(w io.Writer, records []Record) error {
+func WriteText(w io.Writer, records []Record) error { return WriteTextWithin(w, records, 0) }
+
+// WriteTextWithin is WriteText for a terminal of so many columns; 0: as many as it takes. A table that is wider stands on its side,
+// and shows no bounds if that is not enough.
+func WriteTextWithin(w io.Writer, records []Record, columns int) error {
 	for _, g := range Groups(records) {
 		if len(g.Drivers) == 1 && g.Rounds == 1 {
 			if err := WriteRun(w, &g.Runs[g.Drivers[0]][0].Result); err != nil {
@@ -20,7 +25,7 @@ func WriteText(w io.Writer, records []Record) error {
 			}
 			continue
 		}
-		if err := g.WriteText(w); err != nil {
+		if err := g.writeText(w, columns); err != nil {
 			return err
 		}
 	}
@@ -96,12 +101,19 @@ func (g *Group) heading() string {
 	return fmt.Sprintf("%s: medians [min..max] of %d rounds in turns", Title(g.Config), g.Rounds)
 }
 
-// WriteText shows medians with their bounds, then how many times the first driver's median is each other's.
-func (g *Group) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "\n%s\n", g.heading())
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range g.table() {
-		fmt.Fprintf(t, "  %s\n", strings.Join(row, "\t"))
+// writeText shows medians with their bounds, then how many times the first driver's median is each other's.
+func (g *Group) writeText(w io.Writer, columns int) error {
+	heading, rows := g.heading(), g.table()
+	if columns > 0 && width(rows) > columns {
+		rows = onItsSide(rows)
+		if width(rows) > columns {
+			heading, rows = strings.Replace(heading, " [min..max]", "", 1), withoutBounds(rows)
+		}
+	}
+	fmt.Fprintf(w, "\n%s\n", heading)
+	t := tabwriter.NewWriter(w, 0, 0, tableGap, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintf(t, "  %s\n", strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -110,6 +122,47 @@ func (g *Group) WriteText(w io.Writer) error {
 		fmt.Fprintf(w, "  note: %s\n", text)
 	}
 	return nil
+}
+
+// tableGap is how many blanks stand between two columns of a table.
+const tableGap = 2
+
+// width is how many columns of a terminal a table takes, with what stands in front of it.
+func width(rows [][]string) int {
+	widest := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widest[i] = max(widest[i], utf8.RuneCountInString(cell))
+		}
+	}
+	sum := 0
+	for _, n := range widest {
+		sum += tableGap + n
+	}
+	return sum
+}
+
+// onItsSide makes columns rows.
+func onItsSide(rows [][]string) [][]string {
+	side := make([][]string, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			side[i] = append(side[i], cell)
+		}
+	}
+	return side
+}
+
+// withoutBounds takes away what stands in brackets.
+func withoutBounds(rows [][]string) [][]string {
+	short := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			median, _, _ := strings.Cut(cell, " [")
+			short[i] = append(short[i], median)
+		}
+	}
+	return short
 }
 
 // table is the group as rows of cells, the first of them the header.

@@ -15,8 +15,12 @@ func Title(c load.Config) string {
 	if c.Scenario == load.Stream && c.Direction != "" {
 		add("%s", c.Direction)
 	}
-	switch c.Scenario {
-	case load.Connect, load.Storm:
+	switch {
+	case c.Spoof && c.SpoofRate > 0:
+		add("%s handshakes a second from made-up addresses", Short(c.SpoofRate))
+	case c.Spoof:
+		add("handshakes from made-up addresses")
+	case c.Scenario == load.Connect || c.Scenario == load.Storm:
 		add("%d dials at once", c.Conns)
 	default:
 		add("%s", Plural(c.Conns, "connection"))

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/carrier-p2p/carrier/bench/driver"
 	"github.com/carrier-p2p/carrier/bench/load"
 	"github.com/carrier-p2p/carrier/bench/process"
@@ -116,6 +118,19 @@ func (a *app) tableOut(jsonPath string) io.Writer {
 		return a.stderr
 	}
 	return a.stdout
+}
+
+// columns is how wide the terminal is on which a table is read; 0: it goes to none.
+func (a *app) columns(jsonPath string) int {
+	file := os.Stdout
+	if jsonPath == "-" {
+		file = a.stderr
+	}
+	columns, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 func writeJSON(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }

@@ -93,7 +93,7 @@ func (r *records) show(newest []report.Record) error {
 	if r.flags.Quiet || r.flags.Format != "text" {
 		return nil
 	}
-	return report.WriteText(r.app.tableOut(r.flags.JSON), newest)
+	return report.WriteTextWithin(r.app.tableOut(r.flags.JSON), newest, r.app.columns(r.flags.JSON))
 }
 
 // conclude ends the runs of one scenario: what they came to, for people and as a line of JSON.

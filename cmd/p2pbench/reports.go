@@ -66,6 +66,9 @@ func (c *reportCommand) Run(a *app) error {
 	case len(c.Out) > 0 || c.SVG != "" || c.Into != "":
 		return nil
 	}
+	if c.Format == "text" {
+		return report.WriteTextWithin(a.stdout, all, a.columns(""))
+	}
 	return report.Write(a.stdout, c.Format, all)
 }
 
