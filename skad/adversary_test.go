@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/opcode"
 )
 
@@ -189,6 +190,32 @@ func TestOfferSettlesDisputes(t *testing.T) {
 	}
 }
 
+// TestOfferToTheGone: of one that was asked in vain a newer record counts, once, if it is genuine; nothing else does, and nothing
+// changes one that has answered.
+func TestOfferToTheGone(t *testing.T) {
+	c := newCore(t, 1, nil)
+	key := ID{5}
+	good := fakeContact(ID{7}, 1)
+	newer := resigned(good, func(r *identity.Record) { r.Seq = 2 })
+	by := fakeContact(ID{9}, 3)
+	for _, tt := range []struct {
+		name    string
+		state   standing
+		tries   uint8
+		offered *Contact
+		again   bool
+	}{
+		{"newer", dead, 1, newer, true}, {"newer, but asked twice", dead, 2, newer, false}, {"the same", dead, 1, good, false},
+		{"forged", dead, 1, forged(newer, 4), false}, {"one that has answered", live, 1, newer, false}, {"one that is asked", waiting, 1, newer, false},
+	} {
+		l := shortlist{{contact: good, word: good.ID[0] ^ key[0], state: tt.state, tries: tt.tries, checked: true}}
+		c.offer(&l, &key, candidate{contact: tt.offered, source: by, word: good.ID[0] ^ key[0]}, shortlistLimit)
+		if len(l) != 1 || l[0].state != tt.state || l[0].silent != tt.again || (l[0].contact == newer) != tt.again {
+			t.Errorf("%s: %+v", tt.name, l)
+		}
+	}
+}
+
 // TestSurroundedKeyIsSuspicious (A10): sixteen nodes of an attacker close around a key make the result too dense;
 // lookups elsewhere, some 190, are not suspicious.
 func TestSurroundedKeyIsSuspicious(t *testing.T) {
@@ -354,5 +381,71 @@ func TestLookupsUnderFlood(t *testing.T) {
 	}
 	if float64(lost) > .01*float64(all) {
 		t.Errorf("%d of %d honest nodes were not found", lost, all)
+	}
+}
+
+// TestWhoHasMovedIsFound: who remembers a node where it was, be it our own table or a liar who is quick, does not hide it from a
+// lookup in which others say where it is, whether they say so before or after it was asked in vain, on its path or on another. One
+// who makes the newer record up does not get it asked anywhere.
+func TestWhoHasMovedIsFound(t *testing.T) {
+	for _, paths := range []int{1, 2} {
+		for _, late := range []bool{false, true} {
+			for _, forge := range []bool{false, true} {
+				c := newCore(t, 1, nil)
+				rnd := newRand(2)
+				key := c.self.ID.randomIn(0, rnd)
+				old := fakeContact(key, 3)
+				knows := fakeContact(key.randomIn(20, rnd), 4)
+				now := resigned(old, func(r *identity.Record) { r.Seq++; r.Addrs = fakeContact(key, 9).Record.Addrs })
+				if forge {
+					now = forged(now, 10)
+				}
+				c.Adopt(0, old)
+				c.Adopt(0, knows)
+				if _, err := c.Lookup(0, key, LookupOptions{Paths: paths, Alpha: 2, Width: 2}); err != nil {
+					t.Fatal(err)
+				}
+				var questions []Action
+				for _, a := range drain(c) {
+					if a.Message.Op == opcode.LookupNodeRequestCode {
+						questions = append(questions, a)
+					}
+				}
+				fail := func() { c.SendFailed(0, old) }
+				answer := func() {
+					for _, a := range questions {
+						if a.To == knows {
+							c.Receive(0, Peer{knows, true}, &Message{Op: opcode.LookupNodeResponseCode, Nonce: a.Message.Nonce, Contacts: []*Contact{now}})
+						}
+					}
+				}
+				if late {
+					fail()
+				}
+				answer()
+				if !late {
+					fail()
+				}
+				verify(t, c)
+				var result *Result
+				for _, a := range drain(c) {
+					switch {
+					case a.Kind == ActionSend && a.Message.Op == opcode.LookupNodeRequestCode && a.To == now:
+						c.Receive(0, Peer{now, true}, &Message{Op: opcode.LookupNodeResponseCode, Nonce: a.Message.Nonce})
+					case a.Kind == ActionLookup:
+						result = a.Result
+					}
+				}
+				for _, a := range drain(c) {
+					if a.Kind == ActionLookup {
+						result = a.Result
+					}
+				}
+				verify(t, c)
+				if result == nil || (result.Found == now) == forge {
+					t.Errorf("%d paths, told after it was asked %v, forged %v: %+v", paths, late, forge, result)
+				}
+			}
+		}
 	}
 }

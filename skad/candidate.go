@@ -30,7 +30,7 @@ type candidate struct {
 	state   standing
 	checked bool  // the record is known to be genuine
 	tries   uint8 // how often it was asked
-	silent  bool  // it did not answer although it was connected, or had been
+	silent  bool  // it did not answer although it was connected, or had been; or has moved: to be asked once more
 }
 
 // A shortlist holds candidates, closest to the key first, each ID once.
@@ -74,6 +74,9 @@ func (c *Core) offer(l *shortlist, key *ID, cand candidate, limit int) {
 		return
 	}
 	have := &(*l)[at]
+	if have.gone(cand.contact) && (cand.checked || c.signed(cand.contact, cand.source)) {
+		have.renew(cand.contact)
+	}
 	if have.state != fresh || have.contact.sameRecord(cand.contact) {
 		return
 	}
@@ -86,4 +89,15 @@ func (c *Core) offer(l *shortlist, key *ID, cand candidate, limit int) {
 		return
 	}
 	have.checked = true
+}
+
+// gone reports whether a candidate was asked in vain, once, where an older record than d says that it is.
+func (cand *candidate) gone(d *Contact) bool {
+	return cand.state == dead && cand.tries == 1 && d.Record.Seq > cand.contact.Record.Seq
+}
+
+// renew gives one that is gone a second chance, where its newer and genuine record says that it is: whoever knows where it was must
+// not hide it from those who have heard where it is. See askAgain.
+func (cand *candidate) renew(d *Contact) {
+	cand.contact, cand.checked, cand.silent = d, true, true
 }

@@ -75,7 +75,8 @@ const (
 //
 // Finishing: the candidates of all paths are merged, and the closest Count of them are asked as far as they have not been.
 // A contact that was silent although connected is asked once more, and given more time: a host that was busy for a moment is not
-// missing. So is one whose session ended in order while the question was under way.
+// missing. So is one whose session ended in order while the question was under way, and, where it says that it is now, one that was
+// asked where it is no more.
 //
 // Invariant: no ID is live or waiting in two paths; open is the number of its open calls; at most askedLimit contacts
 // are asked.
@@ -261,7 +262,7 @@ func (c *Core) walk(l *lookup, p uint8) {
 	}
 }
 
-// askAgain gives those a second chance that were silent, as far as they would be in the result, and reports whether there
+// askAgain gives those a second chance that were silent, or have moved, as far as they would be in the result, and reports whether there
 // were any. Where nobody has answered it is we who are offline.
 func (c *Core) askAgain(l *lookup) (asked bool) {
 	if c.lastAt < l.beganAt {
@@ -339,6 +340,9 @@ func (c *Core) lookupAnswered(was call, d *Contact, m *Message, silent bool) {
 		if cand.state = live; m == nil {
 			cand.state, cand.silent = dead, silent
 			l.failed++
+			if cand.gone(d) { // somebody has told us where it is, meanwhile
+				cand.renew(d)
+			}
 		}
 	}
 	if m != nil {
@@ -402,6 +406,13 @@ func (c *Core) merge(l *lookup) {
 				continue
 			}
 			c.offer(&l.final.list, &l.key, cand, finalLimit)
+		}
+	}
+	for i := range l.paths {
+		for _, cand := range l.paths[i].list { // what another path has heard of one that was asked
+			if at, found := l.final.list.place(&l.key, cand.contact); cand.state == taken && found && l.final.list[at].state == dead {
+				c.offer(&l.final.list, &l.key, cand, finalLimit)
+			}
 		}
 	}
 	if l.purpose != forUser { // the answers leave out what we know, so nobody has mentioned these

@@ -121,8 +121,9 @@ func (c *Component) Find(ctx context.Context, id identity.ID) (*skad.Contact, er
 	return r.Found, nil
 }
 
-// FindPeer returns the connection to the node with that ID: the one that is open, or else it finds and dials the node. It
-// waits until ctx ends; not on a loop. Protect the peer to keep the connection: see the package comment.
+// FindPeer returns the connection to the node with that ID: the one that is open, or else it finds and dials the node. Where it
+// is not found where it is said to be, it is looked for once more, by asking those nearest to it and itself. It waits until ctx
+// ends; not on a loop. Protect the peer to keep the connection: see the package comment.
 func (c *Component) FindPeer(ctx context.Context, id identity.ID) (*engine.PeerClient, error) {
 	if c.View() == nil {
 		return nil, ErrClosed
@@ -134,7 +135,25 @@ func (c *Component) FindPeer(ctx context.Context, id identity.ID) (*engine.PeerC
 	if err != nil {
 		return nil, err
 	}
-	addrs := c.worthATry(contact.Addrs)
+	p, err := c.dialFound(ctx, contact)
+	if err == nil || ctx.Err() != nil || noRoom(err) {
+		return p, err
+	}
+	// The first record that turned up may say where the node was. Those nearest to it know better, and it is asked itself.
+	r, failed := c.Closest(ctx, contact.ID, skad.LookupOptions{})
+	if failed != nil || r.Found == nil {
+		return nil, err
+	}
+	return c.dialFound(ctx, r.Found)
+}
+
+// dialFound returns the connection to a node, which is dialled if there is none.
+func (c *Component) dialFound(ctx context.Context, to *skad.Contact) (*engine.PeerClient, error) {
+	id := to.ID.Identity()
+	if p, ok := c.net.ConnMgr().Peer(id); ok {
+		return p, nil
+	}
+	addrs := c.worthATry(to.Addrs)
 	if len(addrs) == 0 {
 		return nil, errNoAddress
 	}

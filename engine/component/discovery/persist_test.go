@@ -2,6 +2,7 @@ package discovery_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/discovery"
 	"github.com/carrier-p2p/carrier/engine/component/discovery/internal/store"
+	"github.com/carrier-p2p/carrier/handshake/identity"
 	"github.com/carrier-p2p/carrier/skad"
 )
 
@@ -250,5 +252,32 @@ func TestClient(t *testing.T) {
 	w.Do(func() { _, err = w.nodes[3].Find(t.Context(), n.ID()) })
 	if !errors.Is(err, discovery.ErrNotFound) {
 		t.Errorf("looking for the client: %v", err)
+	}
+}
+
+// Who remembers a node where it was finds it where it is, as long as anybody knows that.
+func TestFindsWhoHasMoved(t *testing.T) {
+	w := simWorld(t, 2)
+	w.swarm(12, setting{})
+	was := w.nodes[5]
+	old := *was.Record()
+	w.Pass(10 * time.Second)
+	w.Vanish(was.Network)
+	back := w.node(setting{again: was, engine: func(c *engine.Config) {
+		c.Listen[0].AddrPort = netip.AddrPortFrom(c.Listen[0].AddrPort.Addr(), 4002)
+	}})
+	w.Until("the node to join again", back.Joined)
+	w.Pass(time.Minute)
+
+	m := memory{}
+	for _, rec := range []*identity.Record{&old, w.nodes[3].Record()} {
+		m.list = append(m.list, discovery.Entry{Record: *rec, FirstSeen: time.Now(), LastSeen: time.Now()})
+	}
+	asker := w.node(setting{disc: func(c *discovery.Config) { c.Bootstrap, c.Store = nil, &m }})
+	var p *engine.PeerClient
+	var err error
+	w.Do(func() { p, err = asker.FindPeer(context.Background(), back.ID()) })
+	if err != nil || p.ID() != back.ID() || p.RemoteAddr() != back.Addrs()[0] {
+		t.Errorf("%v, %v", p, err)
 	}
 }
