@@ -275,7 +275,8 @@ func (n *Network) Readvertise(change func(have *identity.Record) ([]transport.Ad
 	n.own.Store(rec)
 	n.ownRaw.Store(&handshake.Config{
 		Identity: n.cfg.Identity, Record: rec.Append(nil), NetworkID: n.cfg.NetworkID, Puzzle: *n.cfg.Puzzle,
-		Params: params, Timeout: n.cfg.HandshakeTimeout, Rand: n.cfg.Rand, Cache: n.checked,
+		Params: params, Rand: n.cfg.Rand, Cache: n.checked,
+		Timeout: timeoutMost, // how long it may take is greeting.timer's to judge, which knows when nothing could be heard
 	})
 	return nil
 }

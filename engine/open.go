@@ -214,11 +214,8 @@ func (p *PeerClient) botched(err error) {
 
 // greetError turns the handshake's errors into the engine's where there is one.
 func greetError(err error) error {
-	switch {
-	case errors.Is(err, handshake.ErrSelf):
+	if errors.Is(err, handshake.ErrSelf) {
 		return fmt.Errorf("%w: %w", ErrSelfDial, err)
-	case errors.Is(err, handshake.ErrTimeout):
-		return fmt.Errorf("%w: %w", ErrHandshakeTimeout, err)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +99,33 @@ func TestProbedWhileStalled(t *testing.T) {
 			w.Pass(time.Minute)
 			if !again.done() {
 				t.Error("the other dial has not ended")
+			}
+		})
+	}
+}
+
+// Nor does a handshake run out of time while one of the two does not run: what has come meanwhile is read, and answered.
+func TestGreetedWhileStalled(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		at   time.Duration // the second message is on its way, or the third
+	}{{"the initiator", 3500 * time.Millisecond}, {"the responder", 4500 * time.Millisecond}} {
+		t.Run(x.name, func(t *testing.T) {
+			w := simWorld(t, 1, simnet.Weather{Latency: time.Second})
+			patient := func(c *engine.Config) { c.HandshakeTimeout, c.DialTimeout = time.Minute, time.Minute }
+			var host *simnet.Host
+			hasty := func(c *engine.Config) { host = c.Transport.(*simnet.Host) }
+			changes := []func(*engine.Config){patient, hasty}
+			if x.name == "the initiator" {
+				slices.Reverse(changes)
+			}
+			a, b := w.node(changes[0]), w.node(changes[1])
+			dial := w.startDial(a, target(b))
+			w.Pass(x.at)
+			host.Stall(2 * engine.HandshakeTimeoutDefault)
+			w.Pass(30 * time.Second)
+			if p, err := dial.get(); err != nil || p == nil || !p.Connected() {
+				t.Errorf("the dial has ended with %v, %v", p, err)
 			}
 		})
 	}
