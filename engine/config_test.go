@@ -44,8 +44,8 @@ func TestBadConfig(t *testing.T) {
 		{"what no handshake could say", engine.Config{NetworkID: strings.Repeat("n", 256), Agent: strings.Repeat("a", 65)},
 			[]string{"NetworkID is 256 bytes long: at most", "Agent: handshake: agent of 65 bytes, limit 64"}},
 		{"an agent that would end in others' logs", engine.Config{Agent: "a\nb"}, []string{"Agent: handshake: agent \"a\\nb\" is not printable"}},
-		{"more than can be", engine.Config{ReceiveWindow: 8 << 30, ReceiveWindowMax: 4 << 30, HandshakeTimeout: math.MaxInt64, LingerTimeout: 400 * 24 * time.Hour},
-			[]string{"ReceiveWindowMax is 4294967296: at least ReceiveWindow, 8589934592", "ReceiveWindowMax is 4294967296: at most 1073741824", "HandshakeTimeout is", "LingerTimeout is 9600h0m0s: at most 8760h0m0s"}},
+		{"more than can be", engine.Config{ReceiveWindow: 1<<31 - 1, ReceiveWindowMax: 1<<31 - 2, HandshakeTimeout: math.MaxInt64, LingerTimeout: 400 * 24 * time.Hour},
+			[]string{"ReceiveWindowMax is 2147483646: at least ReceiveWindow, 2147483647", "ReceiveWindowMax is 2147483646: at most 1073741824", "HandshakeTimeout is", "LingerTimeout is 9600h0m0s: at most 8760h0m0s"}},
 	} {
 		n, err := engine.New(x.cfg)
 		if n != nil || err == nil {

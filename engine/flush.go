@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine/internal/session"
@@ -131,7 +132,7 @@ func (p *PeerClient) seal(o *outbound, chunk int, interactive, prompt bool) bool
 		return false
 	}
 	p.recycleLocked(o)
-	credit := int(int64(s.allowed - s.spent))
+	credit := int(min(int64(s.allowed-s.spent), math.MaxInt32)) // over datagrams it is more than an int of 32 bits holds
 	if o.cut || (p.dg != nil && !p.dg.flow.open()) {
 		credit = 0
 	}
