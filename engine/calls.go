@@ -82,17 +82,20 @@ func (t *callTable) add(c *call, turn uint32, limit int) error {
 	return nil
 }
 
+// has reports whether there is a call with this id.
+func (t *callTable) has(id uint32) bool {
+	at := id & callSlots
+	return at != 0 && int(at) <= len(t.slots) && t.slots[at-1].id == id && t.slots[at-1].call != nil
+}
+
 // take removes the call with this id.
 func (t *callTable) take(id uint32) *call {
-	at := id & callSlots
-	if at == 0 || int(at) > len(t.slots) {
+	if !t.has(id) {
 		return nil
 	}
+	at := id & callSlots
 	s := &t.slots[at-1]
 	c := s.call
-	if c == nil || s.id != id {
-		return nil
-	}
 	s.call, s.next, t.free = nil, t.free, at
 	t.open--
 	return c
@@ -437,7 +440,7 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 		}
 		return err
 	}
-	id, due := c.id, now+timeout
+	id, due := c.id, after(now, timeout)
 	c.then.timer.Fire = func(time.Duration) {
 		if p.giveUp(id) {
 			p.callBack(c, nil, errLateReply)
@@ -454,10 +457,9 @@ func (p *PeerClient) requestAsync(op opcode.Opcode, payload []byte, timeout time
 func (p *PeerClient) holdsCall(id uint32) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if to := moved(p.send.err); to != nil {
-		return to.holdsCall(id)
+	if o := p.send.out; o != nil && o.calls.has(id) { // of one that has moved: a Ping
+		return true
 	}
-	o := p.send.out
-	at := id & callSlots
-	return o != nil && int(at) <= len(o.calls.slots) && o.calls.slots[at-1].id == id && o.calls.slots[at-1].call != nil
+	to := moved(p.send.err)
+	return to != nil && to.holdsCall(id)
 }

@@ -49,7 +49,7 @@ type dialing struct {
 	probe   bool          // ends as soon as the other side is proven
 	spare   bool          // for all who wait for it: no peer is to make room for it
 	limit   time.Duration // for the whole dial, less the time in which the home loop hears nothing
-	until   time.Duration // when that is over; owned by the home loop
+	began   time.Duration // owned by the home loop
 	expect  identity.ID
 	via     transport.Transport // serves the target's protocol
 	waiters []*dialWaiter
@@ -276,8 +276,8 @@ func (d *dialing) begin() {
 	over := d.over
 	d.net.dials.mu.Unlock()
 	if !over {
-		d.until = l.now + d.limit
-		l.wheel.Set(&d.timer, d.until)
+		d.began = l.now
+		l.wheel.Set(&d.timer, after(l.now, d.limit))
 	}
 }
 
@@ -285,7 +285,7 @@ func (d *dialing) begin() {
 // was dialled may have answered. On the home loop.
 func (d *dialing) late() {
 	l := d.net.home()
-	if left := l.left(d.until-d.limit, d.limit); left > 0 {
+	if left := l.left(d.began, d.limit); left > 0 {
 		l.wheel.Set(&d.timer, l.now+left)
 		return
 	}

@@ -206,3 +206,22 @@ func TestCompressedOnceWhenMoved(t *testing.T) {
 		t.Errorf("%d bytes of %d, %v", len(got), len(plain), err)
 	}
 }
+
+// A Ping over a connection that the pair has left ends with its time-out, too.
+func TestPingOfAMovedConnection(t *testing.T) {
+	_, tr, old, fresh := relayedOnBench(t)
+	fresh.greet.timer.Fire = func(time.Duration) {}
+	if !old.moveTo(fresh, true) {
+		t.Fatal("not moved")
+	}
+	var ended error
+	if err := old.PingAsync(time.Second, func(_ time.Duration, err error) { ended = err }); err != nil {
+		t.Fatal(err)
+	}
+	tr.turns()
+	tr.loop.now += 2 * time.Second
+	tr.sink.Turn(tr.loop)
+	if !errors.Is(ended, ErrReceiveTimeout) {
+		t.Errorf("after twice its time-out: %v", ended)
+	}
+}

@@ -85,7 +85,7 @@ type Timer struct {
 // After has f run on the loop when d has passed, to the millisecond.
 func (l Loop) After(d time.Duration, f func()) *Timer {
 	t := &Timer{loop: l.loop}
-	due := l.loop.clock() + d
+	due := after(l.loop.clock(), d)
 	t.timer.Fire = func(time.Duration) { t.loop.guard(t.loop.net.callbacks, f) }
 	l.loop.post(func() {
 		if !t.stopped {
@@ -93,6 +93,14 @@ func (l Loop) After(d time.Duration, f func()) *Timer {
 		}
 	})
 	return t
+}
+
+// after is d from now. A d for which there is no such time means never.
+func after(now, d time.Duration) time.Duration {
+	if d > transport.Never-now {
+		return transport.Never
+	}
+	return now + d
 }
 
 // Stop keeps the timer from firing if it has not. Called on the timer's own loop it takes effect at once; elsewhere the
