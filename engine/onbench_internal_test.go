@@ -214,3 +214,46 @@ func TestOnRoomWithoutMemory(t *testing.T) {
 		t.Error("memory has come back, and nothing was sent")
 	}
 }
+
+// The end of a stream that finds no memory is queued when there is some: else who reads would wait for ever.
+func TestStreamEndWithoutMemory(t *testing.T) {
+	n, tr := onBench(t)
+	p, link := openOnBench(n, tr)
+	s, err := p.openStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.bufs.Reserve(int(n.bufs.Limit() - n.bufs.Lent())); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	later := func() {
+		tr.turns()
+		tr.loop.now += roomAgain
+		tr.sink.Turn(tr.loop)
+		tr.turns()
+	}
+	later()
+	if link.written != 0 {
+		t.Fatalf("%d bytes have been written without memory", link.written)
+	}
+	n.bufs.Release(int(n.bufs.Limit() / 4))
+	later()
+	if link.written == 0 {
+		t.Error("memory has come back, and the end was not written")
+	}
+}
+
+// Peers that are taken leave of at the end of a turn get their goodbye within it: what comes after may be the end of the loop.
+func TestFarewellIsWrittenAtOnce(t *testing.T) {
+	n, tr := onBench(t)
+	_, link := openOnBench(n, tr)
+	l := n.loops[0]
+	l.post(func() { l.post(l.farewell) })
+	tr.sink.Turn(tr.loop)
+	if link.written == 0 {
+		t.Error("the loop has taken leave of the peer and not told it")
+	}
+}

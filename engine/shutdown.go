@@ -163,22 +163,29 @@ func (n *Network) cleanup() (cleaned chan struct{}) {
 
 // farewell says goodbye to all peers and waits until the last has gone, or polite has ended.
 func (n *Network) farewell(polite context.Context) {
-	gone := &CloseError{Code: CodeShutdown}
-	n.askEachLoop(polite, func(l *loop) {
-		for _, p := range slices.Clone(l.peers) {
-			if p.rides { // its goodbye goes over a peer that must not have left yet
-				p.leave(gone)
-				p.flush()
-			}
-		}
-		for len(l.peers) > 0 {
-			l.peers[len(l.peers)-1].leave(gone)
-		}
-	})
+	n.askEachLoop(polite, (*loop).farewell)
 	n.door.whenEmpty(func() { close(n.empty) })
 	select {
 	case <-n.empty:
 	case <-polite.Done():
+	}
+}
+
+// farewell says goodbye to the loop's peers, and writes it at once: when polite has ended there may be no other turn.
+func (l *loop) farewell() {
+	leave := func(p *PeerClient) {
+		p.leave(&CloseError{Code: CodeShutdown})
+		if !p.full() {
+			p.flush()
+		}
+	}
+	for _, p := range slices.Clone(l.peers) {
+		if p.rides { // its goodbye goes over a peer that must not have left yet
+			leave(p)
+		}
+	}
+	for len(l.peers) > 0 {
+		leave(l.peers[len(l.peers)-1])
 	}
 }
 

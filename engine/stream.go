@@ -265,34 +265,37 @@ func (s *Stream) Close() error {
 	p := s.peer
 	s.tail.Lock()
 	s.ended = true
-	err := p.endStream()
+	p.endStream()
 	s.tail.Unlock()
 	p.loop.post(func() {
 		if p.in != nil && p.in.stream == s {
 			p.in.stream = nil
 		}
 	})
-	return err
+	return nil
 }
 
-// endStream queues the end of the stream behind all that waits, however much that is.
-func (p *PeerClient) endStream() error {
+// endStream queues the end of the stream behind all that waits, however much that is. If there is no memory for it, it does so later:
+// the other side waits for it.
+func (p *PeerClient) endStream() {
 	p.mu.Lock()
 	if p.send.err != nil || !p.send.open {
 		p.mu.Unlock()
-		return nil
+		return
 	}
 	o := p.outboundLocked()
 	err := o.lanes[laneBulk].Append(p.net.bufs, opcode.BytesCode, 0, 0, nil)
 	if err == nil {
 		o.queued += framing.FrameHeaderSize
 	}
-	start := p.startLocked()
+	start := err == nil && p.startLocked()
 	p.mu.Unlock()
-	if start {
+	switch {
+	case start:
 		p.loop.schedule(p)
+	case err != nil:
+		p.Loop().After(roomAgain, p.endStream)
 	}
-	return err
 }
 
 // LocalAddr and RemoteAddr are the ends of the connection.
