@@ -97,6 +97,7 @@ type slot struct {
 	order     int
 	codes     []opcode.Opcode // nil: all
 	everyOp   bool
+	started   bool // Startup has been called, or is about to be; under compose
 	counts    slotCounts
 	cleaned   sync.Once
 }
@@ -147,6 +148,7 @@ func (n *Network) AddComponent(c ComponentInterface, opts ...ComponentOption) er
 	}
 	if n.running() {
 		// Startup may itself add components, register messages or look for others: not under the lock.
+		s.started = true
 		n.starting = append(n.starting, s)
 		n.compose.Unlock()
 		n.guard(s, func() { c.Startup(n) })
@@ -205,13 +207,12 @@ func (n *Network) takeOut(c ComponentInterface) (s *slot, started bool, err erro
 	}
 	s = n.slots[at]
 	n.slots = slices.Delete(slices.Clone(n.slots), at, at+1)
-	phase := n.phase.Load()
 	n.recompose(func(l *loop) {
 		for _, p := range slices.Clone(l.peers) {
 			l.guard(s, func() { c.PeerDisconnect(p) })
 		}
 	})
-	return s, phase == phaseRunning || phase == phaseStopping, nil
+	return s, s.started, nil
 }
 
 // retire calls Cleanup, once. The caller holds no lock: Cleanup may wait for goroutines that want one.
@@ -253,7 +254,7 @@ func (n *Network) recomposeSoon(then func(*loop)) {
 func (n *Network) compound(tell func(give func(*loop)), then func(*loop)) {
 	t := newTable(n.registry, n.slots, &n.opcodes, n.compressed)
 	n.table.Store(t)
-	if !n.running() {
+	if phase := n.phase.Load(); phase == phaseNew || phase == phaseStopped { // no loop runs
 		return
 	}
 	tell(func(l *loop) {

@@ -172,11 +172,21 @@ func (n *Network) Start(ctx context.Context) error {
 		l.post(func() { l.goid.Store(goroutineID()) })
 	}
 	for _, s := range slots {
-		n.guard(s, func() { s.component.Startup(n) })
+		if n.startable(s) {
+			n.guard(s, func() { s.component.Startup(n) })
+		}
 	}
 	n.door.shut(false)
 	n.log.Info("network started", "id", n.id.Short(), "listen", bound, "loops", len(n.loops))
 	return nil
+}
+
+// startable reports whether the component of a slot is still to be started: another one's Startup may have removed it.
+func (n *Network) startable(s *slot) bool {
+	n.compose.Lock()
+	defer n.compose.Unlock()
+	s.started = slices.Contains(n.slots, s)
+	return s.started
 }
 
 // advertiseBound puts the bound addresses into the node record, unless the configuration or a component has named others. If it

@@ -270,3 +270,58 @@ func TestShutdownWhileStalled(t *testing.T) {
 		}
 	})
 }
+
+// A component that is removed while the network shuts down has heard the last when RemoveComponent returns, as at any other time.
+func TestRemoveDuringShutdown(t *testing.T) {
+	w := liveWorld(t)
+	c, removed := newStopper("Cleanup"), &witness{}
+	n := startAlone(w, nil, c, removed)
+	w.dial(w.node(nil), n)
+	w.Until("the peer", func() bool { ups, _, _ := removed.count(); return ups == 1 })
+	ended := make(chan error, 1)
+	go func() { ended <- n.Shutdown(context.Background()) }()
+	<-c.entered
+	must(t, n.RemoveComponent(removed))
+	if _, downs, _ := removed.count(); downs != 1 {
+		t.Errorf("%d peers have been taken leave of, want 1", downs)
+	}
+	close(c.released)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, downs, _ := removed.count(); downs != 1 {
+		t.Errorf("in the end %d", downs)
+	}
+}
+
+// A component that another one's Startup takes out before its own turn is neither started nor cleaned up.
+func TestRemovedBeforeItsStartup(t *testing.T) {
+	w := liveWorld(t)
+	var called calledOn
+	n := w.New(w.config(), &remover{victim: &called}, &called)
+	w.Start(n)
+	if called.startups+called.cleanups != 0 {
+		t.Errorf("%d times started, %d times cleaned up", called.startups, called.cleanups)
+	}
+}
+
+// A remover removes another component in its Startup.
+type remover struct {
+	engine.Component
+	victim engine.ComponentInterface
+}
+
+func (c *remover) Startup(n *engine.Network) {
+	if err := n.RemoveComponent(c.victim); err != nil {
+		panic(err)
+	}
+}
+
+// calledOn counts the two callbacks that are called once.
+type calledOn struct {
+	engine.Component
+	startups, cleanups int
+}
+
+func (c *calledOn) Startup(*engine.Network) { c.startups++ }
+func (c *calledOn) Cleanup(*engine.Network) { c.cleanups++ }
