@@ -14,7 +14,8 @@ import (
 
 // Path:   up of one end -> [circuit] -> down to the other. On the sending end's loop.
 // Cost:   0 allocations while the other end reads: the message is readdressed where it lies and copied into its send buffer.
-// Bounds: window bytes of each end wait here at most, Limits.Memory of all; an end that sends more is cut off.
+// Bounds: window bytes of each end wait here at most, and an end that sends more is cut off; Limits.Memory of all,
+// and then those end that hold most.
 
 // side is an end of a circuit: who has asked for it, and who was asked for.
 type side uint8
@@ -32,6 +33,7 @@ type circuit struct {
 	relay *relay
 	index uint32
 	until atomic.Int64 // engine time
+	waits atomic.Int64 // of the relay's waiting, what is of this circuit; written under mu
 
 	places [2]*share // among all circuits, and those to the same node; under the relay's mu
 
@@ -108,9 +110,23 @@ func (c *circuit) forward(now time.Duration, at side, message []byte) {
 	c.grantLocked(now, at)
 	c.mu.Unlock()
 	c.relay.c.count.bytes.Add(int64(size))
+	if why == Busy && c.relay.makeRoom(c) {
+		why = c.passAgain(now, at, message)
+	}
 	if why != None {
 		c.end(why)
 	}
+}
+
+// passAgain is for a message for which another circuit has made room.
+func (c *circuit) passAgain(now time.Duration, at side, message []byte) (why Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.over {
+		why = c.passLocked(at, message)
+		c.grantLocked(now, at)
+	}
+	return why
 }
 
 // passLocked gives a message to the other end, or keeps it until there is room.
@@ -126,8 +142,8 @@ func (c *circuit) passLocked(at side, message []byte) Reason {
 			return None // its end is on the way
 		}
 	}
-	if c.relay.waiting.Add(weight(message)) > c.relay.c.cfg.Limits.Memory {
-		c.relay.waiting.Add(-weight(message))
+	if c.bookLocked(weight(message)) > c.relay.c.cfg.Limits.Memory {
+		c.bookLocked(-weight(message))
 		return Busy
 	}
 	out.queue = append(out.queue, slices.Clone(message))
@@ -137,6 +153,12 @@ func (c *circuit) passLocked(at side, message []byte) Reason {
 
 // weight is what a message that waits counts for in Limits.Memory.
 func weight(message []byte) int64 { return int64(len(message) + queueCost) }
+
+// bookLocked adds to what waits, and returns what waits in all circuits.
+func (c *circuit) bookLocked(weight int64) int64 {
+	c.waits.Add(weight)
+	return c.relay.waiting.Add(weight)
+}
 
 // waitLocked has the rest for an end sent when it has room.
 func (c *circuit) waitLocked(at side) {
@@ -179,7 +201,7 @@ func (c *circuit) drainLocked(at side) {
 			return
 		}
 		out.queue[0], out.queue = nil, out.queue[1:]
-		c.relay.waiting.Add(-weight(message))
+		c.bookLocked(-weight(message))
 		c.legs[1-at].passed += uint64(len(message) - dataHeaderSize)
 	}
 	if len(out.queue) == 0 {
@@ -280,7 +302,7 @@ func (c *circuit) hurryLocked() {
 func (c *circuit) dropLocked(at side) {
 	out := &c.legs[at]
 	for _, message := range out.queue {
-		c.relay.waiting.Add(-weight(message))
+		c.bookLocked(-weight(message))
 	}
 	out.queue, out.told, out.roomDue = nil, true, false
 }

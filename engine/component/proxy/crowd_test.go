@@ -3,11 +3,13 @@ package proxy_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/carrier-p2p/carrier/engine"
 	"github.com/carrier-p2p/carrier/engine/component/proxy"
+	"github.com/carrier-p2p/carrier/opcode"
 )
 
 // from makes a puppet at an address, with a connection to a relay.
@@ -90,6 +92,76 @@ func TestCrowdMakesRoom(t *testing.T) {
 			}
 			if len(late.ends) != 0 {
 				t.Errorf("they have ended: %v", late.ends)
+			}
+		})
+	}
+}
+
+// What waits for an end that does not read fills the relay's memory. It is not who comes last that ends, but a
+// circuit of those who hold most, however that is spread; the others lose no byte.
+func TestCrowdInMemory(t *testing.T) {
+	for name, x := range map[string]struct{ circuits, each int }{
+		"one circuit": {1, 240},
+		"many":        {6, 40}, // each less than the others' one
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sim(t)
+			const memory = 256 << 10
+			r := w.node(plan{proxy: proxy.Config{Serve: true, Limits: proxy.Limits{Memory: memory, Window: 1 << 20}},
+				engine: func(c *engine.Config) { c.SendBuffer = 64 << 10 }})
+			slow, invited := w.puppet()
+			w.ask(w.dial(slow, r.at()), msg(reserve, uint32(3600)))
+			circuit := func(ip string) (*puppet, func(messages int)) {
+				u, p := w.from(ip, r)
+				got, number := w.ask(p, msg(connect, slow.ID()))
+				if got != proxy.None {
+					t.Fatal(got)
+				}
+				return u, func(messages int) {
+					for range messages {
+						if err := p.TrySendRaw(opcode.ProxyRequestCode, msg(up, number, strings.Repeat("x", 1000))); err != nil {
+							t.Fatal(err)
+						}
+						w.Pass(10 * time.Millisecond)
+					}
+				}
+			}
+			good, say := circuit("10.8.1.1")
+			var crowd []*puppet
+			var hog []func(int)
+			for i := range x.circuits {
+				bad, fill := circuit(fmt.Sprintf("10.9.9.%d", 1+i))
+				crowd, hog = append(crowd, bad), append(hog, fill)
+			}
+			w.cutOff(slow)
+			said := 0
+			for ; r.proxy.Stats().Waiting == 0; said++ {
+				say(1)
+			}
+			for _, fill := range hog {
+				fill(x.each)
+			}
+			say(100)
+			said += 100
+			if got := r.proxy.Stats(); got.Waiting > memory || got.Waiting < 100_000 || len(good.ends) != 0 {
+				t.Errorf("the good one has ended with %v: %+v", good.ends, got)
+			}
+			ended := 0
+			for _, bad := range crowd {
+				for _, why := range bad.ends {
+					if ended++; why != proxy.Busy {
+						t.Errorf("the crowd is told %v", why)
+					}
+				}
+			}
+			if ended == 0 || int64(ended) != r.proxy.Stats().Ended {
+				t.Errorf("%d circuits of the crowd have ended: %+v", ended, r.proxy.Stats())
+			}
+			w.Net().Heal()
+			w.Until("what waits", func() bool { return r.proxy.Stats().Waiting == 0 })
+			w.Pass(time.Second)
+			if got := invited.each[invited.invited[0]]; got != 1000*said {
+				t.Errorf("%d of %d bytes have come", got, 1000*said)
 			}
 		})
 	}

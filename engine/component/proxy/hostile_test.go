@@ -74,6 +74,7 @@ type puppet struct {
 	declines bool
 	invited  []uint32 // numbers of circuits
 	data     int
+	each     map[uint32]int // of data, by circuit
 	ends     []proxy.Reason
 	rooms    []uint64
 }
@@ -91,7 +92,11 @@ func (p *puppet) Receive(ctx *engine.ComponentContext) error {
 		}
 		return ctx.ReplyRaw(opcode.ProxyResponseCode, answer)
 	case down:
+		if p.each == nil {
+			p.each = map[uint32]int{}
+		}
 		p.data += len(b) - 5
+		p.each[binary.LittleEndian.Uint32(b[1:])] += len(b) - 5
 	case endDown:
 		p.ends = append(p.ends, proxy.Reason(b[5]))
 	case room:

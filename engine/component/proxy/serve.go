@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -242,6 +243,44 @@ func crowded(shares *fair.Memory[netip.Prefix, *circuit], network netip.Prefix) 
 	}
 	return nil
 }
+
+// makeRoom ends the circuit in which most waits, where Limits.Memory is used up. It reports false if that is c.
+func (s *relay) makeRoom(c *circuit) bool {
+	most := s.fullest()
+	if most == nil || most == c {
+		return false
+	}
+	most.end(Busy)
+	return true
+}
+
+// fullest is the circuit in which most waits, of those that the network in whose circuits most waits has asked
+// for: or a few identities at one place could have the circuits of all others end. nil: nothing waits.
+func (s *relay) fullest() (most *circuit) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sums := map[netip.Prefix]int64{}
+	for _, c := range s.circuits {
+		if n := c.waits.Load(); n > 0 {
+			sums[s.networkOf(c)] += n
+		}
+	}
+	for _, c := range s.circuits {
+		if c.waits.Load() > 0 && (most == nil || s.fuller(c, most, sums)) {
+			most = c
+		}
+	}
+	return most
+}
+
+// fuller reports whether c is to end rather than most. The number decides between equals, for runs that repeat.
+func (s *relay) fuller(c, most *circuit, sums map[netip.Prefix]int64) bool {
+	return cmp.Or(cmp.Compare(sums[s.networkOf(c)], sums[s.networkOf(most)]),
+		cmp.Compare(c.waits.Load(), most.waits.Load()), cmp.Compare(most.index, c.index)) > 0
+}
+
+// networkOf is the network that has asked for a circuit, which is in the books.
+func (s *relay) networkOf(c *circuit) netip.Prefix { return s.shares.Owner(c.places[0]) }
 
 func (s *relay) visitorLocked(p *engine.PeerClient) *visitor {
 	v := s.byPeer[p]
