@@ -258,7 +258,7 @@ func (t swarmTable) tasks(name string, s *engine.TaskStats, hardest string) {
 	}
 }
 
-// bars is a histogram of runs, as shares.
+// bars is a histogram of runs, as shares. Bars that nothing fell into are left out.
 func bars(runs int64, held [len(engine.TaskBounds) + 1]int64, longest time.Duration) string {
 	var parts []string
 	for i, n := range held {
@@ -266,7 +266,13 @@ func bars(runs int64, held [len(engine.TaskBounds) + 1]int64, longest time.Durat
 		if i < len(engine.TaskBounds) {
 			bound = "<" + engine.TaskBounds[i].String()
 		}
+		if n == 0 {
+			continue
+		}
 		parts = append(parts, bound+" "+share100(float64(n)/float64(max(1, runs))))
+	}
+	if len(parts) == 0 {
+		return "none ran"
 	}
 	return fmt.Sprintf("%s; longest %v of %d", strings.Join(parts, ", "), longest.Round(time.Microsecond), runs)
 }
