@@ -1,7 +1,7 @@
 // Package opcode says what a frame may carry: the numbers that name messages, what is fixed about each of them, and which
 // Go type and codec stand behind a number.
 //
-//	0           1 … 28                    29 … 999            1000 … 2³²-1
+//	0           1 … 29                    30 … 999            1000 … 2³²-1
 //	│           │                         │                   │
 //	▼           ▼                         ▼                   ▼
 //	never sent  the library's, see Facts  the library's,      the application's,

@@ -175,15 +175,15 @@ func description() string {
 
 Without --target a serving node is started as a child process on loopback. Examples:
 
-  p2pbench                                          a tour
+  p2pbench                                        a tour
   p2pbench oneway --size 1KiB --conns 100
-  p2pbench rpc --inflight 64 --rate 20000           open loop: latency from planned times
-  p2pbench rpc --inflight 64 --against gnet,tls     the same beside baselines, in turns
-  p2pbench connect --conns 64 --json -              one JSON object on standard output
-  p2pbench rpc --inflight 64 --find-max --slo 'p99<2ms'   the highest rate that meets it
-  p2pbench rpc --rate 20000 --out page.html         a page with plots that needs nothing but itself
-  p2pbench play ramp                                a scenario file; "play" alone lists the ready ones
-  p2pbench compare before.jsonl after.jsonl         what got slower, beyond noise
+  p2pbench rpc --inflight 64 --rate 20k           latency from planned times
+  p2pbench rpc --inflight 64 --against gnet,tls   beside baselines, in turns
+  p2pbench connect --conns 64 --json -            JSON on standard output
+  p2pbench rpc --find-max --slo 'p99<2ms'         the highest rate for that
+  p2pbench rpc --rate 20k --out page.html         a page with plots
+  p2pbench play ramp                              a ready scenario
+  p2pbench compare before.jsonl after.jsonl       what got slower
 
 Exit codes: 0 fine, 1 could not run, 2 usage, 3 messages lost or wrong, 4 a threshold not met,
 130 interrupted.`

@@ -35,7 +35,7 @@ func (playCommand) Help() string {
   p2pbench play ramp --show > mine.scenario
   p2pbench play mine.scenario --against tls --rounds 5
 
-  title     latency under load        lines before the first scenario are for all
+  title     latency under load        what stands before a scenario is for all
   warmup    1s
   scenario  rpc                       begins a run; several follow each other
     conns     10

@@ -129,10 +129,10 @@ type holdCommand struct {
 func (holdCommand) Help() string {
 	return `Memory is read after two collections and after free pages went back to the system. Then 50 of the connections, picked at
 random, must still answer; with --dialers, 50 of each process's. Both sides need a file descriptor for each connection, but
-over UDP: see 'ulimit -n'.
+over UDP: see 'ulimit -n'. The second example takes minutes, and 10 GB.
 
   p2pbench hold --conns 10000 --duration 10s
-  p2pbench hold --transport udp --conns 200000 --dialers 4 --warmup 1m --duration 1m   takes minutes, and 10 GB`
+  p2pbench hold --transport udp --conns 200000 --dialers 4 --warmup 1m`
 }
 
 func (c *holdCommand) Run(a *app) error {
@@ -195,10 +195,10 @@ func (stormCommand) Help() string {
 With --spoof they come from everywhere and nowhere. Three things take short turns until each has had --duration: the requests
 alone; as many datagrams to where nobody reads; and to the serving side. So three p99s are printed, each the median of its turns',
 and the median of the last one's ratios to the others; also what was begun, the serving side's processor time for each million of
-it, what share of its bytes was answered, and what the serving side keeps of it.
+it, what share of its bytes was answered, and what the serving side keeps of it. The second example begins a million.
 
   p2pbench storm --conns 64 --rate 2000
-  p2pbench storm --transport udp --spoof --rate 1000 --duration 50s   a million`
+  p2pbench storm --transport udp --spoof --rate 1000 --duration 50s`
 }
 
 func (c *stormCommand) Run(a *app) error {

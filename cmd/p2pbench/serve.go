@@ -34,12 +34,13 @@ type serveCommand struct {
 }
 
 func (serveCommand) Help() string {
-	return `Prints the command lines that load it from another terminal, and serves until interrupted.
+	return `Prints the command line that loads it from another terminal, and serves until interrupted. With --http, as in the third example,
+the node can be watched at http://127.0.0.1:4003/debug.
 
   p2pbench serve --driver tls
   p2pbench rpc --driver tls --target 127.0.0.1:4001 --control 127.0.0.1:4002
 
-  p2pbench serve --http 127.0.0.1:4003              watch it live at http://127.0.0.1:4003/debug`
+  p2pbench serve --http 127.0.0.1:4003`
 }
 
 func (c *serveCommand) Run(a *app) error {

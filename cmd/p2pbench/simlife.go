@@ -94,7 +94,7 @@ were there until the end.
 
   p2pbench sim churn --nodes 1000
   p2pbench sim churn --nodes 1000 --mean 1000s
-  p2pbench sim churn --nodes 10000 --warm 50m --for 10m  an hour`
+  p2pbench sim churn --nodes 10000 --warm 50m --for 10m`
 }
 
 func (c *simChurnCommand) Run(a *app) error {

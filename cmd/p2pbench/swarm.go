@@ -42,11 +42,12 @@ type swarmCommand struct {
 func (swarmCommand) Help() string {
 	return `Each node is a whole one, with a listening socket of its own; all join through the first. Then the figures are taken: how long
 until every node knows the 16 nearest to it, whether lookups find exactly the nodes nearest to a key, whom broadcasts reach and how
-fast, what idle nodes send, and the same after a part of the nodes is killed without a word.
+fast, what idle nodes send, and the same after a part of the nodes is killed without a word. The third example ends a process
+that has a quarter of the nodes with kill -9, and starts it again.
 
   p2pbench swarm
   p2pbench swarm --nodes 50 --kill 40%
-  p2pbench swarm --processes 4 --kill 25% --restart        kill -9 of a process with a quarter of the nodes; then it comes back
+  p2pbench swarm --processes 4 --kill 25% --restart
   p2pbench swarm --hostile 20% --adversary forger --simulate
   p2pbench swarm --churn 50%
   p2pbench swarm --json -`
