@@ -113,10 +113,21 @@ func (f *runFlags) rounds() int {
 	return 1
 }
 
+func badDuration(d time.Duration) error {
+	return fmt.Errorf("%w: --duration %v: want a time such as 500ms or 2s", errUsage, d)
+}
+
+func badRounds(n int) error { return fmt.Errorf("%w: --rounds %d: want at least 1", errUsage, n) }
+
 // config adds what all scenarios share.
 func (f *runFlags) config(c load.Config) (load.Config, error) {
-	if f.Duration <= 0 {
-		return c, fmt.Errorf("%w: --duration %v: want a time such as 500ms or 2s", errUsage, f.Duration)
+	switch {
+	case f.Duration <= 0:
+		return c, badDuration(f.Duration)
+	case f.Warmup < 0:
+		return c, fmt.Errorf("%w: --warmup %v: want a time such as 500ms, or 0s for none", errUsage, f.Warmup)
+	case f.Rounds < 0:
+		return c, badRounds(f.Rounds)
 	}
 	c.Duration, c.Warmup = f.Duration, f.Warmup
 	if f.Config != "" {

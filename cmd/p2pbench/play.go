@@ -51,6 +51,12 @@ func (c *playCommand) Run(a *app) error {
 	if c.File == "" {
 		return listReady(a.stdout)
 	}
+	switch {
+	case c.Rounds < 0:
+		return badRounds(c.Rounds)
+	case c.Duration != nil && *c.Duration <= 0:
+		return badDuration(*c.Duration)
+	}
 	text, err := a.scenarioText(c.File)
 	if err != nil {
 		return err

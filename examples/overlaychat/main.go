@@ -99,7 +99,7 @@ func chat(ctx context.Context, cfg node.Config, name string, join []string, in i
 			}
 			fmt.Fprintf(out, "* nobody answers at %s; still trying\n", strings.Join(join, ", "))
 		}
-		fmt.Fprintf(out, "* joined: %d nodes known\n", disc.View().Len())
+		fmt.Fprintf(out, "* joined; known so far: %d\n", disc.View().Len())
 	}
 	fmt.Fprintf(out, "* others join with: go run ./examples/overlaychat -name you %v\n", s.net.Target())
 	return s.talk(ctx, in)
