@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,21 +96,24 @@ func openFile(path string, warn func(string, ...any)) (*store.Store, error) {
 	return store.Open(path)
 }
 
-// restore takes entries into the table, and makes those seen last the first to be asked. How old they are counts from the
-// newest, whatever the clock says that is in the future of; a clock that says years have passed only makes seeds of them.
-// It returns how many records were genuine.
+// restore takes entries into the table, and makes those seen last the first to be asked. The clock may have jumped between: how old
+// an entry of the future is counts from the newest of them, and they are taken in turn with the others, as nobody can tell which
+// clock was wrong. If it says that years have passed they only become seeds. It returns how many records were genuine.
 func (c *Component) restore(list []Entry) (genuine int) {
 	now, wall := c.loop.Now(), time.Now()
 	var members []skad.Saved
 	var seeds []*skad.Contact
-	for _, e := range list {
+	for _, e := range byTurns(list, wall) {
 		d := skad.NewContact(e.Record, c.cfg.Overlay.Scope)
 		if c.verifier.Puzzle(d) != nil || c.verifier.Signature(d) != nil || d.ID == c.core.Self().ID {
 			continue
 		}
 		genuine++
-		down := max(0, wall.Sub(list[0].LastSeen))
-		members = append(members, skad.Saved{Contact: d, Known: wall.Sub(e.FirstSeen), Silent: down + list[0].LastSeen.Sub(e.LastSeen)})
+		silent := wall.Sub(e.LastSeen)
+		if silent < 0 {
+			silent = list[0].LastSeen.Sub(e.LastSeen)
+		}
+		members = append(members, skad.Saved{Contact: d, Known: wall.Sub(e.FirstSeen), Silent: silent})
 		if len(seeds) < restoredSeeds && !d.Client() {
 			seeds = append(seeds, d)
 		}
@@ -119,6 +123,24 @@ func (c *Component) restore(list []Entry) (genuine int) {
 		c.core.Bootstrap(now, seeds)
 	}
 	return genuine
+}
+
+// byTurns takes entries, which are in the order in which they were seen last, in turn from those before now and those after.
+func byTurns(list []Entry, now time.Time) []Entry {
+	ahead := slices.IndexFunc(list, func(e Entry) bool { return !e.LastSeen.After(now) })
+	if ahead <= 0 {
+		return list
+	}
+	turns := make([]Entry, 0, len(list))
+	for future, past := list[:ahead], list[ahead:]; len(future)+len(past) > 0; {
+		if len(past) > 0 {
+			turns, past = append(turns, past[0]), past[1:]
+		}
+		if len(future) > 0 {
+			turns, future = append(turns, future[0]), future[1:]
+		}
+	}
+	return turns
 }
 
 // save hands the table to the writer, unless it is still busy with the last batch. On the home loop.

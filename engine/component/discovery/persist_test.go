@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -280,4 +281,26 @@ func TestFindsWhoHasMoved(t *testing.T) {
 	if err != nil || p.ID() != back.ID() || p.RemoteAddr() != back.Addrs()[0] {
 		t.Errorf("%v, %v", p, err)
 	}
+}
+
+// A clock that was ahead for a while leaves entries of the future, of nodes that have gone since. They do not keep out those that
+// are there.
+func TestClockWasAhead(t *testing.T) {
+	w := simWorld(t, 3)
+	w.swarm(8, setting{})
+	var m memory
+	n := w.node(setting{disc: func(c *discovery.Config) { c.Store = &m }})
+	w.Until("the node to join", n.Joined)
+	w.Stop(n.Network) // Cleanup writes the last batch
+	w.Stop(w.nodes[0].Network)
+	for i := range 60 {
+		rec, err := w.Key(1000+i).NewRecord(w.nodes[0].Record().Addrs, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ahead := time.Now().Add(24*365*time.Hour - time.Duration(i)*time.Second)
+		m.list = slices.Insert(m.list, i, discovery.Entry{Record: *rec, FirstSeen: ahead, LastSeen: ahead})
+	}
+	back := w.node(alone(&m, nil)) // whom nobody remembers
+	w.Until("the node to join", back.Joined)
 }
