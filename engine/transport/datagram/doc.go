@@ -33,7 +33,8 @@
 // # What a stranger can do
 //
 // An address that has not returned a cookie gets 29 bytes for each 1200 it sends, and costs no memory. A cookie opens one
-// link: what repeats it goes to that link or nowhere. A datagram for an id nobody has is dropped after one table lookup.
+// link of a loop: what repeats it there goes to that link or nowhere. A datagram for an id nobody has is dropped after
+// one table lookup.
 //
 // One who sees a dial, and answers first, can make up a Cookie, which is answered by nobody: the link knocks again after two
 // seconds. An Answer he makes up is shown to the Sink, and what it claims counts if the Sink calls it authentic.
