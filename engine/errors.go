@@ -47,7 +47,10 @@ var errLateReply = &failure{"request", ErrReceiveTimeout}
 // gaveUp is why a wait ended with its context. If the deadline has passed it is late, too: the error with which the wait would
 // have ended without one.
 func gaveUp(ctx context.Context, late error) error {
-	why := context.Cause(ctx)
+	why := ctx.Err()
+	if cause := context.Cause(ctx); cause != why {
+		why = fmt.Errorf("%w: %w", why, cause)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // whatever its cause is called
 		return fmt.Errorf("%w: %w", late, why)
 	}

@@ -63,12 +63,12 @@ func TestGaveUp(t *testing.T) {
 		named, cancel := context.WithDeadlineCause(t.Context(), time.Unix(0, 0), called)
 		err = c.f(named)
 		cancel()
-		if !errors.Is(err, c.late) || !errors.Is(err, called) {
+		if !errors.Is(err, c.late) || !errors.Is(err, called) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s, late with a cause: %v", name, err)
 		}
 		off, cancelCause := context.WithCancelCause(t.Context())
 		cancelCause(called)
-		if err := c.f(off); errors.Is(err, c.late) || !errors.Is(err, called) {
+		if err := c.f(off); errors.Is(err, c.late) || !errors.Is(err, called) || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s, called off: %v", name, err)
 		}
 	}
