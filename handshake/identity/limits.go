@@ -5,8 +5,8 @@ const (
 	// a NAT, has 12. More would let one record send a dialler to that many places.
 	AddrLimit = 16
 
-	// RecordSizeLimit is the size of a record with AddrLimit IPv6 addresses: 467 bytes. A handshake message of 4 KiB and a
-	// lookup reply of 16 records in 8 KiB follow from it, so it is proved below to stay under 1 KiB.
+	// RecordSizeLimit is the size of a record with AddrLimit IPv6 addresses: 467 bytes. A handshake message of 4 KiB
+	// has room for one and its parameters, and a lookup's answer of 32 KiB for 69; it is proved below to stay under 1 KiB.
 	RecordSizeLimit = recordHeadSize + AddrLimit*addrSizeLimit + signatureSize
 
 	// PuzzleBitsLimit bounds c1 and c2. 48 bits are 1.7 years of hashing on one core, longer than any honest node
