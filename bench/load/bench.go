@@ -57,6 +57,7 @@ type Bench struct {
 	before  [2]Usage // settled, before the first connection: ours, the server's
 	began   time.Time
 	busy    Processors // when the measured part began
+	beside  float64    // processor seconds of a third process of ours since then; besideUnknown
 
 	sleep func(time.Duration) // of whoever keeps a timetable; nil: sleepPrecisely
 
@@ -180,7 +181,7 @@ func (b *Bench) sides(start, end [2]Usage) error {
 		s := sideOf(b.before[1], start[1], end[1], after[1], r.Messages, r.Connections)
 		r.Server = &s
 	}
-	r.machine(b.busy, busy)
+	r.machine(b.busy, busy, b.beside)
 	return nil
 }
 

@@ -71,8 +71,12 @@ const (
 	noticeSeconds = 0.5
 )
 
-// machine fills in how busy the machine was during the measured part and what that says about the figures.
-func (r *Result) machine(before, after Processors) {
+// besideUnknown stands for what a third process of ours has used where that cannot be told from what others have.
+const besideUnknown = -1
+
+// machine fills in how busy the machine was during the measured part and what that says about the figures. beside is the
+// processor time, in seconds, of a third process of ours.
+func (r *Result) machine(before, after Processors, beside float64) {
 	cores := float64(runtime.NumCPU())
 	all := cores * r.Seconds
 	if r.Seconds < noticeSeconds {
@@ -83,8 +87,8 @@ func (r *Result) machine(before, after Processors) {
 	if r.Server != nil {
 		ours += r.Server.CPUSeconds
 	}
-	if busy := after.BusySeconds - before.BusySeconds; busy > 0 {
-		r.OthersShare = min(max(busy-ours, 0)/all, 1) // what is read a moment later may be more than there was time for
+	if busy := after.BusySeconds - before.BusySeconds; busy > 0 && beside != besideUnknown {
+		r.OthersShare = min(max(busy-ours-beside, 0)/all, 1) // what is read a moment later may be more than there was time for
 		r.StolenShare = max(after.StolenSeconds-before.StolenSeconds, 0) / all
 	}
 	open := r.Planned > 0

@@ -71,10 +71,16 @@ func TestMachineNotes(t *testing.T) {
 	} {
 		r := base()
 		test.change(r)
-		r.machine(Processors{}, test.after)
+		r.machine(Processors{}, test.after, 0)
 		got := strings.Join(r.Warnings, "; ")
 		if test.want == "" && got != "" || !strings.HasPrefix(got, test.want) || len(r.Warnings) > 1 {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	for beside, name := range map[float64]string{0.25 * all: "a storm of ours, and few others", besideUnknown: "nobody knows who"} {
+		r := base()
+		if r.machine(Processors{}, busy(0.5), beside); len(r.Warnings) > 0 {
+			t.Errorf("%s: %q", name, r.Warnings)
 		}
 	}
 }

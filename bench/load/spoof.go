@@ -158,7 +158,7 @@ func (b *Bench) inTurns(ctx context.Context, callers []*caller, phases ...*phase
 			break
 		}
 	}
-	b.busy = busy // of all turns
+	b.busy, b.beside = busy, besideUnknown // of all turns, in which others of ours took part
 	return nil
 }
 

@@ -47,6 +47,9 @@ func (b *Bench) storm(ctx context.Context) error {
 		b.result.HandshakesPerSecond = float64(out.counts.Opened) / out.seconds
 	}
 	b.stormFaults(others)
+	if others.Seconds > 0 { // it began before, and ended after
+		b.beside = others.Client.CPUSeconds * out.seconds / others.Seconds
+	}
 	return b.sides(start, out.end)
 }
 

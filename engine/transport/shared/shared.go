@@ -14,6 +14,9 @@
 // The Hub is the transport's Sink. A link's owner, as the transport knows it, is a *link, which knows its Port and keeps
 // the owner that the Port's engine sets. Everything of a loop is owned by that loop, except the list of Ports that want a
 // turn, which has a mutex.
+//
+// The nodes wait for each other: a callback of one that is slow holds all whose peers are on its loop. So a component
+// must not make a call that waits on another Network of the Hub either, and no ErrOnLoop says so there.
 package shared
 
 import (
